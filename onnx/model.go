@@ -72,6 +72,10 @@ type Node struct {
 	Attributes []*Attribute
 	Doc        string
 	Metadata   []Property
+	// Opset is the version of Domain's operators that the node means when it
+	// differs from the model's import: a node that came out of a function
+	// with imports of its own. 0 otherwise. A file cannot hold it.
+	Opset int64
 	// DeviceConfigurations holds encoded messages, one each.
 	DeviceConfigurations [][]byte
 	Unknown              []byte

@@ -1,0 +1,278 @@
+package onnx
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// schemaParser reads schemas.txt, whose lines _gen/schemas.py describes.
+type schemaParser struct {
+	table *schemaTable
+	sets  []*TypeSet
+	types map[string]*TypeSet // of formals that have a type and no variable
+	op    *Schema
+}
+
+func parseSchemas(text string) (*schemaTable, error) {
+	p := &schemaParser{
+		table: &schemaTable{byName: map[schemaKey][]*Schema{}, latest: map[string]int{}},
+		types: map[string]*TypeSet{},
+	}
+	line := 0
+	for l := range strings.Lines(text) {
+		line++
+		l = strings.TrimSuffix(l, "\n")
+		if l == "" || l[0] == '#' {
+			continue
+		}
+		var buf [8]string
+		if err := p.line(appendFields(buf[:0], l)); err != nil {
+			return nil, fmt.Errorf("line %d: %w", line, err)
+		}
+	}
+	for _, s := range p.table.all {
+		if err := s.finish(); err != nil {
+			return nil, err
+		}
+	}
+	return p.table, nil
+}
+
+func appendFields(out []string, line string) []string {
+	for f := range strings.SplitSeq(line, "\t") {
+		out = append(out, f)
+	}
+	return out
+}
+
+// schemaFields is the least number of fields of each kind of line.
+var schemaFields = map[string]int{"release": 3, "types": 2, "op": 5, "attr": 4, "in": 4, "out": 4, "var": 3}
+
+func (p *schemaParser) line(f []string) error {
+	want, ok := schemaFields[f[0]]
+	if !ok || len(f) < want {
+		return Errorf(ErrMalformed, "%d fields of kind %q", len(f), f[0])
+	}
+	switch f[0] {
+	case "release":
+		return p.release(f[1], f[2], f[3:])
+	case "types":
+		p.sets = append(p.sets, parseTypes(strings.Fields(f[1])))
+		return nil
+	case "op":
+		return p.newOp(f[1], f[2], f[3], f[4])
+	}
+	if p.op == nil {
+		return Errorf(ErrMalformed, "%s line before the first operator", f[0])
+	}
+	switch f[0] {
+	case "attr":
+		return p.attribute(f[1], f[2], f[3], f[4:])
+	case "in":
+		return p.formal(&p.op.Inputs, f[1], f[2], f[3])
+	case "out":
+		return p.formal(&p.op.Outputs, f[1], f[2], f[3])
+	}
+	return p.typeVar(f[1], f[2])
+}
+
+func (p *schemaParser) release(version, ir string, opsets []string) error {
+	r := Release{Version: version, Opsets: map[string]int{}}
+	var err error
+	if r.IRVersion, err = strconv.Atoi(ir); err != nil {
+		return err
+	}
+	for _, o := range opsets {
+		domain, n, _ := strings.Cut(o, "=")
+		v, err := strconv.Atoi(n)
+		if err != nil {
+			return err
+		}
+		domain = canonicalDomain(domain)
+		r.Opsets[domain] = v
+		p.table.latest[domain] = max(p.table.latest[domain], v)
+	}
+	p.table.releases = append(p.table.releases, r)
+	return nil
+}
+
+func (p *schemaParser) newOp(domain, name, since, flags string) error {
+	n, err := strconv.Atoi(since)
+	if err != nil {
+		return err
+	}
+	domain = canonicalDomain(domain)
+	p.op = &Schema{Domain: domain, Name: name, Since: n,
+		Deprecated: strings.Contains(flags, "d"), Function: strings.Contains(flags, "f")}
+	t, key := p.table, schemaKey{domain, name}
+	t.all = append(t.all, p.op)
+	t.byName[key] = append(t.byName[key], p.op)
+	t.latest[domain] = max(t.latest[domain], n)
+	return nil
+}
+
+func (p *schemaParser) attribute(name, typ, need string, def []string) error {
+	t := slices.Index(attrTypeNames[:], typ)
+	if t < 0 {
+		return Errorf(ErrMalformed, "attribute %q: type %q", name, typ)
+	}
+	a := AttrSchema{Name: name, Type: AttributeType(t), Required: need == "r"}
+	if len(def) > 0 {
+		d, err := parseDefault(name, a.Type, def[0])
+		if err != nil {
+			return err
+		}
+		a.Default = d
+	}
+	p.op.Attributes = append(p.op.Attributes, a)
+	return nil
+}
+
+// parseDefault reads a number, a quoted string, or a list of them with blanks
+// between.
+func parseDefault(name string, t AttributeType, text string) (a *Attribute, err error) {
+	a = &Attribute{Name: name, Type: t}
+	switch t {
+	case AttrInt:
+		a.Int, err = strconv.ParseInt(text, 10, 64)
+	case AttrFloat:
+		var v float64
+		v, err = strconv.ParseFloat(text, 32)
+		a.Float = float32(v)
+	case AttrString:
+		a.String, err = strconv.Unquote(text)
+	case AttrInts:
+		for s := range strings.FieldsSeq(text) {
+			var v int64
+			if v, err = strconv.ParseInt(s, 10, 64); err != nil {
+				return nil, err
+			}
+			a.Ints = append(a.Ints, v)
+		}
+	case AttrStrings:
+		for text != "" && err == nil {
+			var s string
+			if s, err = strconv.QuotedPrefix(text); err == nil {
+				text = strings.TrimPrefix(text[len(s):], " ")
+				s, err = strconv.Unquote(s)
+				a.Strings = append(a.Strings, s)
+			}
+		}
+	default:
+		err = Errorf(ErrMalformed, "default of type %v", t)
+	}
+	return a, err
+}
+
+func (p *schemaParser) formal(list *[]Formal, name, typ, option string) error {
+	f := Formal{Name: name, Homogeneous: true}
+	switch rest := option[1:]; option[0] {
+	case 's':
+	case 'o':
+		f.Option = OptionalFormal
+	case 'v':
+		f.Option = Variadic
+		arity, mixed := strings.CutSuffix(rest, "*")
+		f.Homogeneous = !mixed
+		var err error
+		if f.MinArity, err = strconv.Atoi(arity); err != nil {
+			return err
+		}
+	default:
+		return Errorf(ErrMalformed, "option %q", option)
+	}
+	if strings.Contains(typ, "(") {
+		f.Types = p.types[typ]
+		if f.Types == nil {
+			f.Types = parseTypes([]string{typ})
+			p.types[typ] = f.Types
+		}
+	} else {
+		f.TypeVar = typ
+	}
+	*list = append(*list, f)
+	return nil
+}
+
+func (p *schemaParser) typeVar(name, set string) error {
+	n, err := strconv.Atoi(set)
+	if err != nil || n < 0 || n >= len(p.sets) {
+		return Errorf(ErrMalformed, "set of types %q of %d", set, len(p.sets))
+	}
+	p.op.TypeVars = append(p.op.TypeVars, TypeConstraint{name, p.sets[n]})
+	return nil
+}
+
+// parseTypes leaves out types that no tensor here can have.
+func parseTypes(names []string) *TypeSet {
+	var types []Type
+	for _, name := range names {
+		if t, ok := parseType(name); ok {
+			types = append(types, t)
+		}
+	}
+	return NewTypeSet(types...)
+}
+
+// leftOut lists inputs that a schema wants once and that files give an empty
+// name to where they do not apply.
+var leftOut = []struct {
+	op     string
+	since  int
+	inputs []string
+}{
+	// "roi" serves one mode only, and one of "scales" and "sizes" is enough;
+	// Resize-13 then said so.
+	{"Resize", 11, []string{"roi", "scales"}},
+}
+
+// finish gives the formals the types of their variables, derives how many
+// there may be, and applies leftOut.
+func (s *Schema) finish() error {
+	for _, list := range [][]Formal{s.Inputs, s.Outputs} {
+		for i := range list {
+			if f := &list[i]; f.TypeVar != "" {
+				if f.Types = s.typesOf(f.TypeVar); f.Types == nil {
+					return Errorf(ErrMalformed, "%s-%d: no type variable %q", s.Name, s.Since, f.TypeVar)
+				}
+			}
+		}
+	}
+	s.MinInputs, s.MaxInputs = arity(s.Inputs)
+	s.MinOutputs, s.MaxOutputs = arity(s.Outputs)
+	for _, l := range leftOut {
+		if s.Domain != "" || s.Name != l.op || s.Since != l.since {
+			continue
+		}
+		for i := range s.Inputs {
+			if slices.Contains(l.inputs, s.Inputs[i].Name) {
+				s.Inputs[i].Option = OptionalFormal
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Schema) typesOf(typeVar string) *TypeSet {
+	for _, v := range s.TypeVars {
+		if v.Name == typeVar {
+			return v.Types
+		}
+	}
+	return nil
+}
+
+func arity(list []Formal) (low, high int) {
+	high = len(list)
+	for i, f := range list {
+		switch f.Option {
+		case Single:
+			low = i + 1
+		case Variadic:
+			low, high = i+f.MinArity, Unbounded
+		}
+	}
+	return low, high
+}

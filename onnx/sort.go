@@ -1,0 +1,181 @@
+package onnx
+
+import (
+	"iter"
+	"strings"
+)
+
+// Sort gives the nodes of a graph in an order in which each stands after the
+// nodes whose outputs it reads, itself or in the graphs of its attributes. The
+// graph's own order is kept where it will do; the graph is not modified. An
+// error matches ErrMalformed: two nodes give a value of the same name, or
+// nodes form a cycle, which it names.
+func Sort(g *Graph) ([]*Node, error) { return sortNodes(g.Nodes) }
+
+func sortNodes(nodes []*Node) ([]*Node, error) {
+	s := &sorter{nodes: nodes, producer: make(map[string]int, len(nodes)), state: make([]visit, len(nodes))}
+	for i, n := range nodes {
+		for _, o := range n.Outputs {
+			if o == "" {
+				continue
+			}
+			if first, dup := s.producer[o]; dup {
+				return nil, Errorf(ErrMalformed, "value %q is an output of %s and of %s", o, nodes[first].Describe(0), n.Describe(0))
+			}
+			s.producer[o] = i
+		}
+	}
+	s.order = make([]*Node, 0, len(nodes))
+	for i := range nodes {
+		if s.state[i] == visitNone {
+			if err := s.visit(i); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return s.order, nil
+}
+
+type visit uint8
+
+const (
+	visitNone visit = iota
+	visitOpen       // on the path
+	visitDone       // in the order
+)
+
+// sorter walks the dependencies depth first, with a stack of its own: chains
+// of nodes may be as long as the file.
+type sorter struct {
+	nodes    []*Node
+	producer map[string]int
+	state    []visit
+	order    []*Node
+	path     []pending
+}
+
+// pending is a node on the path and the dependencies still to be walked.
+type pending struct {
+	node int
+	deps []int
+}
+
+func (s *sorter) visit(root int) error {
+	s.push(root)
+	for len(s.path) > 0 {
+		top := &s.path[len(s.path)-1]
+		if len(top.deps) == 0 {
+			s.state[top.node] = visitDone
+			s.order = append(s.order, s.nodes[top.node])
+			s.path = s.path[:len(s.path)-1]
+			continue
+		}
+		next := top.deps[0]
+		top.deps = top.deps[1:]
+		switch s.state[next] {
+		case visitNone:
+			s.push(next)
+		case visitOpen:
+			return s.cycle(next)
+		}
+	}
+	return nil
+}
+
+func (s *sorter) push(i int) {
+	var deps []int
+	freeNames(s.nodes[i], func(name string) {
+		if j, ok := s.producer[name]; ok && s.state[j] != visitDone {
+			deps = append(deps, j)
+		}
+	})
+	s.state[i] = visitOpen
+	s.path = append(s.path, pending{i, deps})
+}
+
+// cycle names the nodes from start to the end of the path, the last of which
+// reads from start.
+func (s *sorter) cycle(start int) error {
+	i := len(s.path) - 1
+	for s.path[i].node != start {
+		i--
+	}
+	const most = 8
+	var names []string
+	for k, p := range s.path[i:] {
+		if k == most {
+			names = append(names, "...")
+			break
+		}
+		names = append(names, s.nodes[p.node].Describe(0))
+	}
+	names = append(names, s.nodes[start].Describe(0))
+	return Errorf(ErrMalformed, "nodes form a cycle: %s", strings.Join(names, " reads from "))
+}
+
+// freeNames calls visit with each name that a node reads from the scope it
+// stands in: its inputs, and what the graphs of its attributes capture. A name
+// may come several times.
+func freeNames(n *Node, visit func(string)) {
+	for _, in := range n.Inputs {
+		if in != "" {
+			visit(in)
+		}
+	}
+	for _, a := range n.Attributes {
+		for g := range a.graphs() {
+			captures(g, visit)
+		}
+	}
+}
+
+// captures calls visit with each name that a graph reads and does not define.
+func captures(g *Graph, visit func(string)) {
+	local := definedNames(g)
+	free := func(name string) {
+		if !local[name] {
+			visit(name)
+		}
+	}
+	for _, n := range g.Nodes {
+		freeNames(n, free)
+	}
+	for _, o := range g.Outputs {
+		if o.Name != "" {
+			free(o.Name)
+		}
+	}
+}
+
+func definedNames(g *Graph) map[string]bool {
+	names := map[string]bool{}
+	for _, v := range g.Inputs {
+		names[v.Name] = true
+	}
+	for _, v := range g.Initializers {
+		names[v.Name] = true
+	}
+	for _, v := range g.SparseInitializers {
+		names[v.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, o := range n.Outputs {
+			names[o] = true
+		}
+	}
+	return names
+}
+
+// graphs gives the graphs of an attribute.
+func (a *Attribute) graphs() iter.Seq[*Graph] {
+	return func(yield func(*Graph) bool) {
+		if a.Graph != nil && !yield(a.Graph) {
+			return
+		}
+		for _, g := range a.Graphs {
+			if g != nil && !yield(g) {
+				return
+			}
+		}
+	}
+}

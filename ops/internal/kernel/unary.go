@@ -1,0 +1,152 @@
+package kernel
+
+import "math"
+
+// Map makes a loop of a function.
+func Map[T, U any](f func(T) U) func(dst []U, src []T) {
+	return func(dst []U, src []T) {
+		src = src[:len(dst)]
+		for i, x := range src {
+			dst[i] = f(x)
+		}
+	}
+}
+
+// MapFloat makes a loop of a function of float64: each result is rounded once.
+func MapFloat[T Float](f func(float64) float64) func(dst, src []T) {
+	return func(dst, src []T) {
+		src = src[:len(dst)]
+		for i, x := range src {
+			dst[i] = T(f(float64(x)))
+		}
+	}
+}
+
+// MapInteger makes a loop of a function of float64: each result is truncated.
+func MapInteger[T Integer](f func(float64) float64) func(dst, src []T) {
+	return func(dst, src []T) {
+		src = src[:len(dst)]
+		for i, x := range src {
+			dst[i] = ToInteger[T](f(float64(x)))
+		}
+	}
+}
+
+// Neg is -x; the least integer stays.
+func Neg[T Number](dst, src []T) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = -x
+	}
+}
+
+// Abs is |x|; the least integer stays.
+func Abs[T Number](dst, src []T) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		if x < 0 {
+			x = -x
+		} else if x == 0 {
+			x = 0 // of -0
+		}
+		dst[i] = x
+	}
+}
+
+// Sign is 1, 0 or -1, and NaN of NaN.
+func Sign[T Number](dst, src []T) {
+	src = src[:len(dst)]
+	one := T(1)
+	for i, x := range src {
+		switch {
+		case x > 0:
+			x = one
+		case x < 0:
+			x = -one
+		}
+		dst[i] = x
+	}
+}
+
+// Relu is the greater of x and 0, and NaN of NaN.
+func Relu[T Number](dst, src []T) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		if x < 0 {
+			x = 0
+		}
+		dst[i] = x
+	}
+}
+
+// Sqrt is the square root, NaN below zero.
+func Sqrt[T Float](dst, src []T) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = T(math.Sqrt(float64(x)))
+	}
+}
+
+// Reciprocal is 1 / x.
+func Reciprocal[T Float](dst, src []T) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = 1 / x
+	}
+}
+
+// Not is !x.
+func Not(dst, src []bool) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = !x
+	}
+}
+
+// BitNot is ^x.
+func BitNot[T Integer](dst, src []T) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = ^x
+	}
+}
+
+// Clip is the lesser of hi and the greater of lo and x, NaN where any is.
+func Clip[T Number](dst, src []T, lo, hi T) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = min(max(x, lo), hi)
+	}
+}
+
+// Exp applies Exp32.
+func Exp(dst, src []float32) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = Exp32(x)
+	}
+}
+
+// Log applies Log32.
+func Log(dst, src []float32) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = Log32(x)
+	}
+}
+
+// Sigmoid applies Sigmoid32.
+func Sigmoid(dst, src []float32) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = Sigmoid32(x)
+	}
+}
+
+// Tanh applies Tanh32.
+func Tanh(dst, src []float32) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = Tanh32(x)
+	}
+}

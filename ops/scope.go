@@ -1,0 +1,256 @@
+package ops
+
+import (
+	"errors"
+
+	"github.com/recur-ml/recur/onnx"
+)
+
+// Analysis is what the scopes of one model share.
+type Analysis struct {
+	Registry *Registry
+	Opsets   map[string]int // imported versions by domain, "" for ai.onnx
+	Limits   onnx.Limits
+	// Overridable says that an initializer that is also an input of the model
+	// is only that input's default (from IR version 4 on), not a constant.
+	Overridable bool
+	visits      int // nodes inferred so far, repeated visits of bodies included
+}
+
+// NewAnalysis prepares the inference of a model.
+func NewAnalysis(r *Registry, m *onnx.Model, limits onnx.Limits) *Analysis {
+	a := &Analysis{Registry: r, Opsets: map[string]int{}, Limits: limits.WithDefaults()}
+	a.Overridable = m.IRVersion >= 4
+	for _, imp := range m.OpsetImports {
+		a.Opsets[imp.Domain] = int(imp.Version)
+	}
+	return a
+}
+
+// maxVisits bounds the work of inference in relation to the nodes of a model:
+// a body is inferred several times, and bodies nest.
+const maxVisits = 64
+
+// Scope holds what is known of the values of a graph: of its own, and by
+// looking outward, of those that it captures.
+type Scope struct {
+	analysis *Analysis
+	outer    *Scope
+	infos    map[string]Info
+}
+
+// NewScope makes the scope of a graph within outer, nil for the model's own.
+func (a *Analysis) NewScope(outer *Scope) *Scope {
+	return &Scope{analysis: a, outer: outer, infos: map[string]Info{}}
+}
+
+// Lookup finds what is known of a value, here or further out.
+func (s *Scope) Lookup(name string) (Info, bool) {
+	for ; s != nil; s = s.outer {
+		if info, ok := s.infos[name]; ok {
+			return info, true
+		}
+	}
+	return Info{}, false
+}
+
+// Set records what is known of a value of this graph.
+func (s *Scope) Set(name string, info Info) { s.infos[name] = info }
+
+// Enter records a graph's initializers, and its inputs: as given, or where in
+// is nil or knows nothing, as declared.
+func (s *Scope) Enter(g *onnx.Graph, in []Info) {
+	for _, init := range g.Initializers {
+		s.Set(init.Name, ConstInfo(init.Tensor))
+	}
+	for _, init := range g.SparseInitializers {
+		s.Set(init.Name, ConstInfo(init.Tensor))
+	}
+	for i, v := range g.Inputs {
+		if i < len(in) && in[i].Type.Known() {
+			s.Set(v.Name, in[i])
+		} else if def, ok := s.infos[v.Name]; !ok || in != nil {
+			s.Set(v.Name, Info{Type: v.Type})
+		} else if s.outer == nil && s.analysis.Overridable {
+			s.Set(v.Name, Info{Type: def.Type})
+		}
+	}
+}
+
+// ConstInfo is everything about a constant.
+func ConstInfo(v onnx.Value) Info {
+	return Info{Type: v.Type(), Const: v}
+}
+
+// Node finds a node's operator, infers its outputs and records them. On an
+// error they are recorded as unknown.
+func (s *Scope) Node(p *onnx.Node) (*Node, error) {
+	n, err := s.infer(p)
+	if err != nil {
+		for _, o := range p.Outputs {
+			if o != "" {
+				s.Set(o, Info{})
+			}
+		}
+		return nil, err
+	}
+	for i, o := range p.Outputs {
+		if o != "" {
+			s.Set(o, n.out[i])
+		}
+	}
+	return n, nil
+}
+
+func (s *Scope) infer(p *onnx.Node) (*Node, error) {
+	a := s.analysis
+	if a.visits++; a.visits > a.Limits.Nodes && a.visits/maxVisits > a.Limits.Nodes {
+		return nil, &onnx.LimitError{What: "nodes visited by inference", Got: int64(a.visits), Max: int64(a.Limits.Nodes) * maxVisits, Where: nodeName(p, 0)}
+	}
+	opset := int(p.Opset)
+	if opset == 0 {
+		opset = a.Opsets[p.Domain]
+	}
+	if opset == 0 {
+		return nil, onnx.Errorf(onnx.ErrUnsupported, "domain %q is not imported by the model", domainName(p.Domain))
+	}
+	op, since, err := a.Registry.Lookup(p.Domain, p.OpType, opset)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{Op: op, Since: since, Opset: opset, Proto: p, scope: s,
+		in: make([]Info, len(p.Inputs)), out: make([]Info, len(p.Outputs))}
+	if n.schema = op.Schema; n.schema == nil {
+		n.schema = onnx.LookupSchema(p.Domain, p.OpType, opset)
+	}
+	for i, name := range p.Inputs {
+		if name == "" {
+			continue
+		}
+		info, ok := s.Lookup(name)
+		if !ok {
+			return nil, onnx.Errorf(onnx.ErrMalformed, "input %d, %q: no such value", i, name)
+		}
+		n.in[i] = info
+	}
+	if err := n.checkTypes(); err != nil {
+		return nil, err
+	}
+	if err := op.Infer(n); err != nil {
+		return nil, err
+	}
+	return n, n.err
+}
+
+// checkTypes holds the inputs' types against the schema and the row.
+func (n *Node) checkTypes() error {
+	if n.schema != nil {
+		if len(n.in) < n.schema.MinInputs || len(n.in) > n.schema.MaxInputs {
+			return onnx.Errorf(onnx.ErrMalformed, "%d inputs, want %d..%d", len(n.in), n.schema.MinInputs, n.schema.MaxInputs)
+		}
+		types := make([]onnx.Type, len(n.in))
+		for i := range n.in {
+			types[i] = n.in[i].Type
+		}
+		if err := n.schema.BindTypes(types); err != nil {
+			return err
+		}
+		for i, f := range n.schema.Inputs {
+			if f.Option == onnx.Single && (i >= len(n.in) || n.Proto.Inputs[i] == "") {
+				return onnx.Errorf(onnx.ErrMalformed, "input %s is missing", f.Name)
+			}
+		}
+	}
+	if n.Op.Types != nil && len(n.in) > 0 && n.in[0].Type.Elem != onnx.Undefined {
+		for _, d := range n.Op.Types {
+			if d == n.in[0].Type.Elem {
+				return nil
+			}
+		}
+		return onnx.Errorf(onnx.ErrUnsupported, "element type %v (there are kernels for %v)", n.in[0].Type.Elem, n.Op.Types)
+	}
+	return nil
+}
+
+// Build makes the node's kernel. compile, which may be nil, is called for each
+// graph attribute. An error matches onnx.ErrUnsupported when something that is
+// set would not be honoured.
+func (n *Node) Build(compile CompileBody) (Kernel, error) {
+	n.building, n.compile = true, compile
+	n.attrs = map[string]bool{}
+	n.seenIn = make([]bool, len(n.in))
+	n.seenOut = make([]bool, len(n.out))
+	for i := range n.seenIn {
+		n.seenIn[i] = !n.optional(i, true)
+	}
+	for i := range n.seenOut {
+		n.seenOut[i] = !n.optional(i, false)
+	}
+	k, err := n.Op.Build(n)
+	n.building = false
+	if err = errors.Join(n.err, err); err != nil {
+		if n.err != nil {
+			err = n.err
+		}
+		return nil, err
+	}
+	return k, n.unread()
+}
+
+// optional reports whether a position's formal is optional, so that a Build
+// must ask for it. Without a schema every input counts as given.
+func (n *Node) optional(i int, input bool) bool {
+	if n.schema == nil {
+		return false
+	}
+	list := n.schema.Outputs
+	if input {
+		list = n.schema.Inputs
+	}
+	return i < len(list) && list[i].Option == onnx.OptionalFormal
+}
+
+// inferBody infers a nested graph for inputs of which the given is known.
+// Nodes that have no operator leave their outputs unknown: compiling the body
+// reports them.
+func (s *Scope) inferBody(g *onnx.Graph, in []Info) ([]Info, error) {
+	inner := s.analysis.NewScope(s)
+	inner.Enter(g, in)
+	nodes, err := onnx.Sort(g)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range nodes {
+		if _, err := inner.Node(p); err != nil && !errors.Is(err, onnx.ErrUnsupported) {
+			return nil, NodeError(p, 0, err)
+		}
+	}
+	return inner.Outputs(g)
+}
+
+// Outputs gives what is known of a graph's outputs.
+func (s *Scope) Outputs(g *onnx.Graph) ([]Info, error) {
+	out := make([]Info, len(g.Outputs))
+	for i, o := range g.Outputs {
+		info, ok := s.Lookup(o.Name)
+		if !ok {
+			return nil, onnx.Errorf(onnx.ErrMalformed, "graph output %q: no such value", o.Name)
+		}
+		out[i] = info
+	}
+	return out, nil
+}
+
+// NodeError puts the node's name before an error; since is its operator's
+// version, 0 if it is not known.
+func NodeError(p *onnx.Node, since int, err error) error {
+	return &nodeError{nodeName(p, since), err}
+}
+
+type nodeError struct {
+	name string
+	err  error
+}
+
+func (e *nodeError) Error() string { return e.name + ": " + e.err.Error() }
+func (e *nodeError) Unwrap() error { return e.err }

@@ -1,0 +1,237 @@
+package rewrite
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops"
+)
+
+// What folding may cost. A node that would cost more is left to the run, which
+// has limits of its own.
+const (
+	foldBytes = 256 << 20 // memory of one node
+	foldTime  = 10 * time.Second
+)
+
+// fold computes what depends on constants alone, shapes that are known at load
+// among it, and puts the branch that is taken in the place of an If whose
+// condition is known. A node that is folded becomes an initializer.
+func fold(s *state) error {
+	ctx, cancel := context.WithTimeout(context.Background(), foldTime)
+	defer cancel()
+	f := &folder{state: s, ctx: ctx}
+	f.analysis = ops.NewAnalysis(s.registry, s.model, s.limits)
+	return f.graph(s.model.Graph, nil)
+}
+
+type folder struct {
+	*state
+	ctx      context.Context
+	analysis *ops.Analysis
+	bytes    int64 // of all new initializers
+}
+
+// graph folds a graph. Of the inputs of a body nothing is assumed: a loop may
+// change the shapes that it declares.
+func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) error {
+	scope := f.analysis.NewScope(outer)
+	scope.Enter(g, nil)
+	if outer != nil {
+		for _, v := range g.Inputs {
+			scope.Set(v.Name, ops.Info{})
+		}
+	}
+	nodes, err := onnx.Sort(g)
+	if err != nil {
+		return err
+	}
+	var kept []*onnx.Node
+	for len(nodes) > 0 {
+		n := nodes[0]
+		nodes = nodes[1:]
+		if branch := f.taken(n, scope); branch != nil {
+			inner, err := f.splice(g, n, branch, scope)
+			if err != nil {
+				return err
+			}
+			nodes = append(inner, nodes...)
+			continue
+		}
+		node, err := scope.Node(n)
+		if err == nil && f.constant(g, node, scope) {
+			continue
+		}
+		if errors.Is(err, onnx.ErrLimit) {
+			return ops.NodeError(n, 0, err)
+		}
+		for _, sub := range subgraphs(n) {
+			if err := f.graph(sub, scope); err != nil {
+				return err
+			}
+		}
+		kept = append(kept, n)
+	}
+	g.Nodes = kept
+	return nil
+}
+
+// constant replaces a node by initializers when its outputs are known, and
+// reports whether it did.
+func (f *folder) constant(g *onnx.Graph, n *ops.Node, scope *ops.Scope) bool {
+	values := f.contents(n)
+	if values == nil {
+		values = f.compute(n)
+	}
+	if values == nil {
+		return false
+	}
+	for _, v := range values {
+		if t, ok := v.(*onnx.Tensor); ok {
+			f.bytes += int64(len(t.Bytes()))
+		}
+	}
+	if f.bytes > f.limits.InitializerBytes {
+		return false
+	}
+	for i, name := range n.Proto.Outputs {
+		if name == "" {
+			continue
+		}
+		scope.Set(name, ops.ConstInfo(values[i]))
+		g.Initializers = append(g.Initializers, &onnx.Initializer{Name: name, Tensor: values[i].(*onnx.Tensor)})
+	}
+	return true
+}
+
+// contents gives the outputs when inference knows the elements of all.
+func (f *folder) contents(n *ops.Node) []onnx.Value {
+	values := make([]onnx.Value, n.NumOutputs())
+	for i, name := range n.Proto.Outputs {
+		if name == "" {
+			continue
+		}
+		c := n.Out(i).Content
+		ints, ok := c.Ints()
+		if !ok {
+			return nil
+		}
+		shape := []int{len(ints)}
+		if c.Scalar {
+			shape = nil
+		}
+		switch n.Out(i).Type.Elem {
+		case onnx.Int64:
+			values[i] = onnx.MustTensor(shape, ints)
+		case onnx.Int32:
+			short := make([]int32, len(ints))
+			for k, v := range ints {
+				short[k] = int32(v)
+			}
+			values[i] = onnx.MustTensor(shape, short)
+		default:
+			return nil
+		}
+	}
+	return values
+}
+
+// compute runs a node whose inputs are all constants; nil when they are not,
+// or it fails, or costs too much: then it stays, and a run will tell.
+func (f *folder) compute(n *ops.Node) []onnx.Value {
+	if n.Op.Random || len(subgraphs(n.Proto)) > 0 || f.ctx.Err() != nil {
+		return nil
+	}
+	in := make([]onnx.Value, n.NumInputs())
+	for i, name := range n.Proto.Inputs {
+		if name == "" {
+			continue
+		}
+		v := n.In(i).Const
+		if t, ok := v.(*onnx.Tensor); v == nil || ok && t.External() != nil {
+			return nil
+		}
+		in[i] = v
+	}
+	k, err := n.Build(nil)
+	if err != nil {
+		return nil
+	}
+	limits := f.limits
+	limits.RunBytes = foldBytes
+	values, err := ops.Exec(f.ctx, n, k, in, limits)
+	if err != nil {
+		return nil
+	}
+	for i, name := range n.Proto.Outputs {
+		if _, ok := values[i].(*onnx.Tensor); name != "" && !ok {
+			return nil // sequences have no initializers
+		}
+	}
+	return values
+}
+
+// taken gives the branch that an If takes, nil when that is not known.
+func (f *folder) taken(n *onnx.Node, scope *ops.Scope) *onnx.Graph {
+	if n.OpType != "If" || n.Domain != "" || len(n.Inputs) != 1 {
+		return nil
+	}
+	info, _ := scope.Lookup(n.Inputs[0])
+	cond, err := onnx.Data[bool](info.Const)
+	if err != nil || len(cond) != 1 {
+		return nil
+	}
+	name := "else_branch"
+	if cond[0] {
+		name = "then_branch"
+	}
+	a := n.Attr(name)
+	if a == nil || a.Graph == nil || len(a.Graph.Outputs) < len(n.Outputs) {
+		return nil
+	}
+	return a.Graph
+}
+
+// splice gives the nodes of a branch to stand for its If in g; the branch's
+// initializers become g's. Values get fresh names, for branches and the graph
+// around may use the same ones.
+func (f *folder) splice(g *onnx.Graph, n *onnx.Node, branch *onnx.Graph, scope *ops.Scope) ([]*onnx.Node, error) {
+	prefix := n.Name
+	if prefix == "" {
+		prefix = n.Outputs[0]
+	}
+	names := map[string]string{}
+	for name := range definitions(branch) {
+		names[name] = f.fresh(prefix + "/" + name)
+	}
+	for _, init := range branch.Initializers {
+		c := *init
+		c.Name = names[init.Name]
+		g.Initializers = append(g.Initializers, &c)
+		scope.Set(c.Name, ops.ConstInfo(c.Tensor))
+	}
+	for _, init := range branch.SparseInitializers {
+		c := *init
+		c.Name = names[init.Name]
+		g.SparseInitializers = append(g.SparseInitializers, &c)
+		scope.Set(c.Name, ops.ConstInfo(c.Tensor))
+	}
+	nodes, err := onnx.Sort(branch)
+	if err != nil {
+		return nil, err
+	}
+	rename(nodes, names)
+	for i, o := range n.Outputs {
+		if o == "" {
+			continue
+		}
+		from := branch.Outputs[i].Name
+		if r, ok := names[from]; ok {
+			from = r
+		}
+		nodes = append(nodes, &onnx.Node{Name: f.fresh(prefix + "/output"), OpType: "Identity", Inputs: []string{from}, Outputs: []string{o}, Opset: n.Opset})
+	}
+	return nodes, nil
+}

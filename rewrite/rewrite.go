@@ -1,0 +1,259 @@
+// Package rewrite turns a model into another one that computes the same: what
+// a session runs, or what a converter writes.
+//
+// The passes are a table. Required ones prepare a model for the plan; optional
+// ones make it faster, and each can be left out by name.
+package rewrite
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops"
+)
+
+// Pass is a row of the table of passes.
+type Pass struct {
+	Name     string
+	Doc      string // what it does, in a sentence
+	Required bool
+	run      func(*state) error
+}
+
+var passes = []Pass{
+	{"inline", "replaces calls of model-local functions by their bodies", true, inline},
+	{"fold", "computes what depends on constants alone, and replaces an If whose condition is a constant by its branch", true, fold},
+	{"drop", "removes nodes, initializers and optional outputs that nothing uses", true, drop},
+}
+
+// Passes lists the passes in the order in which they are applied. The slice
+// must not be modified.
+func Passes() []Pass { return passes }
+
+// Options says how to rewrite.
+type Options struct {
+	// Passes names the optional passes to apply; nil means all.
+	Passes   []string
+	Registry *ops.Registry // nil means ops.Default
+	Limits   onnx.Limits
+}
+
+// state is a model under rewriting.
+type state struct {
+	model    *onnx.Model
+	registry *ops.Registry
+	limits   onnx.Limits
+	names    map[string]bool // every name of a value in the model
+	serial   int
+}
+
+// Apply gives a rewritten copy of a model that onnx.Check has accepted. The
+// copy shares tensors with m, which is not modified. An error names the pass.
+func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
+	wanted, err := choose(o.Passes)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), names: map[string]bool{}}
+	if s.registry == nil {
+		s.registry = ops.Default()
+	}
+	s.collect(s.model.Graph)
+	for _, p := range passes {
+		if !p.Required && !wanted(p.Name) {
+			continue
+		}
+		if err := p.run(s); err != nil {
+			return nil, fmt.Errorf("pass %s: %w", p.Name, err)
+		}
+	}
+	return s.model, nil
+}
+
+// choose reads a list of optional passes.
+func choose(names []string) (func(string) bool, error) {
+	if names == nil {
+		return func(string) bool { return true }, nil
+	}
+	set := map[string]bool{}
+	for _, n := range names {
+		found := false
+		var all []string
+		for _, p := range passes {
+			found = found || p.Name == n
+			all = append(all, p.Name)
+		}
+		if !found {
+			return nil, onnx.Errorf(onnx.ErrUnsupported, "no rewrite pass %q; there are %s", n, strings.Join(all, ", "))
+		}
+		set[n] = true
+	}
+	return func(n string) bool { return set[n] }, nil
+}
+
+// collect records the names of values.
+func (s *state) collect(g *onnx.Graph) {
+	for _, v := range g.Inputs {
+		s.names[v.Name] = true
+	}
+	for _, i := range g.Initializers {
+		s.names[i.Name] = true
+	}
+	for _, i := range g.SparseInitializers {
+		s.names[i.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, o := range n.Outputs {
+			s.names[o] = true
+		}
+		for _, sub := range subgraphs(n) {
+			s.collect(sub)
+		}
+	}
+}
+
+// fresh makes a name that no value has, from a wish.
+func (s *state) fresh(wish string) string {
+	name := wish
+	for s.names[name] || name == "" {
+		s.serial++
+		name = fmt.Sprintf("%s_%d", wish, s.serial)
+	}
+	s.names[name] = true
+	return name
+}
+
+// subgraphs lists the graphs in a node's attributes.
+func subgraphs(n *onnx.Node) []*onnx.Graph {
+	var out []*onnx.Graph
+	for _, a := range n.Attributes {
+		if a.Graph != nil {
+			out = append(out, a.Graph)
+		}
+		out = append(out, a.Graphs...)
+	}
+	return out
+}
+
+// countNodes counts the nodes of a list and of the graphs within.
+func countNodes(nodes []*onnx.Node) int {
+	n := len(nodes)
+	for _, node := range nodes {
+		for _, g := range subgraphs(node) {
+			n += countNodes(g.Nodes)
+		}
+	}
+	return n
+}
+
+func cloneModel(m *onnx.Model) *onnx.Model {
+	c := *m
+	c.Graph = cloneGraph(m.Graph)
+	return &c
+}
+
+// cloneGraph copies a graph and the graphs within, down to the nodes; tensors
+// are shared.
+func cloneGraph(g *onnx.Graph) *onnx.Graph {
+	c := *g
+	c.Nodes = make([]*onnx.Node, len(g.Nodes))
+	for i, n := range g.Nodes {
+		c.Nodes[i] = cloneNode(n)
+	}
+	c.Inputs = append([]onnx.ValueInfo(nil), g.Inputs...)
+	c.Outputs = append([]onnx.ValueInfo(nil), g.Outputs...)
+	c.ValueInfos = append([]onnx.ValueInfo(nil), g.ValueInfos...)
+	c.Initializers = append([]*onnx.Initializer(nil), g.Initializers...)
+	c.SparseInitializers = append([]*onnx.SparseInitializer(nil), g.SparseInitializers...)
+	return &c
+}
+
+func cloneNode(n *onnx.Node) *onnx.Node {
+	c := *n
+	c.Inputs = append([]string(nil), n.Inputs...)
+	c.Outputs = append([]string(nil), n.Outputs...)
+	c.Attributes = make([]*onnx.Attribute, len(n.Attributes))
+	for i, a := range n.Attributes {
+		c.Attributes[i] = a
+		if a.Graph == nil && len(a.Graphs) == 0 {
+			continue
+		}
+		b := *a
+		if a.Graph != nil {
+			b.Graph = cloneGraph(a.Graph)
+		}
+		b.Graphs = nil
+		for _, g := range a.Graphs {
+			b.Graphs = append(b.Graphs, cloneGraph(g))
+		}
+		c.Attributes[i] = &b
+	}
+	return &c
+}
+
+// rename replaces the names of values in nodes, and in the graphs within as
+// far as these do not define a name anew.
+func rename(nodes []*onnx.Node, to map[string]string) {
+	for _, n := range nodes {
+		for i, name := range n.Inputs {
+			if r, ok := to[name]; ok && name != "" {
+				n.Inputs[i] = r
+			}
+		}
+		for i, name := range n.Outputs {
+			if r, ok := to[name]; ok && name != "" {
+				n.Outputs[i] = r
+			}
+		}
+		for _, g := range subgraphs(n) {
+			renameGraph(g, to)
+		}
+	}
+}
+
+// renameGraph renames what a nested graph captures; names that it defines
+// itself are its own.
+func renameGraph(g *onnx.Graph, to map[string]string) {
+	inner := to
+	own := definitions(g)
+	for name := range to {
+		if own[name] {
+			inner = map[string]string{}
+			for k, v := range to {
+				if !own[k] {
+					inner[k] = v
+				}
+			}
+			break
+		}
+	}
+	rename(g.Nodes, inner)
+	for i := range g.Outputs {
+		if r, ok := inner[g.Outputs[i].Name]; ok {
+			g.Outputs[i].Name = r
+		}
+	}
+}
+
+// definitions gives the names that a graph itself defines.
+func definitions(g *onnx.Graph) map[string]bool {
+	own := map[string]bool{}
+	for _, v := range g.Inputs {
+		own[v.Name] = true
+	}
+	for _, i := range g.Initializers {
+		own[i.Name] = true
+	}
+	for _, i := range g.SparseInitializers {
+		own[i.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, o := range n.Outputs {
+			if o != "" {
+				own[o] = true
+			}
+		}
+	}
+	return own
+}

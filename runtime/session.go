@@ -88,7 +88,7 @@ func LoadModel(m *onnx.Model, opts ...Option) (*Session, error) {
 
 func newSession(m *onnx.Model, o *options) (s *Session, err error) {
 	defer contain(&err, func() string { return "load" })
-	if err := onnx.Check(m); err != nil {
+	if err := onnx.Check(m, onnx.CheckLimits(o.limits)); err != nil {
 		return nil, err
 	}
 	m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits})

@@ -127,14 +127,7 @@ func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 	if a.visits++; a.visits > a.maxVisits && a.maxVisits > 0 {
 		return nil, &onnx.LimitError{What: "nodes visited by inference", Got: int64(a.visits), Max: int64(a.maxVisits), Where: nodeName(p, 0)}
 	}
-	opset := int(p.Opset)
-	if opset == 0 {
-		opset = a.Opsets[p.Domain]
-	}
-	if opset == 0 {
-		return nil, onnx.Errorf(onnx.ErrUnsupported, "domain %q is not imported by the model", domainName(p.Domain))
-	}
-	op, since, err := a.Registry.Lookup(p.Domain, p.OpType, opset)
+	op, since, opset, err := s.operator(p)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +153,25 @@ func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 		return nil, err
 	}
 	return n, n.err
+}
+
+// operator finds the row that serves a node.
+func (s *Scope) operator(p *onnx.Node) (op *Op, since, opset int, err error) {
+	if opset = int(p.Opset); opset == 0 {
+		opset = s.analysis.Opsets[p.Domain]
+	}
+	if opset == 0 {
+		return nil, 0, 0, onnx.Errorf(onnx.ErrUnsupported, "domain %q is not imported by the model", domainName(p.Domain))
+	}
+	op, since, err = s.analysis.Registry.Lookup(p.Domain, p.OpType, opset)
+	return op, since, opset, err
+}
+
+// HasOperator reports whether there is a row for a node's operator, whatever
+// is known of its inputs.
+func (s *Scope) HasOperator(p *onnx.Node) bool {
+	_, _, _, err := s.operator(p)
+	return err == nil
 }
 
 // checkTypes holds the inputs' types against the schema and the row.

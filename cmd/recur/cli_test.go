@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// command runs a command line and gives exit code, stdout and stderr.
+func command(t *testing.T, stdin string, args ...string) (code int, out, err string) {
+	t.Helper()
+	return commandIn(t.Context(), stdin, nil, args...)
+}
+
+func commandIn(ctx context.Context, stdin string, env map[string]string, args ...string) (int, string, string) {
+	var out, err bytes.Buffer
+	c := newCLI(strings.NewReader(stdin), &out, &err, func(k string) string { return env[k] })
+	return c.run(ctx, args), out.String(), err.String()
+}
+
+// commandCase is a command line and what it must give.
+type commandCase struct {
+	name   string
+	args   []string
+	stdin  string
+	code   int
+	out    []string // parts of stdout, in order
+	err    []string // parts of stderr, in order
+	silent bool     // nothing on stdout
+}
+
+func runCases(t *testing.T, cases []commandCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			code, out, err := command(t, c.stdin, c.args...)
+			if code != c.code {
+				t.Errorf("exit code %d, want %d\nstdout: %s\nstderr: %s", code, c.code, out, err)
+			}
+			wantParts(t, "stdout", out, c.out)
+			wantParts(t, "stderr", err, c.err)
+			if c.silent && out != "" {
+				t.Errorf("stdout: %q, want nothing", out)
+			}
+			if c.code == 0 && c.err == nil && err != "" {
+				t.Errorf("stderr: %q, want nothing", err)
+			}
+		})
+	}
+}
+
+// wantParts looks for the parts one after the other.
+func wantParts(t *testing.T, where, text string, parts []string) {
+	t.Helper()
+	rest := text
+	for _, p := range parts {
+		i := strings.Index(rest, p)
+		if i < 0 {
+			t.Errorf("%s: want %q in\n%s", where, p, text)
+			return
+		}
+		rest = rest[i+len(p):]
+	}
+}
+
+func TestRoot(t *testing.T) {
+	runCases(t, []commandCase{
+		{name: "no command", out: []string{"Exit codes:", "130  interrupted", "Available Commands:", "demo", "verify"}},
+		{name: "help", args: []string{"--help"}, out: []string{"recur runs ONNX models", "Examples:"}},
+		{name: "help of a command", args: []string{"run", "--help"}, out: []string{"-i NAME=x.npy", "Examples:", "--random", "Exit codes:"}},
+		{name: "unknown command", args: []string{"insepct", "x"}, code: exitUsage, silent: true,
+			err: []string{`unknown command "insepct"; did you mean "inspect"?`, "recur --help"}},
+		{name: "unknown flag", args: []string{"run", "--frobnicate"}, code: exitUsage, silent: true,
+			err: []string{"unknown flag: --frobnicate", `"recur run --help"`}},
+		{name: "too few arguments", args: []string{"inspect"}, code: exitUsage, silent: true, err: []string{"want one MODEL, have 0"}},
+		{name: "no such file", args: []string{"inspect", "testdata/nowhere.onnx"}, code: exitUsage, silent: true, err: []string{"nowhere.onnx"}},
+		{name: "completion", args: []string{"completion", "bash"}, out: []string{"bash completion"}},
+		{name: "version", args: []string{"version"}, out: []string{"recur ", "ONNX ", "of ai.onnx"}},
+		{name: "version as JSON", args: []string{"version", "--json"}, out: []string{`"schema_version": 1`, `"opsets"`}},
+	})
+}
+
+func TestEveryCommandTeaches(t *testing.T) {
+	c := newCLI(nil, nil, nil, func(string) string { return "" })
+	for _, cmd := range c.root().Commands() {
+		if cmd.Long == "" || cmd.Example == "" {
+			t.Errorf("%s: want a long help and an example", cmd.Name())
+		}
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestLostOutputIsAFailure(t *testing.T) {
+	var err bytes.Buffer
+	c := newCLI(strings.NewReader(""), fullDisk{}, &err, func(string) string { return "" })
+	if code := c.run(t.Context(), []string{"version"}); code != exitMismatch {
+		t.Errorf("exit code %d, want %d", code, exitMismatch)
+	}
+	wantParts(t, "stderr", err.String(), []string{"no space left"})
+}
+
+func TestWriteFileIsAtomic(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x")
+	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fail := errors.New("broken")
+	err := writeFile(path, func(w io.Writer) error {
+		w.Write([]byte("half"))
+		return fail
+	})
+	if !errors.Is(err, fail) {
+		t.Errorf("error %v, want %v", err, fail)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "old" {
+		t.Errorf("file %q after a failure, want the old one", got)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("%d files are left, want 1", len(left))
+	}
+}

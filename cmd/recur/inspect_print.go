@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// printReport writes a report for people.
+func (c *cli) printReport(r *report) error {
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	var opsets []string
+	sortedMap(r.Opsets, func(domain string, v int) { opsets = append(opsets, fmt.Sprintf("%s %d", domain, v)) })
+	fmt.Fprintf(w, "model\t%s\n", clean(r.Model))
+	if r.Graph != "" {
+		fmt.Fprintf(w, "graph\t%s\n", clean(r.Graph))
+	}
+	if r.Producer != "" {
+		fmt.Fprintf(w, "producer\t%s\n", clean(r.Producer))
+	}
+	fmt.Fprintf(w, "IR version\t%d\n", r.IR)
+	fmt.Fprintf(w, "opsets\t%s\n", clean(strings.Join(opsets, ", ")))
+	fmt.Fprintf(w, "parameters\t%d in %d tensors, %s\n", r.Parameters.Elements, r.Parameters.Tensors, formatBytes(r.Parameters.Bytes))
+	fmt.Fprintf(w, "nodes\t%d\n", r.Nodes)
+	sortedMap(r.Metadata, func(k, v string) { fmt.Fprintf(w, "metadata\t%s = %s\n", clean(k), abridge(clean(v), 60)) })
+	printRows(w, "inputs", r.Inputs)
+	printRows(w, "outputs", r.Outputs)
+	fmt.Fprint(w, "\noperators\n")
+	for _, op := range r.Operators {
+		fmt.Fprintf(w, "  %s\t%d\n", opLabel(op.Op, op.Version), op.Count)
+	}
+	if len(r.Functions) > 0 {
+		fmt.Fprintf(w, "\nfunctions\t%s\n", clean(strings.Join(r.Functions, ", ")))
+	}
+	printLayers(w, "recurrent layers", r.Recurrent)
+	printLayers(w, "recurrent layers found by rewriting", r.Lifted)
+	printRows(w, "values", r.Values)
+	fmt.Fprintln(w)
+	printSupport(w, r)
+	return w.Flush()
+}
+
+func printRows(w io.Writer, title string, rows []valueRow) {
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", title)
+	for _, v := range rows {
+		shape := ""
+		if v.kind.String() == "tensor" || v.kind.String() == "sparse_tensor" {
+			shape = clean(v.shape.String())
+		}
+		if v.Default {
+			shape += " (has a default)"
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", clean(v.Name), v.Type, shape)
+	}
+}
+
+func printLayers(w io.Writer, title string, layers []recurrentLayer) {
+	if len(layers) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n  NODE\tTYPE\tINPUT\tHIDDEN\tDIRECTION\tACTIVATIONS\tOUTPUTS\tREMARKS\n", title)
+	for _, l := range layers {
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(l.Node), opLabel(l.Op, l.Version), size(l.Input), size(l.Hidden),
+			clean(l.Direction), clean(strings.Join(l.Activations, " ")), strings.Join(l.Outputs, " "), clean(l.remarks()))
+	}
+}
+
+func printSupport(w io.Writer, r *report) {
+	switch {
+	case r.Supported:
+		fmt.Fprintln(w, "supported\tyes")
+	case r.Error != "":
+		fmt.Fprintf(w, "supported\tno\n  %s\n", strings.ReplaceAll(r.Error, "\n", "\n  "))
+	default:
+		fmt.Fprintf(w, "supported\tno, %d nodes are refused\n  NODE\tTYPE\tREASON\n", len(r.Refusals))
+		for _, x := range r.Refusals {
+			fmt.Fprintf(w, "  %s\t%s\t%s\n", clean(x.Node), opLabel(x.Op, x.Version), clean(x.Reason))
+		}
+	}
+}
+
+// opLabel writes "LSTM-14", and the name alone where the version is not known.
+func opLabel(op string, version int) string {
+	if version > 0 {
+		op += "-" + strconv.Itoa(version)
+	}
+	return clean(op)
+}
+
+func size(n int) string {
+	if n < 0 {
+		return "?"
+	}
+	return strconv.Itoa(n)
+}
+
+// clean replaces control characters in names that a file chose, which could
+// otherwise steer the terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// abridge cuts a text to n characters.
+func abridge(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + "..."
+	}
+	return s
+}

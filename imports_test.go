@@ -1,0 +1,59 @@
+package recur_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/recur-ml/recur"
+
+// order is the way that imports may go: a package may import those before it.
+var order = []string{"onnx", "ops", "rewrite", "runtime", "cmd/recur"}
+
+// TestImports keeps imports going one way, and what an embedder gets small:
+// the standard library, protobuf's wire format and gonum.
+func TestImports(t *testing.T) {
+	for i, name := range order {
+		deps := dependencies(t, module+"/"+name)
+		for _, d := range deps {
+			own, ok := strings.CutPrefix(d, module+"/")
+			if !ok {
+				if i < 4 && isOutside(d) && !allowedOutside(name, d) {
+					t.Errorf("%s depends on %s", name, d)
+				}
+				continue
+			}
+			later := slices.IndexFunc(order, func(o string) bool { return o == own || strings.HasPrefix(own, o+"/") })
+			switch {
+			case later > i:
+				t.Errorf("%s depends on %s, which comes after it", name, own)
+			case later < 0 && i < len(order)-1:
+				t.Errorf("%s depends on %s, which has no place in the order", name, own)
+			}
+		}
+	}
+}
+
+// isOutside reports whether a package is not of the standard library.
+func isOutside(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return strings.Contains(first, ".") && !strings.HasPrefix(path, "vendor/")
+}
+
+func allowedOutside(name, path string) bool {
+	if strings.HasPrefix(path, "google.golang.org/protobuf/") {
+		return path == "google.golang.org/protobuf/encoding/protowire" || strings.Contains(path, "/internal/")
+	}
+	return name != "onnx" && strings.HasPrefix(path, "gonum.org/v1/gonum/")
+}
+
+func dependencies(t *testing.T, pkg string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", pkg).Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v", pkg, err)
+	}
+	return strings.Fields(string(out))
+}

@@ -1,0 +1,128 @@
+package runtime
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"github.com/recur-ml/recur/onnx"
+)
+
+// arena hands out the memory of one run and takes it back for the next tensor
+// or the next run. It belongs to one goroutine at a time.
+type arena struct {
+	free   [classes][]*buffer
+	used   int64 // bytes taken from the process: buffers, in use or free, and outputs
+	budget int64
+	live   int // buffers in use
+}
+
+// buffer is a piece of an arena, counted by the values over it.
+type buffer struct {
+	data  []byte // aligned to alignment bytes
+	class int
+	refs  int
+	arena *arena
+}
+
+// Retain counts one more value over the buffer.
+func (b *buffer) Retain() { b.refs++ }
+
+// Release counts one value less; the last one gives the buffer back.
+func (b *buffer) Release() {
+	b.refs--
+	if b.refs == 0 {
+		b.arena.live--
+		b.arena.free[b.class] = append(b.arena.free[b.class], b)
+	}
+}
+
+// Buffers come in classes of sizes, four to a power of two, so that at most a
+// fifth of one is wasted and a size that changes a little finds one again.
+const (
+	alignment = 64
+	classes   = 4 * 58
+)
+
+// classOf gives the smallest class that holds n bytes, and its size.
+func classOf(n int) (class, size int) {
+	n = max(n, alignment)
+	top := bits.Len(uint(n-1)) - 1 // 2^top <= n-1 < 2^(top+1)
+	step := 1 << max(top-2, 0)
+	size = (n + step - 1) / step * step
+	quarter := (size - 1) >> max(top-2, 0) & 3
+	return (top-5)*4 + quarter, size
+}
+
+// charge counts bytes against the budget before they are taken.
+func (a *arena) charge(n int) error {
+	if a.used+int64(n) > a.budget {
+		a.trim()
+	}
+	if a.used+int64(n) > a.budget {
+		return &onnx.LimitError{What: "run memory", Got: a.used + int64(n), Max: a.budget}
+	}
+	a.used += int64(n)
+	return nil
+}
+
+// trim gives the free buffers to the garbage collector.
+func (a *arena) trim() {
+	for i, list := range a.free {
+		for _, b := range list {
+			a.used -= int64(len(b.data))
+		}
+		a.free[i] = nil
+	}
+}
+
+// get takes a buffer of at least n bytes, with a count of one.
+func (a *arena) get(n int) (*buffer, error) {
+	class, size := classOf(n)
+	if size < n { // beyond the largest power of two
+		return nil, &onnx.LimitError{What: "run memory", Got: int64(n), Max: a.budget}
+	}
+	if list := a.free[class]; len(list) > 0 {
+		b := list[len(list)-1]
+		a.free[class] = list[:len(list)-1]
+		b.refs = 1
+		a.live++
+		return b, nil
+	}
+	if err := a.charge(size); err != nil {
+		return nil, err
+	}
+	raw := make([]byte, size+alignment)
+	skip := int(-uintptr(unsafe.Pointer(&raw[0])) & (alignment - 1))
+	b := &buffer{data: raw[skip : skip+size : skip+size], class: class, refs: 1, arena: a}
+	a.live++
+	return b, nil
+}
+
+// retain counts one more holder of every buffer behind a value.
+func retain(v onnx.Value) { visit(v, onnx.Buffer.Retain) }
+
+// release counts one holder less of every buffer behind a value.
+func release(v onnx.Value) { visit(v, onnx.Buffer.Release) }
+
+func visit(v onnx.Value, f func(onnx.Buffer)) {
+	switch v := v.(type) {
+	case *onnx.Tensor:
+		if b := v.Buffer(); b != nil {
+			f(b)
+		}
+	case *onnx.Sequence:
+		for _, item := range v.Items {
+			visit(item, f)
+		}
+	case *onnx.Optional:
+		if v.Value != nil {
+			visit(v.Value, f)
+		}
+	case *onnx.Map:
+		visit(v.Keys, f)
+		visit(v.Values, f)
+	case *onnx.SparseTensor:
+		visit(v.Values, f)
+		visit(v.Indices, f)
+	}
+}

@@ -1,0 +1,472 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops"
+)
+
+// run is what one call of Run owns: its memory, and the frames of the model's
+// graph and of the bodies in it. A session keeps finished ones for later calls.
+type run struct {
+	ctx     context.Context
+	arena   arena
+	threads int
+	limits  onnx.Limits
+	symbols []int // sizes of the named dimensions, -1 while not known
+	top     *frame
+	outputs int64          // bytes charged for outputs
+	into    []*onnx.Tensor // the caller's tensors by output, for RunInto
+}
+
+// frame is an activation of a program: the values in its slots. It is the
+// ops.Engine of the kernels that it runs.
+type frame struct {
+	prog *program
+	run  *run
+	top  bool
+
+	vals   []onnx.Value   // by slot
+	heads  []onnx.Tensor  // by slot: headers of intermediate tensors
+	fresh  []*onnx.Tensor // by slot, top only: a new tensor for the caller
+	locals []any          // by step
+	bodies [][]*bodyFrame
+
+	ctx     *ops.Ctx
+	index   int // the step that runs
+	step    *step
+	in, out []onnx.Value
+	spare   []onnx.Tensor // headers of outputs that nobody wants
+	scratch []*buffer
+	stacks  []stack
+}
+
+// bodyFrame is a body within a frame, and the holders of its results.
+type bodyFrame struct {
+	frame   *frame
+	outer   *frame
+	results [2]ops.Results
+}
+
+// stack is a scan output in the making.
+type stack struct {
+	ops.Stack
+	buf *buffer
+}
+
+func newRun(p *program, o *options, symbols int) *run {
+	r := &run{threads: o.threads, limits: o.limits, symbols: make([]int, symbols), into: make([]*onnx.Tensor, len(p.outputs))}
+	r.arena.budget = o.limits.RunBytes
+	r.top = newFrame(p, r)
+	r.top.top = true
+	r.top.fresh = make([]*onnx.Tensor, p.slots)
+	return r
+}
+
+func newFrame(p *program, r *run) *frame {
+	f := &frame{prog: p, run: r,
+		vals: make([]onnx.Value, p.slots), heads: make([]onnx.Tensor, p.slots),
+		locals: make([]any, len(p.steps)), bodies: make([][]*bodyFrame, len(p.steps)),
+		in: make([]onnx.Value, p.maxIn), out: make([]onnx.Value, p.maxOut),
+		spare: make([]onnx.Tensor, p.maxOut), stacks: make([]stack, p.maxOut)}
+	f.ctx = ops.NewCtx(f)
+	for _, c := range p.consts {
+		f.vals[c.slot] = c.value
+	}
+	for i := range p.steps {
+		for _, b := range p.steps[i].bodies {
+			f.bodies[i] = append(f.bodies[i], &bodyFrame{outer: f, frame: newFrame(b.prog, r)})
+		}
+	}
+	return f
+}
+
+// walk runs the steps.
+func (f *frame) walk() error {
+	for i := range f.prog.steps {
+		if err := f.run.ctx.Err(); err != nil {
+			return err
+		}
+		f.index, f.step = i, &f.prog.steps[i]
+		if err := f.one(); err != nil {
+			return ops.NodeError(f.step.node, f.step.since, err)
+		}
+	}
+	return nil
+}
+
+func (f *frame) one() error {
+	s := f.step
+	in, out := f.in[:len(s.in)], f.out[:len(s.out)]
+	for k, slot := range s.in {
+		in[k] = nil
+		if slot >= 0 {
+			in[k] = f.vals[slot]
+		}
+	}
+	clear(out)
+	f.ctx.Bind(out)
+	if err := s.kernel.Run(f.ctx, in, out); err != nil {
+		return err
+	}
+	for i := range out {
+		if f.stacks[i].buf != nil || f.stacks[i].Len() > 0 {
+			f.finishStack(i)
+		}
+		if err := f.adopt(i); err != nil {
+			return err
+		}
+	}
+	for _, b := range f.scratch {
+		b.Release()
+	}
+	f.scratch = f.scratch[:0]
+	for _, b := range f.bodies[f.index] {
+		b.drop(0)
+		b.drop(1)
+	}
+	for _, slot := range s.free {
+		f.drop(slot)
+	}
+	return nil
+}
+
+// drop empties a slot.
+func (f *frame) drop(slot int) {
+	if v := f.vals[slot]; v != nil {
+		release(v)
+		f.vals[slot] = nil
+	}
+}
+
+// adopt puts output i of the step into its slot, after holding it against
+// what was inferred.
+func (f *frame) adopt(i int) error {
+	v, slot := f.out[i], f.step.out[i]
+	if v == nil {
+		if slot >= 0 {
+			return onnx.Errorf(onnx.ErrUnsupported, "output %d was not computed", i)
+		}
+		return nil
+	}
+	if slot < 0 {
+		if v == &f.spare[i] {
+			release(v)
+		}
+		return nil
+	}
+	if err := f.checkOutput(i, v); err != nil {
+		return err
+	}
+	t, ok := v.(*onnx.Tensor)
+	switch {
+	case !ok:
+		retain(v)
+		f.vals[slot] = v
+	case t == &f.heads[slot] || f.top && t == f.fresh[slot]:
+		f.vals[slot] = v
+	default: // a value of somebody else, whose header may change
+		retain(v)
+		f.heads[slot].ResetView(t, t.Shape())
+		f.vals[slot] = &f.heads[slot]
+	}
+	return nil
+}
+
+// checkOutput holds a value against its inferred type. A difference is a
+// fault of an operator's inference or kernel.
+func (f *frame) checkOutput(i int, v onnx.Value) error {
+	want := f.step.types[i]
+	t, ok := v.(*onnx.Tensor)
+	if !ok {
+		if want.Known() && v.Type().Kind != want.Kind {
+			return fmt.Errorf("internal error: output %d is a %v, inferred was %v", i, v.Type(), want)
+		}
+		return nil
+	}
+	if !want.Known() {
+		return nil
+	}
+	good := want.Kind == onnx.KindTensor && (want.Elem == onnx.Undefined || want.Elem == t.DataType()) &&
+		(!want.Shape.Ranked() || len(want.Shape) == t.Rank())
+	if good {
+		for axis, d := range want.Shape {
+			good = good && (!d.Known() || d.Value == t.Shape()[axis])
+		}
+	}
+	for _, c := range f.step.symbols {
+		if !good {
+			break
+		}
+		if size := f.run.symbols[c.symbol]; c.out == i && size >= 0 {
+			good = t.Shape()[c.axis] == size
+		}
+	}
+	if !good {
+		return fmt.Errorf("internal error: output %d is %v, inferred was %v", i, t, want)
+	}
+	return nil
+}
+
+func (f *frame) finishStack(i int) {
+	s := &f.stacks[i]
+	shape, data, strs := s.Result()
+	slot := f.step.out[i]
+	head := &f.spare[i]
+	if slot >= 0 {
+		head = &f.heads[slot]
+	}
+	var buf onnx.Buffer
+	if s.buf != nil {
+		buf = s.buf
+	}
+	head.Reset(s.DataType, shape, data, strs, buf)
+	f.out[i] = head
+	s.buf = nil
+	s.Clear()
+}
+
+// Engine.
+
+func (f *frame) New(i int, d onnx.DataType, shape []int, reuse uint64) (*onnx.Tensor, error) {
+	bytes, err := ops.TensorBytes(d, shape)
+	if err != nil {
+		return nil, err
+	}
+	slot := f.step.out[i]
+	if slot >= 0 && f.top && f.prog.isOutput[slot] {
+		return f.newOutput(slot, d, shape, bytes)
+	}
+	head := &f.spare[i]
+	if slot >= 0 {
+		head = &f.heads[slot]
+	}
+	if f.out[i] == onnx.Value(head) { // made twice
+		release(head)
+	}
+	if d == onnx.String {
+		if err := f.run.arena.charge(bytes); err != nil {
+			return nil, err
+		}
+		f.run.outputs += int64(bytes)
+		n, _ := onnx.NumElements(shape)
+		head.Reset(d, shape, nil, make([]string, n), nil)
+		return head, nil
+	}
+	buf := f.reusable(reuse&f.step.dies, bytes)
+	if buf == nil {
+		if buf, err = f.run.arena.get(bytes); err != nil {
+			return nil, err
+		}
+	}
+	head.Reset(d, shape, buf.data[:bytes], nil, buf)
+	return head, nil
+}
+
+// reusable finds an input of the set that dies here and has a buffer of its
+// own that fits, and counts the output as its second holder.
+func (f *frame) reusable(set uint64, bytes int) *buffer {
+	if bytes == 0 {
+		return nil
+	}
+	for k := 0; set != 0; k, set = k+1, set>>1 {
+		if set&1 == 0 {
+			continue
+		}
+		t, ok := f.in[k].(*onnx.Tensor)
+		if !ok {
+			continue
+		}
+		b, ok := t.Buffer().(*buffer)
+		if !ok || b.refs != 1 || len(t.Bytes()) != bytes || &t.Bytes()[0] != &b.data[0] {
+			continue
+		}
+		b.Retain()
+		return b
+	}
+	return nil
+}
+
+// newOutput makes a tensor that the caller of the model will own.
+func (f *frame) newOutput(slot int, d onnx.DataType, shape []int, bytes int) (*onnx.Tensor, error) {
+	for o, s := range f.prog.outputs {
+		if t := f.run.into[o]; s == slot && t != nil {
+			if t.DataType() != d || !equal(t.Shape(), shape) {
+				return nil, onnx.Errorf(onnx.ErrShape, "output %q is %v%v, the tensor given for it is %v", f.prog.names[o], d, append([]int(nil), shape...), t)
+			}
+			f.fresh[slot] = t
+			return t, nil
+		}
+	}
+	if err := f.run.arena.charge(bytes); err != nil {
+		return nil, err
+	}
+	f.run.outputs += int64(bytes)
+	t, err := onnx.NewZeros(d, shape)
+	f.fresh[slot] = t
+	return t, err
+}
+
+func (f *frame) View(i int, t *onnx.Tensor, shape []int) (*onnx.Tensor, error) {
+	slot := f.step.out[i]
+	head := &f.spare[i]
+	if slot >= 0 {
+		head = &f.heads[slot]
+	}
+	retain(t)
+	head.ResetView(t, shape)
+	return head, nil
+}
+
+func (f *frame) Own(t *onnx.Tensor) *onnx.Tensor {
+	own := &onnx.Tensor{}
+	own.ResetView(t, t.Shape())
+	return own
+}
+
+func (f *frame) Append(i int, t *onnx.Tensor, reserve int) error {
+	s := &f.stacks[i]
+	return s.Append(t, reserve, func(n int) ([]byte, error) {
+		b, err := f.run.arena.get(n)
+		if err != nil {
+			return nil, err
+		}
+		old := s.buf
+		s.buf = b
+		if old != nil {
+			f.scratch = append(f.scratch, old)
+		}
+		return b.data, nil
+	})
+}
+
+func (f *frame) Scratch(bytes int) ([]byte, error) {
+	b, err := f.run.arena.get(bytes)
+	if err != nil {
+		return nil, err
+	}
+	f.scratch = append(f.scratch, b)
+	return b.data[:bytes], nil
+}
+
+func (f *frame) Alloc(bytes int) ([]byte, onnx.Buffer, error) {
+	b, err := f.run.arena.get(bytes)
+	if err != nil {
+		return nil, nil, err
+	}
+	return b.data[:bytes], b, nil
+}
+
+func (f *frame) Parallel(n, grain int, fn func(lo, hi int)) { parallel(f.run.threads, n, grain, fn) }
+func (f *frame) Err() error                                 { return f.run.ctx.Err() }
+func (f *frame) Wants(i int) bool                           { return i < len(f.step.out) && f.step.out[i] >= 0 }
+func (f *frame) Local() *any                                { return &f.locals[f.index] }
+func (f *frame) Limits() onnx.Limits                        { return f.run.limits }
+func (f *frame) OutType(i int) onnx.Type {
+	if i < len(f.step.types) {
+		return f.step.types[i]
+	}
+	return onnx.Type{}
+}
+
+func (f *frame) Body(name string) ops.Body {
+	for k, b := range f.step.bodies {
+		if b.name == name {
+			return f.bodies[f.index][k]
+		}
+	}
+	panic("no body " + name)
+}
+
+// Body.
+
+func (b *bodyFrame) NumInputs() int  { return len(b.frame.prog.inputs) }
+func (b *bodyFrame) NumOutputs() int { return len(b.frame.prog.outputs) }
+
+func (b *bodyFrame) Results(k int) *ops.Results {
+	r := &b.results[k]
+	if r.Values == nil {
+		r.Values = make([]onnx.Value, b.NumOutputs())
+		r.Heads = make([]onnx.Tensor, b.NumOutputs())
+	}
+	return r
+}
+
+// drop gives up what holder k holds.
+func (b *bodyFrame) drop(k int) {
+	for i, v := range b.results[k].Values {
+		if v != nil {
+			release(v)
+			b.results[k].Values[i] = nil
+		}
+	}
+}
+
+func (b *bodyFrame) Run(in []onnx.Value, r *ops.Results) error {
+	f := b.frame
+	if len(in) != len(f.prog.inputs) {
+		return onnx.Errorf(onnx.ErrMalformed, "the body takes %d inputs, %d were given", len(f.prog.inputs), len(in))
+	}
+	for k := range b.results {
+		if r == &b.results[k] {
+			b.drop(k)
+		}
+	}
+	for i, slot := range f.prog.inputs {
+		f.vals[slot] = in[i]
+	}
+	for _, c := range f.prog.captures {
+		f.vals[c.slot] = b.outer.vals[c.outer]
+	}
+	if err := f.walk(); err != nil {
+		return err
+	}
+	for i, slot := range f.prog.outputs {
+		v := f.vals[slot]
+		if v == nil {
+			return onnx.Errorf(onnx.ErrMalformed, "output %d of the body has no value", i)
+		}
+		retain(v)
+		if t, ok := v.(*onnx.Tensor); ok {
+			r.Heads[i].ResetView(t, t.Shape())
+			v = &r.Heads[i]
+		}
+		r.Values[i] = v
+	}
+	f.clear()
+	return nil
+}
+
+// clear empties the slots of a body after its activation: its own values are
+// released, borrowed ones forgotten.
+func (f *frame) clear() {
+	for _, slot := range f.prog.inputs {
+		f.vals[slot] = nil
+	}
+	for _, c := range f.prog.captures {
+		f.vals[c.slot] = nil
+	}
+	for _, c := range f.prog.consts {
+		f.vals[c.slot] = nil
+	}
+	for slot := range f.vals {
+		f.drop(slot)
+	}
+	for _, c := range f.prog.consts {
+		f.vals[c.slot] = c.value
+	}
+}
+
+func equal(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,471 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops"
+	"github.com/recur-ml/recur/rewrite"
+)
+
+// ErrClosed is returned by a Session that was closed.
+var ErrClosed = errors.New("session is closed")
+
+// ErrInternal marks a fault of the engine, not of the model or its inputs: a
+// panic that was contained, or a result that contradicts what was inferred.
+var ErrInternal = errors.New("internal error")
+
+// Session is a loaded model. It is immutable: any number of goroutines may
+// call Run at a time.
+type Session struct {
+	model   *onnx.Model // after the passes
+	prog    *program
+	opts    *options
+	symbols map[string]int
+	inputs  []onnx.ValueInfo
+	outputs []onnx.ValueInfo
+	params  []input // all inputs of the graph, initializers with defaults included
+
+	pool sync.Pool    // of *run
+	mu   sync.RWMutex // held for reading by each run
+	shut bool
+}
+
+// input is an input of the graph and how to bind it.
+type input struct {
+	onnx.ValueInfo
+	slot     int
+	optional bool  // an initializer gives its default
+	symbols  []int // by axis: the named dimension, -1 without name
+}
+
+// Load reads a model from a file and makes it ready to run. What the engine
+// cannot honour is refused here: the error is then a *RefusalError, which
+// names every node and reason. Other errors match the sentinels of package
+// onnx.
+func Load(path string, opts ...Option) (*Session, error) {
+	o := newOptions(opts)
+	m, err := onnx.Load(path, &onnx.DecodeOptions{Limits: o.limits})
+	if err != nil {
+		return nil, err
+	}
+	return newSession(m, o)
+}
+
+// LoadFS is Load from a file system, such as an embed.FS. Models with external
+// data cannot be read this way.
+func LoadFS(fsys fs.FS, name string, opts ...Option) (*Session, error) {
+	o := newOptions(opts)
+	m, err := onnx.LoadFS(fsys, name, &onnx.DecodeOptions{Limits: o.limits})
+	if err != nil {
+		return nil, err
+	}
+	return newSession(m, o)
+}
+
+// LoadBytes is Load from memory. The session keeps data, which must not be
+// modified.
+func LoadBytes(data []byte, opts ...Option) (*Session, error) {
+	o := newOptions(opts)
+	m, err := onnx.Decode(data, &onnx.DecodeOptions{Limits: o.limits})
+	if err != nil {
+		return nil, err
+	}
+	return newSession(m, o)
+}
+
+// LoadModel makes a model ready to run. The model is not modified; it must not
+// be modified while the session is in use.
+func LoadModel(m *onnx.Model, opts ...Option) (*Session, error) {
+	return newSession(m, newOptions(opts))
+}
+
+func newSession(m *onnx.Model, o *options) (s *Session, err error) {
+	defer contain(&err, func() string { return "load" })
+	if err := onnx.Check(m, onnx.CheckLimits(o.limits)); err != nil {
+		return nil, err
+	}
+	m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits})
+	if err != nil {
+		return nil, withPath(m.Path, err)
+	}
+	prog, symbols, err := compile(m, o)
+	if err != nil {
+		return nil, err
+	}
+	s = &Session{model: m, prog: prog, opts: o, symbols: symbols}
+	defaults := map[string]bool{}
+	for _, init := range m.Graph.Initializers {
+		defaults[init.Name] = true
+	}
+	for i, v := range m.Graph.Inputs {
+		in := input{ValueInfo: v, slot: prog.inputs[i], optional: defaults[v.Name]}
+		if in.optional && m.IRVersion < 4 {
+			continue // a constant, listed among the inputs as the format then demanded
+		}
+		for _, d := range v.Type.Shape {
+			id, ok := symbols[d.Name]
+			if !ok {
+				id = -1
+			}
+			in.symbols = append(in.symbols, id)
+		}
+		s.params = append(s.params, in)
+		if !in.optional {
+			s.inputs = append(s.inputs, v)
+		}
+	}
+	s.outputs = m.Graph.Outputs
+	return s, nil
+}
+
+// contain turns a panic into an error.
+func contain(err *error, where func() string) {
+	if r := recover(); r != nil {
+		stack := debug.Stack()
+		if p, ok := r.(*workerPanic); ok {
+			r, stack = p.value, p.stack
+		}
+		*err = fmt.Errorf("%s: %w: %v\n%s", where(), ErrInternal, r, stack)
+	}
+}
+
+// Inputs lists what Run wants: names, element types and shapes, with -1 and
+// the dimension's name for what may vary. The slice must not be modified.
+func (s *Session) Inputs() []onnx.ValueInfo { return s.inputs }
+
+// Outputs lists what Run gives, as the model declares it. The slice must not
+// be modified.
+func (s *Session) Outputs() []onnx.ValueInfo { return s.outputs }
+
+// Model gives the model as it runs, after the rewrite passes. It must not be
+// modified.
+func (s *Session) Model() *onnx.Model { return s.model }
+
+// Close waits for running calls to end and makes later ones fail with
+// ErrClosed. Closing twice is harmless, and a session that is not closed is
+// left to the garbage collector.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shut = true
+	s.pool = sync.Pool{}
+	return nil
+}
+
+// Run computes the model's outputs; with names, only those are returned. The
+// inputs are only read, and may be shared by any number of calls; the outputs
+// are the caller's. ctx, which may be nil, cancels the run between nodes,
+// iterations and blocks of time steps.
+//
+// An error about the inputs matches onnx.ErrShape or onnx.ErrType; one that
+// exceeds the budget of memory, onnx.ErrLimit.
+func (s *Session) Run(ctx context.Context, inputs onnx.Values, names ...string) (onnx.Values, error) {
+	for _, n := range names {
+		if s.outputIndex(n) < 0 {
+			return nil, fmt.Errorf("output %q: no such output; the model has %s", n, quoted(s.outputs))
+		}
+	}
+	out := make(onnx.Values, len(s.outputs))
+	if err := s.run(ctx, inputs, out, false); err != nil {
+		return nil, err
+	}
+	if len(names) > 0 {
+		for n := range out {
+			if !contains(names, n) {
+				delete(out, n)
+			}
+		}
+	}
+	return out, nil
+}
+
+// RunInto is Run with tensors for the outputs, each of exactly the resulting
+// element type and shape, else the error matches onnx.ErrShape. Outputs that
+// are not in the map are computed and dropped; one whose value is nil is set
+// to a new value, as is a sequence. In its steady state it allocates nothing,
+// as long as the model has no strings, sequences or loops of unknown length.
+// After an error the outputs' elements are undefined. They must share no
+// memory with the inputs.
+func (s *Session) RunInto(ctx context.Context, inputs, outputs onnx.Values) error {
+	for n := range outputs {
+		if s.outputIndex(n) < 0 {
+			return fmt.Errorf("output %q: no such output; the model has %s", n, quoted(s.outputs))
+		}
+	}
+	return s.run(ctx, inputs, outputs, true)
+}
+
+func (s *Session) outputIndex(name string) int {
+	for i := range s.outputs {
+		if s.outputs[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into bool) (err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.shut {
+		return ErrClosed
+	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	r, _ := s.pool.Get().(*run)
+	if r == nil {
+		r = newRun(s.prog, s.opts, len(s.symbols))
+	}
+	r.ctx = ctx
+	if err := s.bind(r, inputs); err != nil {
+		s.finish(r)
+		return withPath(s.model.Path, err)
+	}
+	if into {
+		for i := range s.outputs {
+			r.into[i], _ = outputs[s.outputs[i].Name].(*onnx.Tensor)
+		}
+	}
+	// A run that fails is not used again: what it holds is the garbage
+	// collector's.
+	if err := s.walk(r); err != nil {
+		return withPath(s.model.Path, err)
+	}
+	if err := s.deliver(r, outputs, into); err != nil {
+		return withPath(s.model.Path, err)
+	}
+	s.finish(r)
+	return nil
+}
+
+func (s *Session) walk(r *run) (err error) {
+	busy.Add(1)
+	defer busy.Add(-1)
+	defer contain(&err, func() string {
+		if st := r.top.step; st != nil {
+			return ops.NodeError(st.node, st.since, errors.New("stopped")).Error()
+		}
+		return "run"
+	})
+	return r.top.walk()
+}
+
+// finish empties a run and keeps it for a later call.
+func (s *Session) finish(r *run) {
+	f := r.top
+	f.clear()
+	clear(f.in)
+	clear(f.out)
+	clear(f.fresh)
+	clear(r.into)
+	r.ctx = nil
+	r.arena.used -= r.outputs
+	r.outputs = 0
+	s.pool.Put(r)
+}
+
+// bind checks the inputs and puts them into their slots.
+func (s *Session) bind(r *run, inputs onnx.Values) error {
+	for i := range r.symbols {
+		r.symbols[i] = -1
+	}
+	found := 0
+	for i := range s.params {
+		p := &s.params[i]
+		v, ok := inputs[p.Name]
+		if !ok || v == nil {
+			if ok {
+				found++
+			}
+			if p.optional {
+				continue
+			}
+			return onnx.Errorf(onnx.ErrShape, "input %q is missing; the model wants %s", p.Name, quoted(s.inputs))
+		}
+		found++
+		if err := s.checkInput(r, p, v); err != nil {
+			return err
+		}
+		r.top.vals[p.slot] = v
+	}
+	if found == len(inputs) {
+		return nil
+	}
+	for name := range inputs {
+		known := false
+		for i := range s.params {
+			known = known || s.params[i].Name == name
+		}
+		if !known {
+			return onnx.Errorf(onnx.ErrShape, "input %q: no such input; the model has %s", name, quoted(s.inputs))
+		}
+	}
+	return nil
+}
+
+// checkInput holds a value against its declaration, and its named dimensions
+// against those of the inputs before.
+func (s *Session) checkInput(r *run, p *input, v onnx.Value) error {
+	want := p.Type
+	t, ok := v.(*onnx.Tensor)
+	if !ok {
+		have := v.Type()
+		if have.Kind != want.Kind || !sameElements(have, want) {
+			return onnx.Errorf(onnx.ErrType, "input %q is a %s, the model wants a %s", p.Name, have.Name(), want.Name())
+		}
+		return nil
+	}
+	if want.Kind != onnx.KindTensor || want.Elem != t.DataType() {
+		return onnx.Errorf(onnx.ErrType, "input %q is a tensor(%v), the model wants a %s", p.Name, t.DataType(), want.Name())
+	}
+	if t.External() != nil {
+		return onnx.Errorf(onnx.ErrMalformed, "input %q: external data %q has not been read", p.Name, t.External().Location)
+	}
+	if !want.Shape.Ranked() {
+		return nil
+	}
+	good := len(want.Shape) == t.Rank()
+	for axis := 0; good && axis < t.Rank(); axis++ {
+		d := want.Shape[axis]
+		good = !d.Known() || d.Value == t.Shape()[axis]
+	}
+	if !good {
+		return onnx.Errorf(onnx.ErrShape, "input %q: shape %v, the model wants %v", p.Name, t.Shape(), want.Shape)
+	}
+	for axis, id := range p.symbols {
+		if id < 0 || want.Shape[axis].Known() {
+			continue
+		}
+		size := t.Shape()[axis]
+		if was := r.symbols[id]; was >= 0 && was != size {
+			return onnx.Errorf(onnx.ErrShape, "input %q: shape %v, the model wants %v with %s = %d as in the inputs before", p.Name, t.Shape(), want.Shape, want.Shape[axis].Name, was)
+		}
+		r.symbols[id] = size
+	}
+	return nil
+}
+
+// sameElements compares kinds and element types all the way down, where both
+// are known.
+func sameElements(a, b onnx.Type) bool {
+	if !a.Known() || !b.Known() {
+		return true
+	}
+	if a.Kind != b.Kind || a.Elem != b.Elem && a.Elem != onnx.Undefined && b.Elem != onnx.Undefined {
+		return false
+	}
+	return a.Of == nil || b.Of == nil || sameElements(*a.Of, *b.Of)
+}
+
+// deliver hands the outputs over. What is not a new tensor of the caller's is
+// copied: views, inputs and constants that only pass through.
+func (s *Session) deliver(r *run, outputs onnx.Values, into bool) error {
+	f := r.top
+	for i, slot := range s.prog.outputs {
+		name := s.outputs[i].Name
+		v := f.vals[slot]
+		if into {
+			if _, wanted := outputs[name]; !wanted {
+				continue
+			}
+		}
+		if v == nil {
+			return onnx.Errorf(onnx.ErrMalformed, "output %q has no value", name)
+		}
+		if dst := r.into[i]; dst != nil {
+			if v != onnx.Value(dst) {
+				if err := copyInto(name, dst, v); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		if t, ok := v.(*onnx.Tensor); ok && t == f.fresh[slot] {
+			outputs[name] = t
+			continue
+		}
+		c, err := s.copyOut(r, v)
+		if err != nil {
+			return err
+		}
+		outputs[name] = c
+	}
+	return nil
+}
+
+func copyInto(name string, dst *onnx.Tensor, v onnx.Value) error {
+	t, ok := v.(*onnx.Tensor)
+	if !ok || t.DataType() != dst.DataType() || !equal(t.Shape(), dst.Shape()) {
+		return onnx.Errorf(onnx.ErrShape, "output %q is %v, the tensor given for it is %v", name, v, dst)
+	}
+	copy(dst.Bytes(), t.Bytes())
+	copy(dst.Strings(), t.Strings())
+	return nil
+}
+
+// copyOut copies a value to memory of the garbage collector.
+func (s *Session) copyOut(r *run, v onnx.Value) (onnx.Value, error) {
+	switch v := v.(type) {
+	case *onnx.Tensor:
+		bytes, err := ops.TensorBytes(v.DataType(), v.Shape())
+		if err == nil {
+			err = r.arena.charge(bytes)
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.outputs += int64(bytes)
+		return v.Clone(), nil
+	case *onnx.Sequence:
+		c := &onnx.Sequence{Elem: v.Elem, Items: make([]onnx.Value, len(v.Items))}
+		for i, item := range v.Items {
+			var err error
+			if c.Items[i], err = s.copyOut(r, item); err != nil {
+				return nil, err
+			}
+		}
+		return c, nil
+	case *onnx.Optional:
+		c := &onnx.Optional{Elem: v.Elem}
+		if v.Value != nil {
+			var err error
+			if c.Value, err = s.copyOut(r, v.Value); err != nil {
+				return nil, err
+			}
+		}
+		return c, nil
+	case *onnx.Map:
+		return &onnx.Map{Keys: v.Keys.Clone(), Values: v.Values.Clone()}, nil
+	case *onnx.SparseTensor:
+		return &onnx.SparseTensor{Values: v.Values.Clone(), Indices: v.Indices.Clone(), Dims: append([]int(nil), v.Dims...)}, nil
+	}
+	return nil, fmt.Errorf("%w: value of type %T", ErrInternal, v)
+}
+
+func quoted(list []onnx.ValueInfo) string {
+	names := make([]string, len(list))
+	for i, v := range list {
+		names[i] = fmt.Sprintf("%q", v.Name)
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}

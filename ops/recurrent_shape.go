@@ -117,7 +117,8 @@ func (s *recurrentSizes) mismatch(name string, formal []recurrentDim, shape []in
 		if want[k].Known() {
 			term = fmt.Sprintf("%s=%d", term, want[k].Value)
 		}
-		if e.of != dimD {
+		// num_directions is evident, unless it is what differs.
+		if e.of != dimD || k < len(shape) && shape[k] >= 0 && shape[k] != want[k].Value {
 			why = append(why, term)
 		}
 	}

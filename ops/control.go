@@ -175,6 +175,9 @@ func sameType(a, b onnx.Type) bool {
 func loopInfos(n *Node) (in, out []Info, err error) {
 	var states []Info
 	for i := 2; i < n.NumInputs(); i++ {
+		if !n.Has(i) {
+			return nil, nil, onnx.Errorf(onnx.ErrMalformed, "the initial value of state %d is missing", i-2)
+		}
 		states = append(states, n.In(i))
 	}
 	before := []Info{
@@ -228,12 +231,17 @@ func buildLoop(n *Node) (Kernel, error) {
 	}
 	n.Has(0)
 	n.Has(1)
-	return &loop{states: len(in) - 2, scans: len(out) - 1 - (len(in) - 2), scanTypes: out[1+len(in)-2:]}, nil
+	states := len(in) - 2
+	return &loop{states: states, scans: len(out) - 1 - states, declared: n.GraphAttr("body").Outputs[1+states:]}, nil
 }
 
+// loop iterates while the trip count lasts and the condition holds, the
+// input's first and then the body's. The specification's table has the body's
+// condition ignored where the input is absent; every implementation heeds it,
+// as here, and the exporters count on that.
 type loop struct {
 	states, scans int
-	scanTypes     []Info
+	declared      []onnx.ValueInfo // of the scan outputs, by the body
 }
 
 // loopLocal is what a Loop keeps for a frame.
@@ -315,7 +323,7 @@ func (l *loop) Run(c *Ctx, in, out []onnx.Value) error {
 	if done == 0 {
 		for k := range l.scans {
 			if c.Wants(l.states + k) {
-				if err := emptyStack(c, l.states+k, l.scanTypes[k].Type, 0); err != nil {
+				if err := emptyStack(c, l.states+k, 0, l.declared[k].Type); err != nil {
 					return err
 				}
 			}
@@ -341,19 +349,58 @@ func tempScalar[T int64 | bool](c *Ctx, t *onnx.Tensor, d onnx.DataType, v T) er
 	return nil
 }
 
-// emptyStack makes output i the stack of no tensors: what inference does not
-// know of their shape counts as 0.
-func emptyStack(c *Ctx, i int, t onnx.Type, axis int) error {
-	if t.Elem == onnx.Undefined {
-		return onnx.Errorf(onnx.ErrType, "output %d: no iteration, and the element type is not known", i)
+// emptyStack makes output i the stack of no tensors along an axis; declared is
+// what the body declares of an element.
+func emptyStack(c *Ctx, i int, axis int64, declared onnx.Type) error {
+	t := c.OutType(i)
+	var elem onnx.Shape
+	if t.Shape.Ranked() {
+		at, err := Axis(axis, len(t.Shape))
+		if err != nil {
+			return err
+		}
+		elem = slices.Delete(t.Shape.Clone(), at, at+1)
 	}
-	shape := make([]int, 0, len(t.Shape)+1)
-	for _, d := range t.Shape {
-		shape = append(shape, max(d.Value, 0))
+	shape := unseenSizes(elem, declared.Shape)
+	for int64(len(shape)) < max(axis, -axis-1) {
+		shape = append(shape, 0) // nobody knows the rank: the least that has the axis
 	}
-	shape = slices.Insert(shape, min(axis, len(shape)), 0)
-	_, err := c.New(i, t.Elem, shape)
+	at, err := Axis(axis, len(shape)+1)
+	if err != nil {
+		return err
+	}
+	d, err := unseenType(t.Elem, declared.Elem, i)
+	if err != nil {
+		return err
+	}
+	_, err = c.New(i, d, slices.Insert(shape, at, 0))
 	return err
+}
+
+// unseenSizes gives the shape of a value that no iteration made: what was
+// inferred, else what is declared; what neither says counts as 0.
+func unseenSizes(inferred, declared onnx.Shape) []int {
+	if !inferred.Ranked() {
+		inferred = onnx.UnknownShape(len(declared))
+	}
+	shape := make([]int, len(inferred))
+	for k, d := range inferred {
+		if !d.Known() && len(declared) == len(inferred) {
+			d = declared[k]
+		}
+		shape[k] = max(d.Value, 0)
+	}
+	return shape
+}
+
+func unseenType(inferred, declared onnx.DataType, i int) (onnx.DataType, error) {
+	if inferred == onnx.Undefined {
+		inferred = declared
+	}
+	if inferred == onnx.Undefined {
+		return inferred, onnx.Errorf(onnx.ErrType, "output %d: no iteration, and the element type is not known", i)
+	}
+	return inferred, nil
 }
 
 func iterationError(i int64, err error) error {

@@ -147,10 +147,42 @@ func countNodes(nodes []*onnx.Node) int {
 	return n
 }
 
+// cloneModel copies a model down to the nodes, with ai.onnx written as "" and
+// the import that a file of before imports means.
 func cloneModel(m *onnx.Model) *onnx.Model {
 	c := *m
 	c.Graph = cloneGraph(m.Graph)
+	c.OpsetImports = canonicalImports(m.OpsetImports)
+	if len(c.OpsetImports) == 0 {
+		c.OpsetImports = []onnx.OpsetImport{{Version: 1}}
+	}
+	c.Functions = make([]*onnx.Function, len(m.Functions))
+	for i, f := range m.Functions {
+		g := *f
+		g.Domain = canonical(f.Domain)
+		g.OpsetImports = canonicalImports(f.OpsetImports)
+		g.Nodes = make([]*onnx.Node, len(f.Nodes))
+		for k, n := range f.Nodes {
+			g.Nodes[k] = cloneNode(n)
+		}
+		c.Functions[i] = &g
+	}
 	return &c
+}
+
+func canonicalImports(list []onnx.OpsetImport) []onnx.OpsetImport {
+	out := make([]onnx.OpsetImport, len(list))
+	for i, imp := range list {
+		out[i] = onnx.OpsetImport{Domain: canonical(imp.Domain), Version: imp.Version}
+	}
+	return out
+}
+
+func canonical(domain string) string {
+	if domain == "ai.onnx" {
+		return ""
+	}
+	return domain
 }
 
 // cloneGraph copies a graph and the graphs within, down to the nodes; tensors
@@ -171,6 +203,7 @@ func cloneGraph(g *onnx.Graph) *onnx.Graph {
 
 func cloneNode(n *onnx.Node) *onnx.Node {
 	c := *n
+	c.Domain = canonical(n.Domain)
 	c.Inputs = append([]string(nil), n.Inputs...)
 	c.Outputs = append([]string(nil), n.Outputs...)
 	c.Attributes = make([]*onnx.Attribute, len(n.Attributes))

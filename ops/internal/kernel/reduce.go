@@ -283,3 +283,30 @@ func ArgRow[T Number](x []T, least, last bool) int {
 	}
 	return at
 }
+
+// RunningSum adds an element to each of some running sums: acc[j] += x[j], and
+// y[j] is the sum after it, or if exclusive, before it.
+func RunningSum[T, A Number](acc []A, y, x []T, exclusive bool) {
+	y, x = y[:len(acc)], x[:len(acc)]
+	for j, a := range acc {
+		s := a + A(x[j])
+		acc[j] = s
+		if exclusive {
+			s = a
+		}
+		y[j] = T(s)
+	}
+}
+
+// RunningProduct is RunningSum for products.
+func RunningProduct[T, A Number](acc []A, y, x []T, exclusive bool) {
+	y, x = y[:len(acc)], x[:len(acc)]
+	for j, a := range acc {
+		s := a * A(x[j])
+		acc[j] = s
+		if exclusive {
+			s = a
+		}
+		y[j] = T(s)
+	}
+}

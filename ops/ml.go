@@ -16,26 +16,26 @@ func init() {
 	}
 	one := []int{1}
 	ml("ArrayFeatureExtractor", one, inferArrayFeatureExtractor, plainBuild(runArrayFeatureExtractor))
-	ml("Binarizer", one, inferLikeInput, buildBinarizer)
+	ml("Binarizer", one, inferMLSame, buildBinarizer)
 	ml("FeatureVectorizer", one, inferFeatureVectorizer, buildFeatureVectorizer)
-	ml("Imputer", one, inferLikeInput, buildImputer)
-	ml("Normalizer", one, inferFloatLikeInput, buildNormalizer)
+	ml("Imputer", one, inferMLSame, buildImputer)
+	ml("Normalizer", one, inferMLFloat, buildNormalizer)
 	ml("OneHotEncoder", one, inferOneHotEncoder, buildOneHotEncoder)
-	ml("Scaler", one, inferFloatLikeInput, buildScaler)
+	ml("Scaler", one, inferMLFloat, buildScaler)
 }
 
-func inferLikeInput(n *Node) error {
+func inferMLSame(n *Node) error {
 	n.SetTensor(0, n.Elem(0), n.Shape(0).Clone())
 	return nil
 }
 
-func inferFloatLikeInput(n *Node) error {
+func inferMLFloat(n *Node) error {
 	n.SetTensor(0, onnx.Float, n.Shape(0).Clone())
 	return nil
 }
 
-// numbers are the element types that these operators compute with.
-type numbers interface {
+// mlNumber has the element types that these operators compute with.
+type mlNumber interface {
 	float32 | float64 | int32 | int64
 }
 
@@ -48,31 +48,31 @@ func mlTensor(in []onnx.Value, i int) (*onnx.Tensor, error) {
 	return t, nil
 }
 
-// doubles writes the elements of a tensor as float64.
-func doubles(dst []float64, t *onnx.Tensor) error {
+// mlDoubles writes the elements of a tensor as float64.
+func mlDoubles(dst []float64, t *onnx.Tensor) error {
 	switch t.DataType() {
 	case onnx.Float:
-		toDoubles(dst, onnx.Elements[float32](t))
+		widenFeatures(dst, onnx.Elements[float32](t))
 	case onnx.Double:
 		copy(dst, onnx.Elements[float64](t))
 	case onnx.Int32:
-		toDoubles(dst, onnx.Elements[int32](t))
+		widenFeatures(dst, onnx.Elements[int32](t))
 	case onnx.Int64:
-		toDoubles(dst, onnx.Elements[int64](t))
+		widenFeatures(dst, onnx.Elements[int64](t))
 	default:
 		return onnx.Errorf(onnx.ErrType, "elements are of %v, want float, double, int32 or int64", t.DataType())
 	}
 	return nil
 }
 
-func toDoubles[T numbers](dst []float64, src []T) {
+func widenFeatures[T mlNumber](dst []float64, src []T) {
 	for i, v := range src {
 		dst[i] = float64(v)
 	}
 }
 
-// toFloats gives the elements of a tensor as float32, each rounded once.
-func toFloats(c *Ctx, t *onnx.Tensor) ([]float32, error) {
+// mlFloats gives the elements of a tensor as float32, each rounded once.
+func mlFloats(c *Ctx, t *onnx.Tensor) ([]float32, error) {
 	if t.DataType() == onnx.Float {
 		return onnx.Elements[float32](t), nil
 	}
@@ -80,7 +80,7 @@ func toFloats(c *Ctx, t *onnx.Tensor) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := doubles(wide, t); err != nil {
+	if err := mlDoubles(wide, t); err != nil {
 		return nil, err
 	}
 	out, err := Scratch[float32](c, t.Len())
@@ -90,9 +90,9 @@ func toFloats(c *Ctx, t *onnx.Tensor) ([]float32, error) {
 	return out, err
 }
 
-// features gives the rows of a tensor [N C], or [C] for one row, and their
+// mlRows gives the rows of a tensor [N C], or [C] for one row, and their
 // length.
-func features(t *onnx.Tensor) (rows, length int, err error) {
+func mlRows(t *onnx.Tensor) (rows, length int, err error) {
 	switch t.Rank() {
 	case 1:
 		return 1, t.Shape()[0], nil
@@ -205,7 +205,7 @@ func buildBinarizer(n *Node) (Kernel, error) {
 }
 
 func binarize[T interface {
-	numbers
+	mlNumber
 	onnx.Element
 }](y, x *onnx.Tensor, threshold float32) {
 	out := onnx.Elements[T](y)
@@ -277,7 +277,7 @@ func buildFeatureVectorizer(n *Node) (Kernel, error) {
 			if err != nil {
 				return err
 			}
-			r, length, err := features(x)
+			r, length, err := mlRows(x)
 			if err != nil {
 				return onnx.Errorf(err, "input %d: %v", i, err)
 			}
@@ -299,11 +299,11 @@ func buildFeatureVectorizer(n *Node) (Kernel, error) {
 		at := 0
 		for i := range in {
 			x, _ := mlTensor(in, i)
-			data, err := toFloats(c, x)
+			data, err := mlFloats(c, x)
 			if err != nil {
 				return err
 			}
-			_, length, _ := features(x)
+			_, length, _ := mlRows(x)
 			for r := range rows {
 				copy(out[r*total+at:r*total+at+width[i]], data[r*length:(r+1)*length])
 			}
@@ -340,7 +340,7 @@ func buildImputer(n *Node) (Kernel, error) {
 }
 
 func impute[T interface {
-	numbers
+	mlNumber
 	onnx.Element
 }, A float32 | int64](y, x *onnx.Tensor, old A, values []A) error {
 	columns := 1
@@ -372,7 +372,7 @@ func buildNormalizer(n *Node) (Kernel, error) {
 		if err != nil {
 			return err
 		}
-		rows, length, err := features(x)
+		rows, length, err := mlRows(x)
 		if err != nil {
 			return err
 		}
@@ -384,13 +384,13 @@ func buildNormalizer(n *Node) (Kernel, error) {
 		if err != nil {
 			return err
 		}
-		if err := doubles(wide, x); err != nil {
+		if err := mlDoubles(wide, x); err != nil {
 			return err
 		}
 		out := onnx.Elements[float32](y)
 		for r := range rows {
 			row := wide[r*length : (r+1)*length]
-			by := rowNorm(norm, row)
+			by := featureNorm(norm, row)
 			if by == 0 {
 				by = 1
 			}
@@ -402,7 +402,7 @@ func buildNormalizer(n *Node) (Kernel, error) {
 	}), nil
 }
 
-func rowNorm(norm string, row []float64) float64 {
+func featureNorm(norm string, row []float64) float64 {
 	sum, top := 0.0, math.Inf(-1)
 	for _, v := range row {
 		switch norm {
@@ -502,7 +502,7 @@ func buildOneHotEncoder(n *Node) (Kernel, error) {
 		if err != nil {
 			return err
 		}
-		if err := doubles(wide, x); err != nil {
+		if err := mlDoubles(wide, x); err != nil {
 			return err
 		}
 		for i, v := range wide {
@@ -555,7 +555,7 @@ func buildScaler(n *Node) (Kernel, error) {
 		if err != nil {
 			return err
 		}
-		if err := doubles(wide, x); err != nil {
+		if err := mlDoubles(wide, x); err != nil {
 			return err
 		}
 		for i, v := range wide {

@@ -19,10 +19,10 @@ func init() {
 	)
 }
 
-// lookup replaces each key by a value of another tensor: element at of values,
+// labelLookup replaces each key by a value of another tensor: element at of values,
 // or the fallback for a key that is not there. Of a key that is there twice
 // the last value counts.
-type lookup struct {
+type labelLookup struct {
 	keys     onnx.DataType
 	words    map[string]int
 	bits     map[uint64]int // keys of other types, see keyBits
@@ -30,12 +30,12 @@ type lookup struct {
 	fallback *onnx.Tensor
 }
 
-// newLookup makes a lookup from tensors of equal length.
-func newLookup(keys, values, fallback *onnx.Tensor) (*lookup, error) {
+// newLabelLookup makes one from tensors of equal length.
+func newLabelLookup(keys, values, fallback *onnx.Tensor) (*labelLookup, error) {
 	if keys.Len() != values.Len() {
 		return nil, onnx.Errorf(onnx.ErrMalformed, "%d keys and %d values", keys.Len(), values.Len())
 	}
-	l := &lookup{keys: keys.DataType(), values: values, fallback: fallback}
+	l := &labelLookup{keys: keys.DataType(), values: values, fallback: fallback}
 	if l.keys == onnx.String {
 		l.words = map[string]int{}
 		for i, w := range keys.Strings() {
@@ -87,7 +87,7 @@ func floatKey(v float64) uint64 {
 	return math.Float64bits(v)
 }
 
-func (l *lookup) infer(n *Node) error {
+func (l *labelLookup) infer(n *Node) error {
 	if d := n.Elem(0); d != onnx.Undefined && d != l.keys {
 		return onnx.Errorf(onnx.ErrType, "X is of %v, the keys of %v", d, l.keys)
 	}
@@ -95,7 +95,7 @@ func (l *lookup) infer(n *Node) error {
 	return nil
 }
 
-func (l *lookup) Run(c *Ctx, in, _ []onnx.Value) error {
+func (l *labelLookup) Run(c *Ctx, in, _ []onnx.Value) error {
 	x, err := mlTensor(in, 0)
 	if err != nil {
 		return err
@@ -127,9 +127,9 @@ func (l *lookup) Run(c *Ctx, in, _ []onnx.Value) error {
 	})
 }
 
-// tableOf makes a tensor of the one list that is set: floats, ints or strings,
+// labelTable makes a tensor of the one list that is set: floats, ints or strings,
 // or in version 4 a tensor.
-func tableOf(n *Node, what string) (*onnx.Tensor, error) {
+func labelTable(n *Node, what string) (*onnx.Tensor, error) {
 	var found []*onnx.Tensor
 	if v := n.Floats(what + "_floats"); v != nil {
 		found = append(found, onnx.MustTensor([]int{len(v)}, v))
@@ -154,8 +154,8 @@ func tableOf(n *Node, what string) (*onnx.Tensor, error) {
 	return found[0], nil
 }
 
-// defaultOf gives the value for unknown keys.
-func defaultOf(n *Node, d onnx.DataType) (*onnx.Tensor, error) {
+// labelDefault gives the value for unknown keys.
+func labelDefault(n *Node, d onnx.DataType) (*onnx.Tensor, error) {
 	f, i, s := n.Float("default_float", float32(math.Copysign(0, -1))), n.Int("default_int64", -1), n.Str("default_string", "_Unused")
 	if n.Since >= 4 {
 		if t := n.TensorAttr("default_tensor"); t != nil {
@@ -182,30 +182,30 @@ func defaultOf(n *Node, d onnx.DataType) (*onnx.Tensor, error) {
 	return nil, onnx.Errorf(onnx.ErrType, "values of %v", d)
 }
 
-func readLabelEncoder(n *Node) (*lookup, error) {
+func readLabelEncoder(n *Node) (*labelLookup, error) {
 	if n.Since == 1 {
 		classes := n.Strs("classes_strings")
 		if len(classes) == 0 {
 			return nil, onnx.Errorf(onnx.ErrMalformed, "classes_strings is empty")
 		}
-		return stringsAndInts(n, classes, countTo(len(classes)))
+		return stringsAndInts(n, classes, firstInts(len(classes)))
 	}
-	keys, err := tableOf(n, "keys")
+	keys, err := labelTable(n, "keys")
 	if err != nil {
 		return nil, err
 	}
-	values, err := tableOf(n, "values")
+	values, err := labelTable(n, "values")
 	if err != nil {
 		return nil, err
 	}
-	fallback, err := defaultOf(n, values.DataType())
+	fallback, err := labelDefault(n, values.DataType())
 	if err != nil {
 		return nil, err
 	}
-	return newLookup(keys, values, fallback)
+	return newLabelLookup(keys, values, fallback)
 }
 
-func countTo(n int) []int64 {
+func firstInts(n int) []int64 {
 	out := make([]int64, n)
 	for i := range out {
 		out[i] = int64(i)
@@ -215,7 +215,7 @@ func countTo(n int) []int64 {
 
 // stringsAndInts maps strings to integers, or the other way round, as the
 // input's type demands.
-func stringsAndInts(n *Node, strs []string, ints []int64) (*lookup, error) {
+func stringsAndInts(n *Node, strs []string, ints []int64) (*labelLookup, error) {
 	noString, noInt := n.Str("default_string", "_Unused"), n.Int("default_int64", -1)
 	if err := n.Err(); err != nil {
 		return nil, err
@@ -225,9 +225,9 @@ func stringsAndInts(n *Node, strs []string, ints []int64) (*lookup, error) {
 	}
 	s, i := onnx.MustTensor([]int{len(strs)}, strs), onnx.MustTensor([]int{len(ints)}, ints)
 	if n.Elem(0) == onnx.Int64 {
-		return newLookup(i, s, onnx.Scalar(noString))
+		return newLabelLookup(i, s, onnx.Scalar(noString))
 	}
-	return newLookup(s, i, onnx.Scalar(noInt))
+	return newLabelLookup(s, i, onnx.Scalar(noInt))
 }
 
 func inferLabelEncoder(n *Node) error {
@@ -245,7 +245,7 @@ func buildLabelEncoder(n *Node) (Kernel, error) {
 	return readLabelEncoder(n)
 }
 
-func readCategoryMapper(n *Node) (*lookup, error) {
+func readCategoryMapper(n *Node) (*labelLookup, error) {
 	return stringsAndInts(n, n.Strs("cats_strings"), n.Ints("cats_int64s"))
 }
 
@@ -264,8 +264,8 @@ func buildCategoryMapper(n *Node) (Kernel, error) {
 	return readCategoryMapper(n)
 }
 
-// keysOf makes a tensor of the one list of keys that is set.
-func keysOf(n *Node, ints, strs string) (*onnx.Tensor, error) {
+// mlKeys makes a tensor of the one list of keys that is set.
+func mlKeys(n *Node, ints, strs string) (*onnx.Tensor, error) {
 	i, s := n.Ints(ints), n.Strs(strs)
 	if err := n.Err(); err != nil {
 		return nil, err
@@ -279,7 +279,7 @@ func keysOf(n *Node, ints, strs string) (*onnx.Tensor, error) {
 	return onnx.MustTensor([]int{len(i)}, i), nil
 }
 
-func mapOf(v onnx.Value) (*onnx.Map, error) {
+func mlMap(v onnx.Value) (*onnx.Map, error) {
 	m, ok := v.(*onnx.Map)
 	if !ok || m.Keys == nil || m.Values == nil || m.Keys.Len() != m.Values.Len() {
 		return nil, onnx.Errorf(onnx.ErrType, "X is no map")
@@ -288,7 +288,7 @@ func mapOf(v onnx.Value) (*onnx.Map, error) {
 }
 
 func inferDictVectorizer(n *Node) error {
-	keys, err := keysOf(n, "int64_vocabulary", "string_vocabulary")
+	keys, err := mlKeys(n, "int64_vocabulary", "string_vocabulary")
 	if err != nil {
 		return err
 	}
@@ -309,16 +309,16 @@ func inferDictVectorizer(n *Node) error {
 // vocabulary: 0, or "", for keys that the map lacks; its other keys are left
 // out.
 func buildDictVectorizer(n *Node) (Kernel, error) {
-	vocabulary, err := keysOf(n, "int64_vocabulary", "string_vocabulary")
+	vocabulary, err := mlKeys(n, "int64_vocabulary", "string_vocabulary")
 	if err != nil {
 		return nil, err
 	}
-	l, err := newLookup(vocabulary, vocabulary, nil)
+	l, err := newLabelLookup(vocabulary, vocabulary, nil)
 	if err != nil {
 		return nil, err
 	}
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error {
-		m, err := mapOf(in[0])
+		m, err := mlMap(in[0])
 		if err != nil {
 			return err
 		}
@@ -347,7 +347,7 @@ func buildDictVectorizer(n *Node) (Kernel, error) {
 }
 
 func inferZipMap(n *Node) error {
-	keys, err := keysOf(n, "classlabels_int64s", "classlabels_strings")
+	keys, err := mlKeys(n, "classlabels_int64s", "classlabels_strings")
 	if err != nil {
 		return err
 	}
@@ -363,7 +363,7 @@ func inferZipMap(n *Node) error {
 
 // buildZipMap makes a map from labels to values of each row.
 func buildZipMap(n *Node) (Kernel, error) {
-	keys, err := keysOf(n, "classlabels_int64s", "classlabels_strings")
+	keys, err := mlKeys(n, "classlabels_int64s", "classlabels_strings")
 	if err != nil {
 		return nil, err
 	}
@@ -373,7 +373,7 @@ func buildZipMap(n *Node) (Kernel, error) {
 		if err != nil {
 			return err
 		}
-		rows, columns, err := features(x)
+		rows, columns, err := mlRows(x)
 		if err != nil {
 			return err
 		}
@@ -448,7 +448,7 @@ func inferCastMap(n *Node) error {
 func buildCastMap(n *Node) (Kernel, error) { return readCastMap(n) }
 
 func (m *castMap) Run(c *Ctx, in, _ []onnx.Value) error {
-	x, err := mapOf(in[0])
+	x, err := mlMap(in[0])
 	if err != nil {
 		return err
 	}

@@ -263,12 +263,13 @@ func isDecimal(s string) bool {
 	return s != "" && len(s) < 9
 }
 
-// path gives the path of a file or folder, which must be below the folder, also
-// after links.
+// path gives the path of a file or folder that can be opened and is below the
+// folder, also after links.
 func (s *store) path(name string) (string, error) {
 	name = filepath.FromSlash(name)
-	if _, err := s.root.Stat(name); err != nil {
+	f, err := s.root.Open(name)
+	if err != nil {
 		return "", err
 	}
-	return filepath.Join(s.root.Name(), name), nil
+	return filepath.Join(s.root.Name(), name), f.Close()
 }

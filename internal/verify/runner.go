@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -203,15 +202,14 @@ func (t *trial) load() error {
 	return t.judge(err, path)
 }
 
-// judge tells a refusal from a fault of the engine and from a file that is
-// not there.
+// judge tells a refusal from a fault of the engine.
 func (t *trial) judge(err error, path string) error {
 	if err == nil {
 		return nil
 	}
 	reason := strings.ReplaceAll(err.Error(), path+": ", "")
 	switch {
-	case errors.Is(err, rt.ErrInternal), errors.As(err, new(*fs.PathError)):
+	case errors.Is(err, rt.ErrInternal):
 		return failf("%s", reason)
 	case errors.Is(err, context.DeadlineExceeded):
 		return failf("took more than %v", t.r.Timeout)

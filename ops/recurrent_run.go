@@ -119,8 +119,11 @@ func (k *recurrentCore[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	}
 	r.clearRest()
 	r.sortRows()
-	work := dealt * r.size[dimT] * r.weights.panels * r.weights.stride // of a unit
-	c.Parallel(r.directions()*r.units, 1+threadWork/max(work, 1), r.compute)
+	units, grain := r.directions()*r.units, 1+threadWork/max(1, dealt*r.size[dimT]*r.weights.panels*r.weights.stride)
+	if _, ok := r.cells[0].(quantizer[T]); ok {
+		grain = units
+	}
+	c.Parallel(units, grain, r.compute)
 	return c.Err()
 }
 
@@ -281,7 +284,7 @@ func (r *recurrentRun[T]) allocate() error {
 	if r.cellState {
 		takeScratch(r.ctx, &err, &r.c, rows, hidden)
 	}
-	if len(r.form.products) > 2 {
+	if r.form.products[len(r.form.products)-1].of == ofReset {
 		takeScratch(r.ctx, &err, &r.reset, rows, hidden)
 	}
 	takeScratch(r.ctx, &err, &r.x, rows, r.block, input)
@@ -351,6 +354,9 @@ type strand[T singleOrDouble] struct {
 	h, next, c, reset []T
 	x, sums           []T
 	work              int // multiplications since the last look at ctx
+	// Where the cell is a quantizer: it, and the number of rows at the start.
+	quantizer quantizer[T]
+	all       int
 }
 
 // strand takes the rows of units lo..hi-1 of direction d.
@@ -399,6 +405,8 @@ func (s *strand[T]) walk() {
 // start brings the initial states.
 func (s *strand[T]) start() {
 	hidden := s.size[dimH]
+	s.quantizer, _ = s.cells[s.d].(quantizer[T])
+	s.all = len(s.rows)
 	for i, row := range s.rows {
 		s.initial(s.h[i*hidden:][:hidden], inH, row)
 		if s.cellState {
@@ -492,6 +500,9 @@ func (s *strand[T]) advance(first, n, total int) bool {
 	if all := s.weights.peepholes; all != nil {
 		p.peepholes = all[s.d*3*hidden:][:3*hidden]
 	}
+	if s.quantizer != nil {
+		p.scale = s.quantizer.quantize(s.reset[:n*hidden], s.h[:s.all*hidden])
+	}
 	for phase, product := range s.form.products[1:] {
 		operand := s.h
 		if product.of == ofReset {
@@ -530,6 +541,9 @@ func (s *strand[T]) write() {
 		}
 		if t := s.out[outC]; t != nil {
 			s.codec.store(t, at, s.c[n*hidden:][:hidden])
+		}
+		if s.quantizer != nil { // which sees it in both buffers from now on
+			copy(s.next[n*hidden:][:hidden], s.h[n*hidden:])
 		}
 		s.rows = s.rows[:n]
 	}

@@ -238,7 +238,7 @@ func (k *quantizeKernel) Run(c *Ctx, in, _ []onnx.Value) error {
 		if err != nil {
 			return err
 		}
-		copy(onnx.Elements[float64](d), asDoubles(t[i]))
+		toDoubles(onnx.Elements[float64](d), t[i])
 		inner[i] = d
 	}
 	if t[inLens] != nil {
@@ -449,22 +449,27 @@ func perChannel(t *onnx.Tensor, directions, width int, name string) ([]float64, 
 	return out, nil
 }
 
-// asDoubles gives the elements of a tensor of uint8, int8 or float as float64.
+// asDoubles gives the elements of a tensor of uint8, int8 or float.
 func asDoubles(t *onnx.Tensor) []float64 {
 	out := make([]float64, t.Len())
+	toDoubles(out, t)
+	return out
+}
+
+// toDoubles converts as many elements.
+func toDoubles(dst []float64, t *onnx.Tensor) {
 	switch t.DataType() {
 	case onnx.Uint8:
 		for i, v := range onnx.Elements[uint8](t) {
-			out[i] = float64(v)
+			dst[i] = float64(v)
 		}
 	case onnx.Int8:
 		for i, v := range onnx.Elements[int8](t) {
-			out[i] = float64(v)
+			dst[i] = float64(v)
 		}
 	case onnx.Float:
 		for i, v := range onnx.Elements[float32](t) {
-			out[i] = float64(v)
+			dst[i] = float64(v)
 		}
 	}
-	return out
 }

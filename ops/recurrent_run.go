@@ -117,6 +117,7 @@ func (k *recurrentCore[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	if err := r.allocate(); err != nil {
 		return err
 	}
+	r.clearRest()
 	r.sortRows()
 	work := dealt * r.size[dimT] * r.weights.panels * r.weights.stride // of a unit
 	c.Parallel(r.directions()*r.units, 1+threadWork/max(work, 1), r.compute)
@@ -166,6 +167,9 @@ func (r *recurrentRun[T]) bind(in []onnx.Value) error {
 			}
 		}
 	}
+	if r.size[dimB] > math.MaxInt/16 { // no memory holds a state of so many rows
+		return &onnx.LimitError{What: "batch_size", Got: int64(r.size[dimB]), Max: math.MaxInt / 16}
+	}
 	r.codec = r.codecFor(r.in[inX].DataType())
 	r.units = (r.size[dimB] + dealt - 1) / dealt
 	r.stride()
@@ -193,9 +197,7 @@ func (r *recurrentRun[T]) length(row int) int {
 	return int(r.lens[row])
 }
 
-// makeOutputs makes the wanted outputs and clears what no step writes: Y past
-// a row's end, and all of a row of length 0, whose Y_h and Y_c are zero even
-// where there is an initial state.
+// makeOutputs makes the wanted outputs.
 func (r *recurrentRun[T]) makeOutputs() error {
 	sequence := [4]int{r.size[dimT], r.size[dimD], r.size[dimB], r.size[dimH]}
 	state := [3]int{r.size[dimD], r.size[dimB], r.size[dimH]}
@@ -221,8 +223,80 @@ func (r *recurrentRun[T]) makeOutputs() error {
 		}
 		r.out[i] = t
 	}
-	if r.lens == nil && r.size[dimT] > 0 {
+	return nil
+}
+
+// bringWeights finds the weights as packed at load, or packs those of the run.
+func (r *recurrentRun[T]) bringWeights() error {
+	if r.weights = r.packed; r.weights != nil {
 		return nil
+	}
+	w, src, directions := &r.own, r.packing(&r.in, &r.size), r.size[dimD]
+	w.lay(&r.form, &r.size)
+	var err error
+	takeScratch(r.ctx, &err, &src.line, max(r.size[dimI], r.size[dimH]))
+	takeScratch(r.ctx, &err, &w.panel, directions, w.panels, w.stride)
+	takeScratch(r.ctx, &err, &w.bias, directions, w.panels, w.span)
+	if src.p != nil {
+		takeScratch(r.ctx, &err, &w.peepholes, src.p.Len())
+	}
+	for i := 0; err == nil && i < directions*w.panels; i++ {
+		src.pack(w, i/w.panels, i%w.panels)
+		err = r.ctx.Err()
+	}
+	if err == nil && src.p != nil {
+		src.packPeepholes(w)
+	}
+	r.weights = w
+	return err
+}
+
+// takeScratch makes dst a slice of Scratch, of a product of sizes, unless err tells
+// that one before it failed.
+func takeScratch[T onnx.Element](c *Ctx, err *error, dst *[]T, sizes ...int) {
+	if *err != nil {
+		return
+	}
+	n := 1
+	for _, s := range sizes {
+		hi, lo := bits.Mul64(uint64(n), uint64(s))
+		if hi != 0 || lo > math.MaxInt {
+			*err = &onnx.LimitError{What: "scratch elements", Got: math.MaxInt64, Max: math.MaxInt}
+			return
+		}
+		n = int(lo)
+	}
+	*dst, *err = Scratch[T](c, n)
+}
+
+// allocate takes the memory of all units.
+func (r *recurrentRun[T]) allocate() error {
+	rows, hidden, input := r.directions()*r.units*dealt, r.size[dimH], r.size[dimI]
+	sums := r.weights.panels * r.weights.span
+	perRow := (sums + input) * int(unsafe.Sizeof(T(0)))
+	r.block = max(1, min(r.size[dimT], blockBytes/perRow/max(r.units*dealt, 1)))
+	var err error
+	takeScratch(r.ctx, &err, &r.h, rows, hidden)
+	takeScratch(r.ctx, &err, &r.next, rows, hidden)
+	if r.cellState {
+		takeScratch(r.ctx, &err, &r.c, rows, hidden)
+	}
+	if len(r.form.products) > 2 {
+		takeScratch(r.ctx, &err, &r.reset, rows, hidden)
+	}
+	takeScratch(r.ctx, &err, &r.x, rows, r.block, input)
+	takeScratch(r.ctx, &err, &r.sums, rows, r.block, sums)
+	takeScratch(r.ctx, &err, &r.sorted, r.size[dimB])
+	takeScratch(r.ctx, &err, &r.rows, rows)
+	return err
+}
+
+// clearRest clears what no step writes: Y past a row's end, and all of a row
+// of length 0, whose Y_h and Y_c are zero even where there is an initial
+// state.
+func (r *recurrentRun[T]) clearRest() {
+	if r.lens == nil && r.size[dimT] > 0 {
+		return
 	}
 	for row := range r.size[dimB] {
 		for d := range r.directions() {
@@ -235,7 +309,6 @@ func (r *recurrentRun[T]) makeOutputs() error {
 			}
 		}
 	}
-	return nil
 }
 
 // zero clears H elements of an output.
@@ -244,62 +317,6 @@ func (r *recurrentRun[T]) zero(i, at int) {
 		size := t.DataType().Size()
 		clear(t.Bytes()[at*size:][:r.size[dimH]*size])
 	}
-}
-
-// bringWeights finds the weights as packed at load, or packs those of the run.
-func (r *recurrentRun[T]) bringWeights() error {
-	if r.weights = r.packed; r.weights != nil {
-		return nil
-	}
-	r.weights = &r.own
-	src := r.packing(&r.in, &r.size)
-	var err error
-	if src.line, err = scratchOf[T](r.ctx, src.lineSize()); err != nil {
-		return err
-	}
-	return src.packAll(r.weights, func(n ...int) ([]T, error) { return scratchOf[T](r.ctx, n...) }, r.ctx.Err)
-}
-
-// scratchOf is Scratch for a product of sizes.
-func scratchOf[T onnx.Element](c *Ctx, sizes ...int) ([]T, error) {
-	n := 1
-	for _, s := range sizes {
-		hi, lo := bits.Mul64(uint64(n), uint64(s))
-		if n = int(lo); hi != 0 || n < 0 {
-			return nil, &onnx.LimitError{What: "scratch elements", Got: math.MaxInt64, Max: math.MaxInt}
-		}
-	}
-	return Scratch[T](c, n)
-}
-
-// allocate takes the memory of all units.
-func (r *recurrentRun[T]) allocate() error {
-	rows, hidden, span := r.directions()*r.units*dealt, r.size[dimH], r.weights.panels*r.form.span()
-	step := (span + r.size[dimI]) * int(unsafe.Sizeof(T(0))) // bytes a row
-	r.block = max(1, min(r.size[dimT], blockBytes/(step*max(r.units, 1)*dealt)))
-	var err error
-	take := func(dst *[]T, sizes ...int) {
-		if err == nil {
-			*dst, err = scratchOf[T](r.ctx, sizes...)
-		}
-	}
-	take(&r.h, rows, hidden)
-	take(&r.next, rows, hidden)
-	if r.cellState {
-		take(&r.c, rows, hidden)
-	}
-	if len(r.form.products) > 2 {
-		take(&r.reset, rows, hidden)
-	}
-	take(&r.x, rows, r.block, r.size[dimI])
-	take(&r.sums, rows, r.block, span)
-	if err == nil {
-		r.sorted, err = scratchOf[int64](r.ctx, r.size[dimB])
-	}
-	if err == nil {
-		r.rows, err = scratchOf[int64](r.ctx, rows)
-	}
-	return err
 }
 
 // sortRows sorts the rows of the batch by length, the longest first.
@@ -347,7 +364,7 @@ func (r *recurrentRun[T]) strand(d, lo, hi int) strand[T] {
 	}
 	s := strand[T]{recurrentRun: r, d: d, rows: r.rows[from : from : from+rows]}
 	s.h, s.next, s.c, s.reset = part(r.h, r.size[dimH]), part(r.next, r.size[dimH]), part(r.c, r.size[dimH]), part(r.reset, r.size[dimH])
-	s.x, s.sums = part(r.x, r.block*r.size[dimI]), part(r.sums, r.block*r.weights.panels*r.form.span())
+	s.x, s.sums = part(r.x, r.block*r.size[dimI]), part(r.sums, r.block*r.weights.panels*r.weights.span)
 	for round := r.sorted; len(round) > 0; round = round[min(r.units, len(round)):] {
 		for _, row := range round[min(lo, len(round)):min(hi, len(round))] {
 			if r.length(int(row)) > 0 {
@@ -432,13 +449,13 @@ func (s *strand[T]) gather() (steps, total int) {
 // panelSums gives the sums of a panel in a block of total rows, from row first
 // on. A block's sums lie panel by panel, for each row a span.
 func (s *strand[T]) panelSums(panel, first, total int) []T {
-	return s.sums[(panel*total+first)*s.form.span():]
+	return s.sums[(panel*total+first)*s.weights.span:]
 }
 
 // multiplyX starts the sums of a block from the bias and adds the product with
 // W. It reports whether to go on.
 func (s *strand[T]) multiplyX(total int) bool {
-	span := s.form.span()
+	span := s.weights.span
 	for p := range s.weights.panels {
 		bias := s.weights.bias[(s.d*s.weights.panels+p)*span:][:span]
 		sums := s.panelSums(p, 0, total)
@@ -456,9 +473,9 @@ func (s *strand[T]) multiplyX(total int) bool {
 // reports false when the run was cancelled.
 func (s *strand[T]) multiply(k, panel, rows int, sums, operand []T) bool {
 	product := s.form.products[k]
-	depth, width := s.form.depth(product, &s.size), len(product.gates)*s.form.lanes
+	depth, width := product.depth(&s.size), len(product.gates)*s.weights.lanes
 	w := s.weights.panel[(s.d*s.weights.panels+panel)*s.weights.stride+s.weights.at[k]:]
-	kernel.MulAdd(sums[product.at*s.form.lanes:], s.form.span(), operand, depth, rows, depth, w, width)
+	kernel.MulAdd(sums[product.at*s.weights.lanes:], s.weights.span, operand, depth, rows, depth, w, width)
 	if s.work += rows * depth * width; s.work < stopWork {
 		return true
 	}
@@ -470,7 +487,7 @@ func (s *strand[T]) multiply(k, panel, rows int, sums, operand []T) bool {
 // row first of a block of total.
 func (s *strand[T]) advance(first, n, total int) bool {
 	cell, hidden := s.cells[s.d], s.size[dimH]
-	p := gatePanel[T]{span: s.form.span(), lanes: s.form.lanes, rows: n, hidden: hidden,
+	p := gatePanel[T]{span: s.weights.span, lanes: s.weights.lanes, rows: n, hidden: hidden,
 		h: s.h, next: s.next, c: s.c, reset: s.reset}
 	if all := s.weights.peepholes; all != nil {
 		p.peepholes = all[s.d*3*hidden:][:3*hidden]

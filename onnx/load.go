@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 )
 
 // Load reads a model from a file, and what it keeps outside of it from the
@@ -18,12 +19,14 @@ func Load(path string, o *DecodeOptions) (*Model, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := readAll(f, limits.FileBytes)
+	data, mapped, err := readOrMap(f, limits.FileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	m, err := Decode(data, o)
+	goruntime.KeepAlive(mapped)
 	if err == nil {
+		m.keep(mapped)
 		err = loadExternal(filepath.Dir(path), m, limits)
 	}
 	if err != nil {
@@ -47,6 +50,9 @@ func LoadFS(fsys fs.FS, name string, o *DecodeOptions) (*Model, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	m, err := Decode(data, o)
+	if err == nil {
+		err = refuseExternal(m, "from a file system of this kind")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

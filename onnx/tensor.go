@@ -27,9 +27,10 @@ type Tensor struct {
 // been looked at: little-endian, at any alignment, 2- and 4-bit elements
 // packed.
 type lazyData struct {
-	once sync.Once
-	raw  []byte
-	data []byte
+	once    sync.Once
+	raw     []byte
+	data    []byte
+	mapping *mapping // in which raw lies, nil when that is the garbage collector's
 }
 
 // NewTensor makes a tensor of the given shape over data, in row-major order.
@@ -153,7 +154,8 @@ func (t *Tensor) String() string { return fmt.Sprintf("%v%v", t.dtype, t.shape) 
 
 // Bytes gives the elements as they lie in memory, in the machine's byte order
 // and aligned to their size; 2- and 4-bit elements take a byte each. It is nil
-// for strings and for external data that was not read. The slice is read-only.
+// for strings and for external data that was not read. The slice is read-only,
+// and valid while the tensor is reachable: it may lie in a mapped file.
 func (t *Tensor) Bytes() []byte {
 	if t.lazy != nil {
 		return t.lazy.view(t)
@@ -179,11 +181,15 @@ func Data[T Element](v Value) ([]T, error) {
 	if t.ext != nil {
 		return nil, Errorf(ErrMalformed, "external data in %q has not been read", t.ext.Location)
 	}
+	if t.lazy != nil {
+		t.lazy.pin(t.Bytes())
+	}
 	return Elements[T](t), nil
 }
 
 // Elements is Data without the checks, for code that has made them: T must
-// have the size of the tensor's elements.
+// have the size of the tensor's elements. The view is valid while the tensor is
+// reachable.
 func Elements[T Element](t *Tensor) []T {
 	var z T
 	if _, ok := any(z).(string); ok {

@@ -90,11 +90,22 @@ func (s *Scope) Enter(g *onnx.Graph, in []Info) {
 		if i < len(in) && in[i].Type.Known() {
 			s.Set(v.Name, in[i])
 		} else if def, ok := s.infos[v.Name]; !ok || in != nil {
-			s.Set(v.Name, Info{Type: v.Type})
+			s.Set(v.Name, Info{Type: declaredType(v.Type)})
 		} else if s.outer == nil && s.analysis.Overridable {
 			s.Set(v.Name, Info{Type: def.Type})
 		}
 	}
+}
+
+// declaredType is what a declaration binds a value to. The shapes that it gives
+// for the elements of a sequence or an optional are left out: elements may
+// differ in their sizes, also where the declaration gives these one name.
+func declaredType(t onnx.Type) onnx.Type {
+	if t.Of != nil {
+		of := withoutShapes(*t.Of)
+		t.Of = &of
+	}
+	return t
 }
 
 // ConstInfo is everything about a constant.

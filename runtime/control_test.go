@@ -542,6 +542,10 @@ func TestDeclaredElements(t *testing.T) {
 			t.Errorf("%v: error %v", bad, err)
 		}
 	}
+	in["s"] = &onnx.Map{}
+	if _, err := s.Run(t.Context(), in); err == nil {
+		t.Error("a map without keys passes")
+	}
 }
 
 func TestSequenceMap(t *testing.T) {

@@ -97,7 +97,11 @@ func (c *checker) arity(what string, names []string, formals []Formal, low, high
 	}
 	ok := true
 	for i, name := range names {
-		if name == "" && formalAt(formals, i).Option != OptionalFormal {
+		option := formalAt(formals, i).Option
+		if name == "" && option == Variadic && what == "output" {
+			continue // a result of a Loop that nobody uses, say
+		}
+		if name == "" && option != OptionalFormal {
 			c.add(ErrMalformed, "%s %s is missing", what, formalName(formals, i))
 			ok = false
 		}

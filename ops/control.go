@@ -140,6 +140,9 @@ func loopBody(n *Node, name string, before, states, after []Info, firstOut int) 
 			if !is.Known() { // an operator that is missing: reported when the body is compiled
 				continue
 			}
+			if wraps(was, is) {
+				is = onnx.OptionalType(is)
+			}
 			t, err := mergeTypes(was, is)
 			if err != nil {
 				return nil, nil, onnx.Errorf(onnx.ErrType, "state %d enters an iteration and leaves it with different types: %v", i, err)
@@ -156,6 +159,12 @@ func loopBody(n *Node, name string, before, states, after []Info, firstOut int) 
 			return in, out, nil
 		}
 	}
+}
+
+// wraps reports whether a state is an optional that the body, whose result is
+// of type is, fills: its plain result is the optional's element.
+func wraps(state, is onnx.Type) bool {
+	return state.Kind == onnx.KindOptional && is.Known() && is.Kind != onnx.KindOptional
 }
 
 func sameType(a, b onnx.Type) bool {
@@ -175,6 +184,9 @@ func sameType(a, b onnx.Type) bool {
 func loopInfos(n *Node) (in, out []Info, err error) {
 	var states []Info
 	for i := 2; i < n.NumInputs(); i++ {
+		if !n.Has(i) {
+			return nil, nil, onnx.Errorf(onnx.ErrMalformed, "the initial value of state %d is missing", i-2)
+		}
 		states = append(states, n.In(i))
 	}
 	before := []Info{
@@ -198,7 +210,14 @@ func inferLoop(n *Node) error {
 	}
 	for i := range n.NumOutputs() {
 		if i < states {
-			n.Set(i, in[2+i].Type)
+			t := in[2+i].Type
+			if is := out[1+i].Type; wraps(t, is) {
+				if is = withoutShapes(is); t.Of != nil {
+					is = *t.Of
+				}
+				t = is
+			}
+			n.Set(i, t)
 			continue
 		}
 		t := out[1+i].Type
@@ -228,12 +247,22 @@ func buildLoop(n *Node) (Kernel, error) {
 	}
 	n.Has(0)
 	n.Has(1)
-	return &loop{states: len(in) - 2, scans: len(out) - 1 - (len(in) - 2), scanTypes: out[1+len(in)-2:]}, nil
+	states := len(in) - 2
+	wrapped := make([]bool, states)
+	for i := range wrapped {
+		wrapped[i] = wraps(in[2+i].Type, out[1+i].Type)
+	}
+	return &loop{states: states, wrapped: wrapped, scans: len(out) - 1 - states, declared: n.GraphAttr("body").Outputs[1+states:]}, nil
 }
 
+// loop iterates while the trip count lasts and the condition holds, the
+// input's first and then the body's. The specification's table has the body's
+// condition ignored where the input is absent; every implementation heeds it,
+// as here, and the exporters count on that.
 type loop struct {
 	states, scans int
-	scanTypes     []Info
+	wrapped       []bool           // states that are optionals, where the body gives the element
+	declared      []onnx.ValueInfo // of the scan outputs, by the body
 }
 
 // loopLocal is what a Loop keeps for a frame.
@@ -295,7 +324,12 @@ func (l *loop) Run(c *Ctx, in, out []onnx.Value) error {
 		if going, err = scalarOf[bool](r.Values[0], "the body's condition"); err != nil {
 			return err
 		}
-		copy(loc.args[2:], r.Values[1:1+l.states])
+		for i, v := range r.Values[1 : 1+l.states] {
+			if l.wrapped[i] {
+				v = &onnx.Optional{Elem: withoutShapes(v.Type()), Value: v}
+			}
+			loc.args[2+i] = v
+		}
 		for k := range l.scans {
 			if !c.Wants(l.states + k) {
 				continue
@@ -311,11 +345,18 @@ func (l *loop) Run(c *Ctx, in, out []onnx.Value) error {
 	}
 	for i := range min(l.states, len(out)) {
 		out[i] = loc.args[2+i]
+		o, ok := out[i].(*onnx.Optional)
+		if !ok || !l.wrapped[i] || !c.Wants(i) {
+			continue
+		}
+		if out[i] = o.Value; o.Value == nil {
+			return onnx.Errorf(onnx.ErrMalformed, "output %d: no iteration, and the initial value is an empty optional", i)
+		}
 	}
 	if done == 0 {
 		for k := range l.scans {
 			if c.Wants(l.states + k) {
-				if err := emptyStack(c, l.states+k, l.scanTypes[k].Type, 0); err != nil {
+				if err := emptyStack(c, l.states+k, 0, l.declared[k].Type); err != nil {
 					return err
 				}
 			}
@@ -341,19 +382,58 @@ func tempScalar[T int64 | bool](c *Ctx, t *onnx.Tensor, d onnx.DataType, v T) er
 	return nil
 }
 
-// emptyStack makes output i the stack of no tensors: what inference does not
-// know of their shape counts as 0.
-func emptyStack(c *Ctx, i int, t onnx.Type, axis int) error {
-	if t.Elem == onnx.Undefined {
-		return onnx.Errorf(onnx.ErrType, "output %d: no iteration, and the element type is not known", i)
+// emptyStack makes output i the stack of no tensors along an axis; declared is
+// what the body declares of an element.
+func emptyStack(c *Ctx, i int, axis int64, declared onnx.Type) error {
+	t := c.OutType(i)
+	var elem onnx.Shape
+	if t.Shape.Ranked() {
+		at, err := Axis(axis, len(t.Shape))
+		if err != nil {
+			return err
+		}
+		elem = slices.Delete(t.Shape.Clone(), at, at+1)
 	}
-	shape := make([]int, 0, len(t.Shape)+1)
-	for _, d := range t.Shape {
-		shape = append(shape, max(d.Value, 0))
+	shape := unseenSizes(elem, declared.Shape)
+	for int64(len(shape)) < max(axis, -axis-1) {
+		shape = append(shape, 0) // nobody knows the rank: the least that has the axis
 	}
-	shape = slices.Insert(shape, min(axis, len(shape)), 0)
-	_, err := c.New(i, t.Elem, shape)
+	at, err := Axis(axis, len(shape)+1)
+	if err != nil {
+		return err
+	}
+	d, err := unseenType(t.Elem, declared.Elem, i)
+	if err != nil {
+		return err
+	}
+	_, err = c.New(i, d, slices.Insert(shape, at, 0))
 	return err
+}
+
+// unseenSizes gives the shape of a value that no iteration made: what was
+// inferred, else what is declared; what neither says counts as 0.
+func unseenSizes(inferred, declared onnx.Shape) []int {
+	if !inferred.Ranked() {
+		inferred = onnx.UnknownShape(len(declared))
+	}
+	shape := make([]int, len(inferred))
+	for k, d := range inferred {
+		if !d.Known() && len(declared) == len(inferred) {
+			d = declared[k]
+		}
+		shape[k] = max(d.Value, 0)
+	}
+	return shape
+}
+
+func unseenType(inferred, declared onnx.DataType, i int) (onnx.DataType, error) {
+	if inferred == onnx.Undefined {
+		inferred = declared
+	}
+	if inferred == onnx.Undefined {
+		return inferred, onnx.Errorf(onnx.ErrType, "output %d: no iteration, and the element type is not known", i)
+	}
+	return inferred, nil
 }
 
 func iterationError(i int64, err error) error {

@@ -174,7 +174,7 @@ func buildScan(n *Node) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, out, _, err := s.infos(n)
+	in, _, _, err := s.infos(n)
 	if err != nil {
 		return nil, err
 	}
@@ -182,12 +182,12 @@ func buildScan(n *Node) (Kernel, error) {
 		return nil, err
 	}
 	n.Has(0) // version 8: sequence_lens
-	return &scan{spec: s, outTypes: out}, nil
+	return &scan{spec: s, declared: n.GraphAttr("body").Outputs}, nil
 }
 
 type scan struct {
 	spec     *scanSpec
-	outTypes []Info
+	declared []onnx.ValueInfo // the body's outputs
 }
 
 // scanLocal is what a Scan keeps for a frame.
@@ -322,11 +322,7 @@ func (s *scan) iterate(c *Ctx, loc *scanLocal, in []onnx.Value, b, steps, length
 	}
 	for k := range sp.scanOuts {
 		if i := sp.states + k; c.Wants(i) && loc.outs[i] == nil && sp.lead == 0 {
-			axis, err := Axis(sp.outAxes[k], len(s.outTypes[i].Type.Shape)+1)
-			if err != nil {
-				return err
-			}
-			if err := emptyStack(c, i, s.outTypes[i].Type, axis); err != nil {
+			if err := emptyStack(c, i, sp.outAxes[k], s.declared[i].Type); err != nil {
 				return err
 			}
 		}
@@ -486,18 +482,23 @@ func (s *scan) batched(c *Ctx, loc *scanLocal, in []onnx.Value, length, batch in
 		if !c.Wants(i) || loc.outs[i] != nil {
 			continue
 		}
-		shape := []int{batch}
-		for _, d := range s.outTypes[i].Type.Shape {
-			shape = append(shape, max(d.Value, 0))
-		}
+		t, lead := c.OutType(i), []int{batch}
 		if i >= sp.states {
-			shape = slices.Insert(shape, 1, length)
+			lead = append(lead, length)
 		}
-		t, err := c.New(i, s.outTypes[i].Type.Elem, shape)
+		var elem onnx.Shape
+		if len(t.Shape) >= len(lead) {
+			elem = t.Shape[len(lead):]
+		}
+		d, err := unseenType(t.Elem, s.declared[i].Type.Elem, i)
 		if err != nil {
 			return err
 		}
-		clear(t.Bytes())
+		y, err := c.New(i, d, append(lead, unseenSizes(elem, s.declared[i].Type.Shape)...))
+		if err != nil {
+			return err
+		}
+		clear(y.Bytes())
 	}
 	return nil
 }

@@ -90,11 +90,22 @@ func (s *Scope) Enter(g *onnx.Graph, in []Info) {
 		if i < len(in) && in[i].Type.Known() {
 			s.Set(v.Name, in[i])
 		} else if def, ok := s.infos[v.Name]; !ok || in != nil {
-			s.Set(v.Name, Info{Type: v.Type})
+			s.Set(v.Name, Info{Type: declaredType(v.Type)})
 		} else if s.outer == nil && s.analysis.Overridable {
 			s.Set(v.Name, Info{Type: def.Type})
 		}
 	}
+}
+
+// declaredType is what a declaration binds a value to. The shapes that it gives
+// for the elements of a sequence or an optional are left out: elements may
+// differ in their sizes, also where the declaration gives these one name.
+func declaredType(t onnx.Type) onnx.Type {
+	if t.Of != nil {
+		of := withoutShapes(*t.Of)
+		t.Of = &of
+	}
+	return t
 }
 
 // ConstInfo is everything about a constant.
@@ -127,14 +138,7 @@ func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 	if a.visits++; a.visits > a.maxVisits && a.maxVisits > 0 {
 		return nil, &onnx.LimitError{What: "nodes visited by inference", Got: int64(a.visits), Max: int64(a.maxVisits), Where: nodeName(p, 0)}
 	}
-	opset := int(p.Opset)
-	if opset == 0 {
-		opset = a.Opsets[p.Domain]
-	}
-	if opset == 0 {
-		return nil, onnx.Errorf(onnx.ErrUnsupported, "domain %q is not imported by the model", domainName(p.Domain))
-	}
-	op, since, err := a.Registry.Lookup(p.Domain, p.OpType, opset)
+	op, since, opset, err := s.operator(p)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +164,25 @@ func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 		return nil, err
 	}
 	return n, n.err
+}
+
+// operator finds the row that serves a node.
+func (s *Scope) operator(p *onnx.Node) (op *Op, since, opset int, err error) {
+	if opset = int(p.Opset); opset == 0 {
+		opset = s.analysis.Opsets[p.Domain]
+	}
+	if opset == 0 {
+		return nil, 0, 0, onnx.Errorf(onnx.ErrUnsupported, "domain %q is not imported by the model", domainName(p.Domain))
+	}
+	op, since, err = s.analysis.Registry.Lookup(p.Domain, p.OpType, opset)
+	return op, since, opset, err
+}
+
+// HasOperator reports whether there is a row for a node's operator, whatever
+// is known of its inputs.
+func (s *Scope) HasOperator(p *onnx.Node) bool {
+	_, _, _, err := s.operator(p)
+	return err == nil
 }
 
 // checkTypes holds the inputs' types against the schema and the row.

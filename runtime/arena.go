@@ -30,11 +30,23 @@ func (b *buffer) Retain() { b.refs++ }
 // Release counts one value less; the last one gives the buffer back.
 func (b *buffer) Release() {
 	b.refs--
+	if b.refs < 0 {
+		panic("buffer released twice")
+	}
 	if b.refs == 0 {
+		if poison {
+			for i := range b.data {
+				b.data[i] = 0xa5
+			}
+		}
 		b.arena.live--
 		b.arena.free[b.class] = append(b.arena.free[b.class], b)
 	}
 }
+
+// poison makes Release overwrite what nobody holds, so that tests see a value
+// that outlived its memory.
+var poison bool
 
 // Buffers come in classes of sizes, four to a power of two, so that at most a
 // fifth of one is wasted and a size that changes a little finds one again.

@@ -320,14 +320,27 @@ func (f *frame) View(i int, t *onnx.Tensor, shape []int) (*onnx.Tensor, error) {
 	return head, nil
 }
 
+// Own holds the memory behind t until the step's outputs have been taken, so
+// that what made t may let go of it: a body that runs again, a Temp.
 func (f *frame) Own(t *onnx.Tensor) *onnx.Tensor {
 	own := &onnx.Tensor{}
 	own.ResetView(t, t.Shape())
+	if b, ok := t.Buffer().(*buffer); ok {
+		b.Retain()
+		f.scratch = append(f.scratch, b)
+	}
 	return own
 }
 
 func (f *frame) Append(i int, t *onnx.Tensor, reserve int) error {
 	s := &f.stacks[i]
+	if t.DataType() == onnx.String {
+		bytes := 16 * t.Len()
+		if err := f.run.arena.charge(bytes); err != nil {
+			return err
+		}
+		f.run.outputs += int64(bytes)
+	}
 	return s.Append(t, reserve, func(n int) ([]byte, error) {
 		b, err := f.run.arena.get(n)
 		if err != nil {
@@ -364,11 +377,21 @@ func (f *frame) Err() error                                 { return f.run.ctx.E
 func (f *frame) Wants(i int) bool                           { return i < len(f.step.out) && f.step.out[i] >= 0 }
 func (f *frame) Local() *any                                { return &f.locals[f.index] }
 func (f *frame) Limits() onnx.Limits                        { return f.run.limits }
+
+// OutType gives the inferred type of output i, with the sizes that named
+// dimensions of the model's inputs have in this run.
 func (f *frame) OutType(i int) onnx.Type {
-	if i < len(f.step.types) {
-		return f.step.types[i]
+	if i >= len(f.step.types) {
+		return onnx.Type{}
 	}
-	return onnx.Type{}
+	t := f.step.types[i]
+	for _, c := range f.step.symbols {
+		if size := f.run.symbols[c.symbol]; c.out == i && size >= 0 {
+			t.Shape = t.Shape.Clone()
+			t.Shape[c.axis] = onnx.Fixed(size)
+		}
+	}
+	return t
 }
 
 func (f *frame) Body(name string) ops.Body {

@@ -184,7 +184,8 @@ func (gp *graphPlan) node(p *onnx.Node) {
 			return nil
 		})
 	}
-	if err != nil && !taint && len(gp.refusals) == refusals {
+	// Complaints about what a refused node would have given only repeat it.
+	if err != nil && (!taint || !gp.scope.HasOperator(p)) && len(gp.refusals) == refusals {
 		gp.refusals = append(gp.refusals, refuse(p, s.since, err))
 	}
 	for i, name := range p.Outputs {

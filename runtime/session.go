@@ -88,6 +88,9 @@ func LoadModel(m *onnx.Model, opts ...Option) (*Session, error) {
 
 func newSession(m *onnx.Model, o *options) (s *Session, err error) {
 	defer contain(&err, func() string { return "load" })
+	if err := o.checkEngine(); err != nil {
+		return nil, err
+	}
 	if err := onnx.Check(m, onnx.CheckLimits(o.limits)); err != nil {
 		return nil, err
 	}
@@ -321,6 +324,9 @@ func (s *Session) checkInput(r *run, p *input, v onnx.Value) error {
 		if have.Kind != want.Kind || !sameElements(have, want) {
 			return onnx.Errorf(onnx.ErrType, "input %q is a %s, the model wants a %s", p.Name, have.Name(), want.Name())
 		}
+		if err := checkElements(v, want); err != nil {
+			return onnx.Errorf(onnx.ErrType, "input %q: %v", p.Name, err)
+		}
 		return nil
 	}
 	if want.Kind != onnx.KindTensor || want.Elem != t.DataType() {
@@ -349,6 +355,39 @@ func (s *Session) checkInput(r *run, p *input, v onnx.Value) error {
 			return onnx.Errorf(onnx.ErrShape, "input %q: shape %v, the model wants %v with %s = %d as in the inputs before", p.Name, t.Shape(), want.Shape, want.Shape[axis].Name, was)
 		}
 		r.symbols[id] = size
+	}
+	return nil
+}
+
+// checkElements holds the elements of a sequence or an optional against its
+// type: the caller made them.
+func checkElements(v onnx.Value, want onnx.Type) error {
+	var items []onnx.Value
+	switch v := v.(type) {
+	case *onnx.Sequence:
+		items = v.Items
+	case *onnx.Optional:
+		if v.Value != nil {
+			items = []onnx.Value{v.Value}
+		}
+	case *onnx.Map:
+		if v.Keys.Rank() != 1 || v.Values.Rank() != 1 || v.Keys.Len() != v.Values.Len() {
+			return onnx.Errorf(onnx.ErrShape, "a map of %v to %v", v.Keys, v.Values)
+		}
+	}
+	if len(items) == 0 || want.Of == nil {
+		return nil
+	}
+	for i, item := range items {
+		if item == nil {
+			return onnx.Errorf(onnx.ErrType, "element %d is missing", i)
+		}
+		if have := item.Type(); !sameElements(have, *want.Of) {
+			return onnx.Errorf(onnx.ErrType, "element %d is a %s, want a %s", i, have.Name(), want.Of.Name())
+		}
+		if err := checkElements(item, *want.Of); err != nil {
+			return err
+		}
 	}
 	return nil
 }

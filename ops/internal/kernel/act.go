@@ -124,3 +124,115 @@ func Sigmoid64(x float64) float64 {
 
 // Tanh64 is the hyperbolic tangent.
 func Tanh64(x float64) float64 { return math.Tanh(x) }
+
+// expMinus1 is e^x - 1, accurate near zero, for a result that is rounded to
+// float32.
+func expMinus1(x float64) float64 {
+	switch {
+	case x < -60:
+		return -1
+	case x > 700 || x != x || x == 0:
+		return math.Expm1(x)
+	}
+	s, p := expm1(x)
+	return s*p + (s - 1)
+}
+
+// LeakyRelu is x where x >= 0, else alpha * x.
+func LeakyRelu[T Float](dst, src []T, alpha T) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		if x < 0 {
+			x *= alpha
+		}
+		dst[i] = x
+	}
+}
+
+// HardSigmoid is alpha * x + beta within 0..1.
+func HardSigmoid[T Float](dst, src []T, alpha, beta T) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = max(0, min(1, T(alpha*x)+beta))
+	}
+}
+
+// ThresholdedRelu is x where x > alpha, else 0, also of NaN.
+func ThresholdedRelu[T Float](dst, src []T, alpha T) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		if !(x > alpha) {
+			x = 0
+		}
+		dst[i] = x
+	}
+}
+
+// Elu is gamma * x where x > 0, else gamma * alpha * (e^x - 1).
+func Elu[T Float](dst, src []T, alpha, gamma float64) {
+	var z T
+	_, single := any(z).(float32)
+	src = src[:len(dst)]
+	for i, x := range src {
+		switch v := float64(x); {
+		case x > 0:
+			v *= gamma
+			dst[i] = T(v)
+		case single:
+			dst[i] = T(gamma * alpha * expMinus1(v))
+		default:
+			dst[i] = T(gamma * alpha * math.Expm1(v))
+		}
+	}
+}
+
+// Celu is max(0, x) + min(0, alpha * (e^(x/alpha) - 1)).
+func Celu(x, alpha float64) float64 {
+	return max(0, x) + min(0, alpha*math.Expm1(x/alpha))
+}
+
+// Softplus is log(1 + e^x).
+func Softplus(x float64) float64 {
+	if x > 0 {
+		return x + math.Log1p(math.Exp(-x))
+	}
+	return math.Log1p(math.Exp(x))
+}
+
+// Softsign is x / (1 + |x|).
+func Softsign(x float64) float64 { return x / (1 + math.Abs(x)) }
+
+// HardSwish is x times x/6 + 1/2 within 0..1.
+func HardSwish(x float64) float64 { return x * max(0, min(1, x/6+0.5)) }
+
+// Mish is x * tanh(log(1 + e^x)); with e = e^x the tanh is
+// (e^2 + 2e) / (e^2 + 2e + 2).
+func Mish(x float64) float64 {
+	if x > 40 {
+		return x
+	}
+	e := math.Exp(x)
+	e *= e + 2
+	return x * (e / (e + 2))
+}
+
+// Gelu is x/2 * (1 + erf(x/sqrt 2)).
+func Gelu(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }
+
+// GeluTanh is x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))); of
+// 1 + tanh(u), the half is the sigmoid of 2u.
+func GeluTanh(x float64) float64 {
+	const twice = 2 * 0.7978845608028654 // 2 sqrt(2/pi)
+	return x * Sigmoid64(twice*(x+0.044715*x*x*x))
+}
+
+// Shrink is x + bias below -lambd, x - bias above lambd, else 0, also of NaN.
+func Shrink(x, lambd, bias float64) float64 {
+	switch {
+	case x < -lambd:
+		return x + bias
+	case x > lambd:
+		return x - bias
+	}
+	return 0
+}

@@ -1,6 +1,7 @@
 // Package kernel has the loops of the operators, over plain slices. A loop
 // with several operands takes them of the destination's length, and lets the
-// destination be one of them.
+// destination be one of them. Names that end in VS take a scalar as their
+// second operand, those in SV as their first.
 package kernel
 
 import (
@@ -69,6 +70,70 @@ func Min[T cmp.Ordered](dst, a, b []T) {
 	}
 }
 
+// AddVS is dst = a + s.
+func AddVS[T Number](dst, a []T, s T) {
+	a = a[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] + s
+	}
+}
+
+// SubVS is dst = a - s.
+func SubVS[T Number](dst, a []T, s T) {
+	a = a[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] - s
+	}
+}
+
+// SubSV is dst = s - b.
+func SubSV[T Number](dst []T, s T, b []T) {
+	b = b[:len(dst)]
+	for i := range dst {
+		dst[i] = s - b[i]
+	}
+}
+
+// MulVS is dst = a * s.
+func MulVS[T Number](dst, a []T, s T) {
+	a = a[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] * s
+	}
+}
+
+// DivVS is dst = a / s; an integer s is not zero.
+func DivVS[T Number](dst, a []T, s T) {
+	a = a[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] / s
+	}
+}
+
+// DivSV is dst = s / b. Integers are truncated towards zero; b has no zero then.
+func DivSV[T Number](dst []T, s T, b []T) {
+	b = b[:len(dst)]
+	for i := range dst {
+		dst[i] = s / b[i]
+	}
+}
+
+// MaxVS is the greater of a and s, NaN where either is.
+func MaxVS[T cmp.Ordered](dst, a []T, s T) {
+	a = a[:len(dst)]
+	for i := range dst {
+		dst[i] = max(a[i], s)
+	}
+}
+
+// MinVS is the lesser of a and s, NaN where either is.
+func MinVS[T cmp.Ordered](dst, a []T, s T) {
+	a = a[:len(dst)]
+	for i := range dst {
+		dst[i] = min(a[i], s)
+	}
+}
+
 // PRelu is x where x >= 0, else slope * x.
 func PRelu[T Number](dst, x, slope []T) {
 	x, slope = x[:len(dst)], slope[:len(dst)]
@@ -126,21 +191,44 @@ func TruncModFloat[T Float](dst, a, b []T) {
 	}
 }
 
-// PowFloat is x to the power of y, computed in float64.
-func PowFloat[T Float, E Number](dst, x []T, y []E) {
+// PowFloat is x to the power of y, rounded once.
+func PowFloat[T Float](dst []T, x, y []float64) {
 	x, y = x[:len(dst)], y[:len(dst)]
 	for i := range dst {
-		if y[i] == 2 {
-			dst[i] = x[i] * x[i]
-			continue
-		}
-		dst[i] = T(math.Pow(float64(x[i]), float64(y[i])))
+		dst[i] = T(pow(x[i], y[i]))
 	}
+}
+
+// PowFloatVS is x to the power of s, computed in float64 and rounded once.
+func PowFloatVS[T Float](dst, x []T, s float64) {
+	x = x[:len(dst)]
+	if s == 2 {
+		for i, v := range x {
+			dst[i] = v * v
+		}
+		return
+	}
+	for i, v := range x {
+		dst[i] = T(pow(float64(v), s))
+	}
+}
+
+// pow is math.Pow, with the frequent exponents made fast.
+func pow(x, y float64) float64 {
+	switch {
+	case y == 2:
+		return x * x
+	case y == 3:
+		return x * x * x
+	case y == 0.5 && x > 0:
+		return math.Sqrt(x)
+	}
+	return math.Pow(x, y)
 }
 
 // PowInt is x to the power of y in the integers, wrapping; for y < 0 it is
 // what PowIntFloat gives.
-func PowInt[T int32 | int64](dst, x []T, y []int64) {
+func PowInt[T int32 | int64](dst []T, x, y []int64) {
 	x, y = x[:len(dst)], y[:len(dst)]
 	for i := range dst {
 		e := y[i]
@@ -148,7 +236,7 @@ func PowInt[T int32 | int64](dst, x []T, y []int64) {
 			dst[i] = ToInteger[T](math.Pow(float64(x[i]), float64(e)))
 			continue
 		}
-		r, p := T(1), x[i]
+		r, p := T(1), T(x[i])
 		for ; e > 0; e >>= 1 {
 			if e&1 != 0 {
 				r *= p
@@ -160,10 +248,10 @@ func PowInt[T int32 | int64](dst, x []T, y []int64) {
 }
 
 // PowIntFloat is x to the power of y, computed in float64 and truncated.
-func PowIntFloat[T int32 | int64](dst, x []T, y []float64) {
+func PowIntFloat[T int32 | int64](dst []T, x, y []float64) {
 	x, y = x[:len(dst)], y[:len(dst)]
 	for i := range dst {
-		dst[i] = ToInteger[T](math.Pow(float64(x[i]), y[i]))
+		dst[i] = ToInteger[T](math.Pow(x[i], y[i]))
 	}
 }
 
@@ -171,11 +259,11 @@ func PowIntFloat[T int32 | int64](dst, x []T, y []float64) {
 func ShiftLeft[T Integer](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
-		dst[i] = a[i] << uint64(b[i])
+		dst[i] = a[i] << uint64(b[i]) // a negative b is a great number
 	}
 }
 
-// ShiftRight is a >> b, with copies of the sign bit where b is negative or the
+// ShiftRight is a >> b, only copies of the sign bit where b is negative or the
 // number of bits or more.
 func ShiftRight[T Integer](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
@@ -232,8 +320,16 @@ func Equal[T comparable](dst []bool, a, b []T) {
 	}
 }
 
-// NotEqual is a != b.
-func NotEqual[T comparable](dst []bool, a, b []T) {
+// EqualVS is a == s.
+func EqualVS[T comparable](dst []bool, a []T, s T) {
+	a = a[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] == s
+	}
+}
+
+// Xor is a != b.
+func Xor(dst, a, b []bool) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
 		dst[i] = a[i] != b[i]
@@ -261,3 +357,58 @@ func Greater[T cmp.Ordered](dst []bool, a, b []T) { Less(dst, b, a) }
 
 // GreaterOrEqual is a >= b.
 func GreaterOrEqual[T cmp.Ordered](dst []bool, a, b []T) { LessOrEqual(dst, b, a) }
+
+// LessVS is a < s.
+func LessVS[T cmp.Ordered](dst []bool, a []T, s T) {
+	a = a[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] < s
+	}
+}
+
+// LessOrEqualVS is a <= s.
+func LessOrEqualVS[T cmp.Ordered](dst []bool, a []T, s T) {
+	a = a[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] <= s
+	}
+}
+
+// GreaterVS is a > s.
+func GreaterVS[T cmp.Ordered](dst []bool, a []T, s T) {
+	a = a[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] > s
+	}
+}
+
+// GreaterOrEqualVS is a >= s.
+func GreaterOrEqualVS[T cmp.Ordered](dst []bool, a []T, s T) {
+	a = a[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] >= s
+	}
+}
+
+// Where is x where cond is true, else y. An operand with mask 0 has one
+// element, which stands for all; one with mask -1 is of dst's length.
+func Where[T any](dst []T, cond []bool, x, y []T, maskC, maskX, maskY int) {
+	if maskC&maskX&maskY == -1 {
+		cond, x, y = cond[:len(dst)], x[:len(dst)], y[:len(dst)]
+		for i := range dst {
+			v := y[i]
+			if cond[i] {
+				v = x[i]
+			}
+			dst[i] = v
+		}
+		return
+	}
+	for i := range dst {
+		v := y[i&maskY]
+		if cond[i&maskC] {
+			v = x[i&maskX]
+		}
+		dst[i] = v
+	}
+}

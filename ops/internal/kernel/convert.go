@@ -3,6 +3,7 @@ package kernel
 import (
 	"math"
 	"math/bits"
+	"unsafe"
 )
 
 // ToInteger truncates towards zero. What does not fit, NaN included, gives
@@ -12,34 +13,20 @@ import (
 func ToInteger[T Integer](x float64) T {
 	var z T
 	unsigned := ^z > 0
-	switch size := bits.OnesCount64(uint64(maxBits[T]())); {
-	case unsigned && size == 64:
-		if x >= 1<<63 && x < 1<<64 {
-			v := uint64(x)
-			return T(v)
-		}
-		if x >= 1<<64 {
-			v := uint64(1) << 63
-			return T(v)
+	switch size := unsafe.Sizeof(z); {
+	case unsigned && size == 8:
+		if x >= 1<<63 {
+			if x < 1<<64 {
+				return T(uint64(x))
+			}
+			top := uint64(1) << 63
+			return T(top)
 		}
 		return T(toInt64(x))
-	case size == 64, unsigned && size == 32:
+	case size == 8, unsigned && size == 4:
 		return T(toInt64(x))
 	}
 	return T(toInt32(x))
-}
-
-// maxBits gives a word with as many ones as T has bits.
-func maxBits[T Integer]() uint64 {
-	var z T
-	if ^z > 0 {
-		return uint64(^z)
-	}
-	n := 0
-	for v := T(1); v > 0; v <<= 1 {
-		n++
-	}
-	return 1<<(n+1) - 1
 }
 
 func toInt64(x float64) int64 {
@@ -93,4 +80,46 @@ func OddUint64(v uint64) float32 {
 		}
 	}
 	return Odd32(float64(v))
+}
+
+// Convert is Go's conversion of each element: integers lose upper bits, what
+// becomes floating point is rounded once. Floating point does not become
+// integer by it; see Truncate.
+func Convert[F, T Number](dst []T, src []F) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = T(x)
+	}
+}
+
+// Truncate applies ToInteger.
+func Truncate[F Float, T Integer](dst []T, src []F) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = ToInteger[T](float64(x))
+	}
+}
+
+// NonZero is x != 0; NaN is not zero.
+func NonZero[T comparable](dst []bool, src []T) {
+	var zero T
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = x != zero
+	}
+}
+
+// LowBits keeps the lower bits of each byte, with copies of the topmost of
+// them above it where they are signed.
+func LowBits(x []uint8, bits int, signed bool) {
+	shift := 8 - bits
+	for i, v := range x {
+		v <<= shift
+		if signed {
+			v = uint8(int8(v) >> shift)
+		} else {
+			v >>= shift
+		}
+		x[i] = v
+	}
 }

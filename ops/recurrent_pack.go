@@ -1,0 +1,226 @@
+package ops
+
+import (
+	"github.com/recur-ml/recur/onnx"
+)
+
+// gateForm says which sums an operator forms for a unit, and by which products.
+// The sums of a panel of units lie side by side, lanes of the first, lanes of
+// the second, and so on, and each product adds to a window of neighbours. That
+// is why GRU puts the candidate's two sums at the ends: x adds to the first
+// three, h to the last three.
+type gateForm struct {
+	lanes    int // units of a panel, a multiple of 8; less where H is less
+	sums     []gateSum
+	products []gateProduct // product 0 is that of X
+}
+
+// gateSum names the gates whose halves of B a sum starts from, -1 for none.
+type gateSum struct{ w, r int }
+
+// gateProduct multiplies an operand with rows of W (for X) or R (for a state) and
+// adds to as many sums from number at on.
+type gateProduct struct {
+	of    gateOperand
+	gates []int
+	at    int
+}
+
+type gateOperand int
+
+const (
+	ofX     gateOperand = iota // X at the step's time
+	ofH                        // the state before the step
+	ofReset                    // what phase 0 made of it, GRU's r⊙h
+)
+
+// depth is the length of a product's operand.
+func (p *gateProduct) depth(size *recurrentSizes) int {
+	if p.of == ofX {
+		return size[dimI]
+	}
+	return size[dimH]
+}
+
+// gateWeights are W, R, B and P in the order in which a step reads them, as T.
+//
+// A panel is the weights of lanes units: for each product, for each element k
+// of its operand, for each of its gates, the units' weights. Units past H have
+// zeros.
+type gateWeights[T singleOrDouble] struct {
+	lanes     int
+	span      int    // sums of a panel: lanes of each sum of the form
+	panels    int    // of a direction
+	stride    int    // elements of a panel
+	at        [3]int // where in a panel each product's weights begin
+	panel     []T    // [D, panels, stride]
+	bias      []T    // [D, panels, span]: what the sums start from
+	peepholes []T    // [D, 3*H] as in P, nil when absent
+}
+
+// lay fixes the layout for sizes; the slices are not made.
+func (w *gateWeights[T]) lay(f *gateForm, size *recurrentSizes) {
+	w.lanes = min(f.lanes, size[dimH])
+	w.span = len(f.sums) * w.lanes
+	w.panels = (size[dimH] + w.lanes - 1) / w.lanes
+	w.stride = 0
+	for i, p := range f.products {
+		w.at[i] = w.stride
+		w.stride += p.depth(size) * len(p.gates) * w.lanes
+	}
+}
+
+// gatePacking is the source of weights.
+type gatePacking[T singleOrDouble] struct {
+	form       *gateForm
+	size       *recurrentSizes
+	gates      int
+	codec      floatCodec[T]
+	w, r, b, p *onnx.Tensor // b and p may be nil
+	line       []T          // room for a row of W, R or B
+	shared     bool         // a test wants the second direction to be the first
+}
+
+// pack fills panel number p of direction d, and its bias.
+func (s *gatePacking[T]) pack(dst *gateWeights[T], d, p int) {
+	from := d
+	if s.shared {
+		from = 0
+	}
+	lanes, hidden, first := dst.lanes, s.size[dimH], p*dst.lanes
+	units := min(lanes, hidden-first)
+	panel := dst.panel[(d*dst.panels+p)*dst.stride:][:dst.stride]
+	clear(panel)
+	for i, product := range s.form.products {
+		m := s.r
+		if product.of == ofX {
+			m = s.w
+		}
+		depth, width := product.depth(s.size), len(product.gates)*lanes
+		line, part := s.line[:depth], panel[dst.at[i]:]
+		for g, gate := range product.gates {
+			for u := range units {
+				s.codec.load(line, m, ((from*s.gates+gate)*hidden+first+u)*depth)
+				for k, v := range line {
+					part[k*width+g*lanes+u] = v
+				}
+			}
+		}
+	}
+	bias := dst.bias[(d*dst.panels+p)*dst.span:][:dst.span]
+	clear(bias)
+	if s.b == nil {
+		return
+	}
+	half := s.line[:units]
+	for j, sum := range s.form.sums {
+		for k, gate := range [...]int{sum.w, sum.r} {
+			if gate < 0 {
+				continue
+			}
+			s.codec.load(half, s.b, ((from*2+k)*s.gates+gate)*hidden+first)
+			for u, v := range half {
+				bias[j*lanes+u] += v
+			}
+		}
+	}
+}
+
+// packPeepholes copies P.
+func (s *gatePacking[T]) packPeepholes(dst *gateWeights[T]) {
+	s.codec.load(dst.peepholes, s.p, 0)
+	if s.shared {
+		n := len(dst.peepholes) / s.size[dimD]
+		copy(dst.peepholes[n:], dst.peepholes[:n])
+	}
+}
+
+// packing prepares the packing of a node's inputs; line is still to be made,
+// of max(I, H) elements.
+func (k *recurrentCore[T]) packing(in *[recurrentInputs]*onnx.Tensor, size *recurrentSizes) gatePacking[T] {
+	return gatePacking[T]{form: &k.form, size: size, gates: k.gates, codec: k.codecFor(in[inW].DataType()),
+		w: in[inW], r: in[inR], b: in[inB], p: in[inP], shared: k.shared}
+}
+
+// packConstants packs the weights at load when all of them are constants; else
+// each run does it.
+func (k *recurrentCore[T]) packConstants(n *Node) error {
+	var shapes [recurrentInputs][]int
+	var in [recurrentInputs]*onnx.Tensor
+	for _, i := range [...]int{inW, inR, inB, inP} {
+		if !k.has[i] {
+			continue
+		}
+		t := n.Const(i)
+		if t == nil || t.External() != nil {
+			return nil
+		}
+		in[i], shapes[i] = t, t.Shape()
+	}
+	size, err := k.measure(&shapes)
+	if err != nil {
+		return err
+	}
+	k.packed = k.packWeights(&in, &size)
+	return nil
+}
+
+// packWeights packs in memory of its own.
+func (k *recurrentCore[T]) packWeights(in *[recurrentInputs]*onnx.Tensor, size *recurrentSizes) *gateWeights[T] {
+	src, w := k.packing(in, size), &gateWeights[T]{}
+	w.lay(&k.form, size)
+	src.line = make([]T, max(size[dimI], size[dimH]))
+	w.panel = make([]T, size[dimD]*w.panels*w.stride)
+	w.bias = make([]T, size[dimD]*w.panels*w.span)
+	for i := range size[dimD] * w.panels {
+		src.pack(w, i/w.panels, i%w.panels)
+	}
+	if src.p != nil {
+		w.peepholes = make([]T, src.p.Len())
+		src.packPeepholes(w)
+	}
+	return w
+}
+
+// floatCodec reads and writes elements of a tensor of some type as T.
+type floatCodec[T singleOrDouble] struct {
+	load  func(dst []T, src *onnx.Tensor, at int)
+	store func(dst *onnx.Tensor, at int, src []T)
+}
+
+// codecOf gives the codec of a 16-bit type, or of T itself.
+func codecOf[T singleOrDouble](d onnx.DataType) floatCodec[T] {
+	switch d {
+	case onnx.Float16:
+		return halfCodec[T](onnx.ToF16)
+	case onnx.BFloat16:
+		return halfCodec[T](onnx.ToBF16)
+	}
+	return floatCodec[T]{
+		load: func(dst []T, src *onnx.Tensor, at int) {
+			copy(dst, onnx.Elements[T](src)[at:])
+		},
+		store: func(dst *onnx.Tensor, at int, src []T) {
+			copy(onnx.Elements[T](dst)[at:], src)
+		},
+	}
+}
+
+func halfCodec[T singleOrDouble, E interface {
+	onnx.F16 | onnx.BF16
+	Float32() float32
+}](round func(float32) E) floatCodec[T] {
+	return floatCodec[T]{
+		load: func(dst []T, src *onnx.Tensor, at int) {
+			for i, v := range onnx.Elements[E](src)[at:][:len(dst)] {
+				dst[i] = T(v.Float32())
+			}
+		},
+		store: func(dst *onnx.Tensor, at int, src []T) {
+			to := onnx.Elements[E](dst)[at:]
+			for i, v := range src {
+				to[i] = round(float32(v))
+			}
+		},
+	}
+}

@@ -107,13 +107,13 @@ func buildQuantizeLSTM(n *Node) (Kernel, error) {
 	return newQuantizeKernel(outer, &in)
 }
 
-// quantizeKernel runs an LSTM core on integers.
-type quantizeKernel struct {
+// lstmQuantized runs an LSTM core on integers.
+type lstmQuantized struct {
 	*recurrent                         // the node
 	core       *recurrentCore[float64] // with packed weights, without cells
 }
 
-func newQuantizeKernel(outer *recurrent, in *[quantizeInputs]*onnx.Tensor) (*quantizeKernel, error) {
+func newQuantizeKernel(outer *recurrent, in *[quantizeInputs]*onnx.Tensor) (*lstmQuantized, error) {
 	var shapes [recurrentInputs][]int
 	shapes[inW], shapes[inR] = in[inW].Shape(), in[inR].Shape()
 	size, err := outer.measure(&shapes)
@@ -135,7 +135,7 @@ func newQuantizeKernel(outer *recurrent, in *[quantizeInputs]*onnx.Tensor) (*qua
 	inner.declare()
 	core := newRecurrentCore(&inner, func(r *recurrent, f []activation) recurrentCell[float64] { return nil })
 	core.packed = core.packWeights(&plain, &size)
-	return &quantizeKernel{recurrent: outer, core: core}, nil
+	return &lstmQuantized{recurrent: outer, core: core}, nil
 }
 
 // quantizeForm is LSTM's with a sum of its own for each of the two products,
@@ -219,7 +219,7 @@ func clampByte(v float32) float32 { return min(max(roundEven(v), 0), 255) }
 func roundEven(v float32) float32 { return float32(math.RoundToEven(float64(v))) }
 
 // Run computes the node.
-func (k *quantizeKernel) Run(c *Ctx, in, _ []onnx.Value) error {
+func (k *lstmQuantized) Run(c *Ctx, in, _ []onnx.Value) error {
 	t, size, err := k.bind(in)
 	if err != nil {
 		return err
@@ -271,7 +271,7 @@ func (k *quantizeKernel) Run(c *Ctx, in, _ []onnx.Value) error {
 }
 
 // bind takes the inputs and checks types and shapes of LSTM's.
-func (k *quantizeKernel) bind(in []onnx.Value) (t [quantizeInputs]*onnx.Tensor, size recurrentSizes, err error) {
+func (k *lstmQuantized) bind(in []onnx.Value) (t [quantizeInputs]*onnx.Tensor, size recurrentSizes, err error) {
 	var shapes [recurrentInputs][]int
 	for i := range min(len(in), quantizeInputs) {
 		if in[i] == nil || i < recurrentInputs && !k.has[i] {
@@ -343,7 +343,7 @@ func quantizeX(c *Ctx, x *onnx.Tensor, steps int) (*onnx.Tensor, float64, error)
 }
 
 // cells makes the cells of a run, one a direction.
-func (k *quantizeKernel) cells(t [quantizeInputs]*onnx.Tensor, size *recurrentSizes, xScale float64) ([]recurrentCell[float64], error) {
+func (k *lstmQuantized) cells(t [quantizeInputs]*onnx.Tensor, size *recurrentSizes, xScale float64) ([]recurrentCell[float64], error) {
 	hidden, directions := size[dimH], size[dimD]
 	width := k.gates * hidden
 	wScale, err := perChannel(t[inWScale], directions, width, quantizeInputNames[inWScale])

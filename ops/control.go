@@ -140,6 +140,9 @@ func loopBody(n *Node, name string, before, states, after []Info, firstOut int) 
 			if !is.Known() { // an operator that is missing: reported when the body is compiled
 				continue
 			}
+			if wraps(was, is) {
+				is = onnx.OptionalType(is)
+			}
 			t, err := mergeTypes(was, is)
 			if err != nil {
 				return nil, nil, onnx.Errorf(onnx.ErrType, "state %d enters an iteration and leaves it with different types: %v", i, err)
@@ -156,6 +159,12 @@ func loopBody(n *Node, name string, before, states, after []Info, firstOut int) 
 			return in, out, nil
 		}
 	}
+}
+
+// wraps reports whether a state is an optional that the body, whose result is
+// of type is, fills: its plain result is the optional's element.
+func wraps(state, is onnx.Type) bool {
+	return state.Kind == onnx.KindOptional && is.Known() && is.Kind != onnx.KindOptional
 }
 
 func sameType(a, b onnx.Type) bool {
@@ -201,7 +210,14 @@ func inferLoop(n *Node) error {
 	}
 	for i := range n.NumOutputs() {
 		if i < states {
-			n.Set(i, in[2+i].Type)
+			t := in[2+i].Type
+			if is := out[1+i].Type; wraps(t, is) {
+				if is = withoutShapes(is); t.Of != nil {
+					is = *t.Of
+				}
+				t = is
+			}
+			n.Set(i, t)
 			continue
 		}
 		t := out[1+i].Type
@@ -232,7 +248,11 @@ func buildLoop(n *Node) (Kernel, error) {
 	n.Has(0)
 	n.Has(1)
 	states := len(in) - 2
-	return &loop{states: states, scans: len(out) - 1 - states, declared: n.GraphAttr("body").Outputs[1+states:]}, nil
+	wrapped := make([]bool, states)
+	for i := range wrapped {
+		wrapped[i] = wraps(in[2+i].Type, out[1+i].Type)
+	}
+	return &loop{states: states, wrapped: wrapped, scans: len(out) - 1 - states, declared: n.GraphAttr("body").Outputs[1+states:]}, nil
 }
 
 // loop iterates while the trip count lasts and the condition holds, the
@@ -241,6 +261,7 @@ func buildLoop(n *Node) (Kernel, error) {
 // as here, and the exporters count on that.
 type loop struct {
 	states, scans int
+	wrapped       []bool           // states that are optionals, where the body gives the element
 	declared      []onnx.ValueInfo // of the scan outputs, by the body
 }
 
@@ -303,7 +324,12 @@ func (l *loop) Run(c *Ctx, in, out []onnx.Value) error {
 		if going, err = scalarOf[bool](r.Values[0], "the body's condition"); err != nil {
 			return err
 		}
-		copy(loc.args[2:], r.Values[1:1+l.states])
+		for i, v := range r.Values[1 : 1+l.states] {
+			if l.wrapped[i] {
+				v = &onnx.Optional{Elem: withoutShapes(v.Type()), Value: v}
+			}
+			loc.args[2+i] = v
+		}
 		for k := range l.scans {
 			if !c.Wants(l.states + k) {
 				continue
@@ -319,6 +345,13 @@ func (l *loop) Run(c *Ctx, in, out []onnx.Value) error {
 	}
 	for i := range min(l.states, len(out)) {
 		out[i] = loc.args[2+i]
+		o, ok := out[i].(*onnx.Optional)
+		if !ok || !l.wrapped[i] || !c.Wants(i) {
+			continue
+		}
+		if out[i] = o.Value; o.Value == nil {
+			return onnx.Errorf(onnx.ErrMalformed, "output %d: no iteration, and the initial value is an empty optional", i)
+		}
 	}
 	if done == 0 {
 		for k := range l.scans {

@@ -10,7 +10,7 @@ import (
 // is why GRU puts the candidate's two sums at the ends: x adds to the first
 // three, h to the last three.
 type gateForm struct {
-	lanes    int // units of a panel; a multiple of 8
+	lanes    int // units of a panel, a multiple of 8; less where H is less
 	sums     []gateSum
 	products []gateProduct // product 0 is that of X
 }
@@ -34,7 +34,13 @@ const (
 	ofReset                    // what phase 0 made of it, GRU's r⊙h
 )
 
-func (f *gateForm) span() int { return len(f.sums) * f.lanes }
+// depth is the length of a product's operand.
+func (p *gateProduct) depth(size *recurrentSizes) int {
+	if p.of == ofX {
+		return size[dimI]
+	}
+	return size[dimH]
+}
 
 // gateWeights are W, R, B and P in the order in which a step reads them, as T.
 //
@@ -42,6 +48,8 @@ func (f *gateForm) span() int { return len(f.sums) * f.lanes }
 // of its operand, for each of its gates, the units' weights. Units past H have
 // zeros.
 type gateWeights[T singleOrDouble] struct {
+	lanes     int
+	span      int    // sums of a panel: lanes of each sum of the form
 	panels    int    // of a direction
 	stride    int    // elements of a panel
 	at        [3]int // where in a panel each product's weights begin
@@ -52,20 +60,14 @@ type gateWeights[T singleOrDouble] struct {
 
 // lay fixes the layout for sizes; the slices are not made.
 func (w *gateWeights[T]) lay(f *gateForm, size *recurrentSizes) {
-	w.panels = (size[dimH] + f.lanes - 1) / f.lanes
+	w.lanes = min(f.lanes, size[dimH])
+	w.span = len(f.sums) * w.lanes
+	w.panels = (size[dimH] + w.lanes - 1) / w.lanes
 	w.stride = 0
 	for i, p := range f.products {
 		w.at[i] = w.stride
-		w.stride += f.depth(p, size) * len(p.gates) * f.lanes
+		w.stride += p.depth(size) * len(p.gates) * w.lanes
 	}
-}
-
-// depth is the length of a product's operand.
-func (f *gateForm) depth(p gateProduct, size *recurrentSizes) int {
-	if p.of == ofX {
-		return size[dimI]
-	}
-	return size[dimH]
 }
 
 // gatePacking is the source of weights.
@@ -79,38 +81,33 @@ type gatePacking[T singleOrDouble] struct {
 	shared     bool         // a test wants the second direction to be the first
 }
 
-// pack fills panel p of direction d, and its bias.
+// pack fills panel number p of direction d, and its bias.
 func (s *gatePacking[T]) pack(dst *gateWeights[T], d, p int) {
 	from := d
 	if s.shared {
 		from = 0
 	}
-	lanes, hidden := s.form.lanes, s.size[dimH]
-	units := min(lanes, hidden-p*lanes)
+	lanes, hidden, first := dst.lanes, s.size[dimH], p*dst.lanes
+	units := min(lanes, hidden-first)
 	panel := dst.panel[(d*dst.panels+p)*dst.stride:][:dst.stride]
-	for i, pr := range s.form.products {
+	clear(panel)
+	for i, product := range s.form.products {
 		m := s.r
-		if pr.of == ofX {
+		if product.of == ofX {
 			m = s.w
 		}
-		depth, width := s.form.depth(pr, s.size), len(pr.gates)*lanes
-		part := panel[dst.at[i]:][:depth*width]
-		for g, gate := range pr.gates {
-			for u := range lanes {
-				line := s.line[:depth]
-				if u < units {
-					s.codec.load(line, m, ((from*s.gates+gate)*hidden+p*lanes+u)*depth)
-				} else {
-					clear(line)
-				}
+		depth, width := product.depth(s.size), len(product.gates)*lanes
+		line, part := s.line[:depth], panel[dst.at[i]:]
+		for g, gate := range product.gates {
+			for u := range units {
+				s.codec.load(line, m, ((from*s.gates+gate)*hidden+first+u)*depth)
 				for k, v := range line {
 					part[k*width+g*lanes+u] = v
 				}
 			}
 		}
 	}
-	span := s.form.span()
-	bias := dst.bias[(d*dst.panels+p)*span:][:span]
+	bias := dst.bias[(d*dst.panels+p)*dst.span:][:dst.span]
 	clear(bias)
 	if s.b == nil {
 		return
@@ -121,7 +118,7 @@ func (s *gatePacking[T]) pack(dst *gateWeights[T], d, p int) {
 			if gate < 0 {
 				continue
 			}
-			s.codec.load(half, s.b, ((from*2+k)*s.gates+gate)*hidden+p*lanes)
+			s.codec.load(half, s.b, ((from*2+k)*s.gates+gate)*hidden+first)
 			for u, v := range half {
 				bias[j*lanes+u] += v
 			}
@@ -138,38 +135,8 @@ func (s *gatePacking[T]) packPeepholes(dst *gateWeights[T]) {
 	}
 }
 
-// lineSize is the room that pack needs.
-func (s *gatePacking[T]) lineSize() int {
-	return max(s.size[dimI], s.size[dimH], s.form.lanes)
-}
-
-// packAll lays the weights out, in memory that take gives, and packs them.
-// stop is looked at now and then.
-func (s *gatePacking[T]) packAll(dst *gateWeights[T], take func(sizes ...int) ([]T, error), stop func() error) (err error) {
-	dst.lay(s.form, s.size)
-	directions := s.size[dimD]
-	if dst.panel, err = take(directions, dst.panels, dst.stride); err != nil {
-		return err
-	}
-	if dst.bias, err = take(directions, dst.panels, s.form.span()); err != nil {
-		return err
-	}
-	for i := range directions * dst.panels {
-		if err := stop(); err != nil {
-			return err
-		}
-		s.pack(dst, i/dst.panels, i%dst.panels)
-	}
-	if s.p == nil {
-		return nil
-	}
-	if dst.peepholes, err = take(directions, 3, s.size[dimH]); err == nil {
-		s.packPeepholes(dst)
-	}
-	return err
-}
-
-// packing prepares the packing of a node's inputs.
+// packing prepares the packing of a node's inputs; line is still to be made,
+// of max(I, H) elements.
 func (k *recurrentCore[T]) packing(in *[recurrentInputs]*onnx.Tensor, size *recurrentSizes) gatePacking[T] {
 	return gatePacking[T]{form: &k.form, size: size, gates: k.gates, codec: k.codecFor(in[inW].DataType()),
 		w: in[inW], r: in[inR], b: in[inB], p: in[inP], shared: k.shared}
@@ -194,18 +161,25 @@ func (k *recurrentCore[T]) packConstants(n *Node) error {
 	if err != nil {
 		return err
 	}
-	src := k.packing(&in, &size)
-	src.line = make([]T, src.lineSize())
-	packed := &gateWeights[T]{}
-	err = src.packAll(packed, func(sizes ...int) ([]T, error) {
-		n, err := onnx.NumElements(sizes)
-		return make([]T, n), err
-	}, func() error { return nil })
-	if err != nil {
-		return err
-	}
-	k.packed = packed
+	k.packed = k.packWeights(&in, &size)
 	return nil
+}
+
+// packWeights packs in memory of its own.
+func (k *recurrentCore[T]) packWeights(in *[recurrentInputs]*onnx.Tensor, size *recurrentSizes) *gateWeights[T] {
+	src, w := k.packing(in, size), &gateWeights[T]{}
+	w.lay(&k.form, size)
+	src.line = make([]T, max(size[dimI], size[dimH]))
+	w.panel = make([]T, size[dimD]*w.panels*w.stride)
+	w.bias = make([]T, size[dimD]*w.panels*w.span)
+	for i := range size[dimD] * w.panels {
+		src.pack(w, i/w.panels, i%w.panels)
+	}
+	if src.p != nil {
+		w.peepholes = make([]T, src.p.Len())
+		src.packPeepholes(w)
+	}
+	return w
 }
 
 // floatCodec reads and writes elements of a tensor of some type as T.

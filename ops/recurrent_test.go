@@ -479,7 +479,7 @@ type runner struct {
 	c *Ctx
 }
 
-func newRunner(t testing.TB, p *onnx.Node, opset int, in []onnx.Value, threads bool) *runner {
+func newRunner(t testing.TB, p *onnx.Node, opset int, in []onnx.Value, constants bool) *runner {
 	t.Helper()
 	a := &Analysis{Registry: Default(), Opsets: map[string]int{p.Domain: opset, "": opset}, Limits: onnx.Limits{}.WithDefaults()}
 	scope := a.NewScope(nil)
@@ -492,7 +492,7 @@ func newRunner(t testing.TB, p *onnx.Node, opset int, in []onnx.Value, threads b
 		}
 		c.Inputs = append(c.Inputs, fmt.Sprintf("i%d", i))
 		info := Info{Type: v.Type()}
-		if i >= inW && i <= inB || i == inP {
+		if constants && (i >= inW && i <= inB || i == inP) {
 			info = ConstInfo(v)
 		}
 		scope.Set(c.Inputs[i], info)
@@ -507,11 +507,7 @@ func newRunner(t testing.TB, p *onnx.Node, opset int, in []onnx.Value, threads b
 	}
 	r := &runner{n: n, k: k}
 	r.e = &heap{ctx: context.Background(), node: n, stacks: map[int]*Stack{}}
-	if threads {
-		r.c = NewCtx(&cutting{r.e})
-	} else {
-		r.c = NewCtx(r.e)
-	}
+	r.c = NewCtx(r.e)
 	return r
 }
 
@@ -588,7 +584,7 @@ func forEachFull(t *testing.T, f func(t *testing.T, op string, elem onnx.DataTyp
 func (c *recurrentCase) run(t *testing.T) []onnx.Value {
 	t.Helper()
 	n, in := c.node()
-	return newRunner(t, n, c.opset, in, false).run(t, in)
+	return newRunner(t, n, c.opset, in, true).run(t, in)
 }
 
 // TestRecurrentSteps: one call of T steps is T calls of one step, to the bit.
@@ -619,7 +615,7 @@ func TestRecurrentSteps(t *testing.T) {
 					in[inC] = state[1]
 				}
 			}
-			out := newRunner(t, n, c.opset, in, false).run(t, in)
+			out := newRunner(t, n, c.opset, in, true).run(t, in)
 			copy(state, out[1:])
 			y, _ := onnx.NewZeros(elem, []int{1, 1, c.b, c.h})
 			size := len(y.Bytes())
@@ -690,8 +686,10 @@ func TestRecurrentThreads(t *testing.T) {
 			}
 		}
 		n, in := c.node()
-		one := newRunner(t, n, c.opset, in, false).run(t, in)
-		many := newRunner(t, n, c.opset, in, true).run(t, in)
+		one := newRunner(t, n, c.opset, in, true).run(t, in)
+		cut := newRunner(t, n, c.opset, in, true)
+		cut.c = NewCtx(&cutting{cut.e})
+		many := cut.run(t, in)
 		for i := range one {
 			sameBits(t, c, fmt.Sprintf("output %d", i), many[i], one[i])
 		}
@@ -707,7 +705,7 @@ func TestRecurrentBlocks(t *testing.T) {
 		c.activations, c.layout = nil, 0
 		c.lens = []int32{650, 0, 690}
 		n, in := c.node()
-		r := newRunner(t, n, c.opset, in, false)
+		r := newRunner(t, n, c.opset, in, true)
 		first := r.run(t, in)
 		for i, want := range c.want() {
 			if d := differ(first[i], want, 1e-9, 1e-9); d != "" {
@@ -716,6 +714,31 @@ func TestRecurrentBlocks(t *testing.T) {
 		}
 		for i, again := range r.run(t, in) {
 			sameBits(t, c, fmt.Sprintf("output %d of a second run", i), again, first[i])
+		}
+	}
+}
+
+// TestRecurrentForgetRows: with input_forget nobody reads the f rows of W, R, B
+// and P.
+func TestRecurrentForgetRows(t *testing.T) {
+	c := full("LSTM", onnx.Double, rand.New(rand.NewPCG(2, 3)), 4, 3)
+	c.forget, c.activations = true, nil
+	want := c.want()
+	for d := range c.directions() {
+		spoil := func(m []float64, at, n int) {
+			for i := range m[at:][:n] {
+				m[at+i] = math.NaN()
+			}
+		}
+		spoil(c.w, (d*4+lstmF)*c.h*c.i, c.h*c.i)
+		spoil(c.r, (d*4+lstmF)*c.h*c.h, c.h*c.h)
+		spoil(c.bias, (d*8+lstmF)*c.h, c.h)
+		spoil(c.bias, (d*8+4+lstmF)*c.h, c.h)
+		spoil(c.p, (d*3+lstmPf)*c.h, c.h)
+	}
+	for i, got := range c.run(t) {
+		if d := differ(got, want[i], 1e-9, 1e-9); d != "" {
+			t.Errorf("output %d: %s", i, d)
 		}
 	}
 }
@@ -843,7 +866,7 @@ func TestRecurrentRefusals(t *testing.T) {
 func TestRecurrentLimits(t *testing.T) {
 	c := full("GRU", onnx.Float, rand.New(rand.NewPCG(1, 1)), 9, 2)
 	n, in := c.node()
-	r := newRunner(t, n, c.opset, in, false)
+	r := newRunner(t, n, c.opset, in, true)
 	out := make([]onnx.Value, 2)
 	r.c.Bind(out)
 	r.e.limits.TimeSteps = 8
@@ -860,6 +883,39 @@ func TestRecurrentLimits(t *testing.T) {
 	r.e.ctx = ctx
 	if err := r.k.Run(r.c, in, out); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+// impatient is an engine whose run is cancelled after some looks.
+type impatient struct {
+	*pooled
+	left int
+}
+
+func (e *impatient) Err() error {
+	if e.left--; e.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestRecurrentCancel: a run stops between two steps.
+func TestRecurrentCancel(t *testing.T) {
+	f := func(shape ...int) onnx.Value {
+		v, err := onnx.NewZeros(onnx.Float, shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	in := []onnx.Value{f(100_000, 2, 32), f(1, 128, 32), f(1, 128, 32)}
+	r := newRunner(t, node("LSTM", 0), 14, in, true)
+	e := &impatient{pooled: &pooled{heap: r.e}, left: 10}
+	if err := r.k.Run(NewCtx(e), in, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+	if e.left < -3 {
+		t.Errorf("%d looks after the cancellation", -e.left-1)
 	}
 }
 
@@ -921,13 +977,14 @@ func TestRecurrentSwitches(t *testing.T) {
 func TestRecurrentAllocations(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 4))
 	for _, op := range []string{"RNN", "GRU", "LSTM"} {
-		for _, ragged := range []bool{false, true} {
+		for i := range 4 {
+			ragged, constants := i%2 == 1, i/2 == 1
 			c := full(op, onnx.Float, rng, 6, 9)
 			if ragged {
 				c.lens = []int32{6, 2, 0, 6, 1, 3, 4, 5, 6}
 			}
 			n, in := c.node()
-			r := newRunner(t, n, c.opset, in, false)
+			r := newRunner(t, n, c.opset, in, constants)
 			pool := &pooled{heap: r.e}
 			r.c = NewCtx(pool)
 			out := make([]onnx.Value, len(n.Outputs))
@@ -940,7 +997,7 @@ func TestRecurrentAllocations(t *testing.T) {
 			}
 			run()
 			if n := testing.AllocsPerRun(20, run); n != 0 {
-				t.Errorf("%s, ragged %v: %v allocations a run", op, ragged, n)
+				t.Errorf("%s, ragged %v, constant weights %v: %v allocations a run", op, ragged, constants, n)
 			}
 		}
 	}
@@ -985,7 +1042,7 @@ func benchmarkRecurrent(b *testing.B, op string, attrs ...any) {
 				return t
 			}
 			in := []onnx.Value{random(s.t, s.b, s.i), random(1, G*s.h, s.i), random(1, G*s.h, s.h), random(1, 2*G*s.h)}
-			r := newRunner(b, node(op, 2, append(attrs, "hidden_size", s.h)...), 14, in, false)
+			r := newRunner(b, node(op, 2, append(attrs, "hidden_size", s.h)...), 14, in, true)
 			pool := &pooled{heap: r.e}
 			r.c = NewCtx(pool)
 			b.ReportAllocs()

@@ -88,6 +88,9 @@ func LoadModel(m *onnx.Model, opts ...Option) (*Session, error) {
 
 func newSession(m *onnx.Model, o *options) (s *Session, err error) {
 	defer contain(&err, func() string { return "load" })
+	if err := o.checkEngine(); err != nil {
+		return nil, err
+	}
 	if err := onnx.Check(m, onnx.CheckLimits(o.limits)); err != nil {
 		return nil, err
 	}

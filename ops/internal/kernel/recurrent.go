@@ -22,7 +22,7 @@ package kernel
 //
 // Each sum is one accumulator that takes its products in the order of k and
 // comes from and goes back to memory unrounded, so a product may be cut along
-// k, rows or width without changing a bit. The width is a multiple of 8.
+// k, rows or width without changing a bit. Widths of a multiple of 8 are fast.
 func MulAdd[T Float](sums []T, span int, a []T, pitch, rows, depth int, w []T, width int) {
 	if depth == 0 {
 		return
@@ -60,11 +60,18 @@ func mulAdd4[T Float](sums []T, span int, a []T, pitch, depth int, w []T, width 
 		s0[u], s0[u+1], s1[u], s1[u+1] = p0, q0, p1, q1
 		s2[u], s2[u+1], s3[u], s3[u+1] = p2, q2, p3, q3
 	}
+	if last := width - 1; width%2 != 0 {
+		s0[last] = mulAddOne(s0[last], a0, w, last, width)
+		s1[last] = mulAddOne(s1[last], a1, w, last, width)
+		s2[last] = mulAddOne(s2[last], a2, w, last, width)
+		s3[last] = mulAddOne(s3[last], a3, w, last, width)
+	}
 }
 
 // mulAdd1 is MulAdd for one row, eight sums at a time.
 func mulAdd1[T Float](sums, a, w []T, width int) {
-	for u := 0; u+8 <= width; u += 8 {
+	u := 0
+	for ; u+8 <= width; u += 8 {
 		s := (*[8]T)(sums[u:])
 		s0, s1, s2, s3, s4, s5, s6, s7 := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
 		at := u
@@ -82,6 +89,17 @@ func mulAdd1[T Float](sums, a, w []T, width int) {
 		}
 		s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7] = s0, s1, s2, s3, s4, s5, s6, s7
 	}
+	for ; u < width; u++ {
+		sums[u] = mulAddOne(sums[u], a, w, u, width)
+	}
+}
+
+// mulAddOne is MulAdd for one row and the sum of column u.
+func mulAddOne[T Float](sum T, a, w []T, u, width int) T {
+	for k, x := range a {
+		sum += T(x * w[k*width+u])
+	}
+	return sum
 }
 
 // Bound brings the elements of v to [-limit, limit]; NaN stays.

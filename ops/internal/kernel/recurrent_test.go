@@ -22,7 +22,7 @@ func testMulAdd[T Float](t *testing.T) {
 		}
 		return s
 	}
-	for _, width := range []int{8, 16, 24, 32} {
+	for _, width := range []int{1, 2, 3, 7, 8, 16, 24, 32} {
 		for rows := range 10 {
 			for _, depth := range []int{0, 1, 2, 7, 20} {
 				span, pitch := width+8, depth+3

@@ -1,0 +1,217 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops/internal/kernel"
+)
+
+// normalizer is what an operator of the softmax family makes of a row.
+type normalizer int
+
+const (
+	toSoftmax normalizer = iota
+	toLogSoftmax
+	toHardmax
+)
+
+func init() {
+	for _, row := range []struct {
+		name string
+		kind normalizer
+	}{{"Softmax", toSoftmax}, {"LogSoftmax", toLogSoftmax}, {"Hardmax", toHardmax}} {
+		register(
+			Op{Name: row.name, Since: []int{1, 11}, Infer: func(n *Node) error { return inferSoftmax(n, 1) },
+				Build: func(n *Node) (Kernel, error) { return buildSoftmax(n, row.kind, 1, true) }},
+			Op{Name: row.name, Since: []int{13}, Infer: func(n *Node) error { return inferSoftmax(n, -1) },
+				Build: func(n *Node) (Kernel, error) { return buildSoftmax(n, row.kind, -1, false) }},
+		)
+	}
+}
+
+// softmaxKernel computes an operator of the softmax family along an axis. Until
+// version 13 a row is everything from the axis on.
+type softmaxKernel struct {
+	kind   normalizer
+	axis   int64
+	coerce bool
+}
+
+func inferSoftmax(n *Node, axis int64) error {
+	in := n.Shape(0)
+	if in.Ranked() {
+		if _, err := Axis(n.Int("axis", axis), len(in)); err != nil {
+			return err
+		}
+	}
+	n.SetTensor(0, n.Elem(0), in)
+	return nil
+}
+
+func buildSoftmax(n *Node, kind normalizer, axis int64, coerce bool) (Kernel, error) {
+	return widenFrom(n, 0, &softmaxKernel{kind: kind, axis: n.Int("axis", axis), coerce: coerce}), nil
+}
+
+func (k *softmaxKernel) Run(c *Ctx, in, out []onnx.Value) error {
+	x := in[0].(*onnx.Tensor)
+	axis, err := Axis(k.axis, x.Rank())
+	if err != nil {
+		return err
+	}
+	y, err := c.New(0, x.DataType(), x.Shape(), 0)
+	if err != nil || y.Len() == 0 {
+		return err
+	}
+	e := extentAt(x.Shape(), axis)
+	if k.coerce {
+		e.red, e.inner = e.red*e.inner, 1
+	}
+	switch x.DataType() {
+	case onnx.Float:
+		return softmaxRun(c, k.kind, onnx.Elements[float32](x), onnx.Elements[float32](y), e)
+	case onnx.Double:
+		return softmaxRun(c, k.kind, onnx.Elements[float64](x), onnx.Elements[float64](y), e)
+	}
+	return onnx.Errorf(onnx.ErrType, "element type %v", x.DataType())
+}
+
+// softmaxJob is what the threads of a softmaxKernel share.
+type softmaxJob[T float32 | float64] struct {
+	reduceExtent
+	c    *Ctx
+	kind normalizer
+	x, y []T
+	run  func(lo, hi int)
+}
+
+func softmaxRun[T float32 | float64](c *Ctx, kind normalizer, x, y []T, e reduceExtent) error {
+	j := Local[softmaxJob[T]](c)
+	if j.run == nil {
+		j.run = j.span
+	}
+	j.reduceExtent, j.c, j.kind, j.x, j.y = e, c, kind, x, y
+	c.Parallel(e.units(), max(1, e.grain()/4), j.run)
+	j.c, j.x, j.y = nil, nil, nil
+	return c.Err()
+}
+
+func (j *softmaxJob[T]) span(lo, hi int) {
+	p := pace{c: j.c}
+	var b softmaxBlock[T]
+	for i := lo; i < hi; i++ {
+		at, _, w := j.at(i)
+		stopped := false
+		if j.inner == 1 {
+			stopped = j.row(&p, j.y[at:at+j.red], j.x[at:at+j.red])
+		} else {
+			stopped = j.columns(&p, &b, at, w)
+		}
+		if stopped {
+			return
+		}
+	}
+}
+
+func (j *softmaxJob[T]) row(p *pace, y, x []T) (stopped bool) {
+	if j.kind == toHardmax {
+		best := kernel.ArgRow(x, false, false)
+		clear(y)
+		y[best] = 1
+		return p.Stop(len(x))
+	}
+	m := float64(kernel.FoldRow(kernel.FoldMax, x[0], x))
+	var lanes kernel.Lanes
+	lanes.Clear(kernel.Exp1)
+	for r := 0; r < len(x); r += reduceBlock {
+		end := min(len(x), r+reduceBlock)
+		if j.kind == toSoftmax {
+			kernel.ExpRow(&lanes, y[r:end], x[r:end], m)
+		} else {
+			kernel.AddRow(kernel.Exp1, &lanes, x[r:end], m)
+		}
+		if p.Stop(2 * (end - r)) {
+			return true
+		}
+	}
+	sum := lanes.Sum(kernel.Exp1)
+	if j.kind == toSoftmax {
+		kernel.ScaleRow(y, 1/sum)
+	} else {
+		kernel.LogSoftmaxRow(y, x, m, math.Log(sum))
+	}
+	return false
+}
+
+// softmaxBlock is the state of a block of columns.
+type softmaxBlock[T float32 | float64] struct {
+	sums   kernel.Columns
+	most   [kernel.Width]T
+	m, f   [kernel.Width]float64
+	places [kernel.Width]int
+}
+
+func (j *softmaxJob[T]) columns(p *pace, b *softmaxBlock[T], at, w int) (stopped bool) {
+	if j.kind == toHardmax {
+		return j.hardColumns(p, b, at, w)
+	}
+	most := b.most[:w]
+	copy(most, j.x[at:at+w])
+	for r := 1; r < j.red; r++ {
+		kernel.FoldColumns(kernel.FoldMax, most, j.x[at+r*j.inner:][:w])
+	}
+	for k, v := range most {
+		b.m[k] = float64(v)
+	}
+	b.sums.Clear(kernel.Exp1, j.red, w)
+	for r := range j.red {
+		x, y := j.x[at+r*j.inner:][:w], j.y[at+r*j.inner:][:w]
+		if j.kind == toSoftmax {
+			kernel.ExpColumns(&b.sums, r, y, x, &b.m)
+		} else {
+			kernel.AddColumns(kernel.Exp1, &b.sums, r, x, &b.m)
+		}
+		if p.Stop(2 * w) {
+			return true
+		}
+	}
+	b.sums.Sum(kernel.Exp1, j.red, w)
+	if j.kind == toSoftmax {
+		for k := range w {
+			b.f[k] = 1 / b.sums[0][k]
+		}
+	} else {
+		kernel.LogOf(b.f[:w], b.sums[0][:w])
+	}
+	for r := range j.red {
+		x, y := j.x[at+r*j.inner:][:w], j.y[at+r*j.inner:][:w]
+		if j.kind == toSoftmax {
+			kernel.ScaleColumns(y, b.f[:w])
+		} else {
+			kernel.LogSoftmaxColumns(y, x, &b.m, &b.f)
+		}
+	}
+	return false
+}
+
+func (j *softmaxJob[T]) hardColumns(p *pace, b *softmaxBlock[T], at, w int) (stopped bool) {
+	places := b.places[:w]
+	clear(places)
+	for r := 1; r < j.red; r++ {
+		for k, best := range places {
+			if kernel.Beyond(j.x[at+r*j.inner+k], j.x[at+best*j.inner+k], false, false) {
+				places[k] = r
+			}
+		}
+		if p.Stop(w) {
+			return true
+		}
+	}
+	for r := range j.red {
+		clear(j.y[at+r*j.inner:][:w])
+	}
+	for k, best := range places {
+		j.y[at+best*j.inner+k] = 1
+	}
+	return false
+}

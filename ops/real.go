@@ -102,3 +102,15 @@ func tensorIn(in []onnx.Value, i int) *onnx.Tensor {
 	t, _ := in[i].(*onnx.Tensor)
 	return t
 }
+
+// forReal picks the kernel for a floating-point type; 16-bit ones go through
+// the one for float32.
+func forReal(d onnx.DataType, double, single Kernel) Kernel {
+	switch d {
+	case onnx.Double:
+		return double
+	case onnx.Float:
+		return single
+	}
+	return Widen(single)
+}

@@ -35,3 +35,36 @@ func ScatterScaled[T Number](y, x []T, step int, v T) {
 		y[i*step] += T(v * e)
 	}
 }
+
+// CopyStrided writes the elements of src at the sums of an index of shape times
+// strides, in the order of the indices; dst has as many elements as shape.
+func CopyStrided[T any](dst, src []T, shape, strides []int) {
+	if len(dst) == 0 {
+		return
+	}
+	if len(shape) == 0 {
+		dst[0] = src[0]
+		return
+	}
+	last := len(shape) - 1
+	pos := make([]int, last)
+	n, step := shape[last], strides[last]
+	for at := 0; len(dst) > 0; dst = dst[n:] {
+		if step == 1 {
+			copy(dst[:n], src[at:])
+		} else {
+			for i := range n {
+				dst[i] = src[at+i*step]
+			}
+		}
+		for d := last - 1; d >= 0; d-- {
+			pos[d]++
+			at += strides[d]
+			if pos[d] < shape[d] {
+				break
+			}
+			at -= pos[d] * strides[d]
+			pos[d] = 0
+		}
+	}
+}

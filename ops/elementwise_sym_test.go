@@ -14,6 +14,8 @@ func known(d onnx.DataType, elems ...any) Info {
 	c := &Content{}
 	for _, e := range elems {
 		switch e := e.(type) {
+		case int64:
+			c.Elems = append(c.Elems, Int(e))
 		case int:
 			c.Elems = append(c.Elems, Int(int64(e)))
 		case string:
@@ -73,7 +75,7 @@ func TestSymbolicContents(t *testing.T) {
 		{"Neg", nil, []Info{known(i64, 3, "n")}, "[-3 ?]"},
 		{"Abs", nil, []Info{known(i64, -3, "n")}, "[3 n]"},
 		{"Floor", nil, []Info{known(f32, 3, nil)}, "[3 ?]"},
-		{"Cast", []any{"to", int(i32)}, []Info{known(i64, 3, "n", 1<<40)}, "[3 n 0]"},
+		{"Cast", []any{"to", int(i32)}, []Info{known(i64, 3, "n", int64(1)<<40)}, "[3 n 0]"},
 		{"Cast", []any{"to", int(f32)}, []Info{known(i64, 3, "n", 1<<24+1)}, "[3 ? ?]"},
 		{"Cast", []any{"to", int(f64)}, []Info{known(i64, 3, "n", 1<<24+1)}, "[3 n 16777217]"},
 		{"Cast", []any{"to", int(i64)}, []Info{known(f64, 3, "n")}, "[3 n]"},

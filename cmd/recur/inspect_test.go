@@ -55,6 +55,7 @@ func TestOps(t *testing.T) {
 	runCases(t, []commandCase{
 		{name: "one", args: []string{"ops", "ai.onnx:lstm"}, out: []string{"OPERATOR", "LSTM", "1 7 14 22", "-", "1 operators, 4 of 4 versions supported"}},
 		{name: "all", args: []string{"ops"}, out: []string{"Abs", "ai.onnx.ml:Scaler", "operators"}},
+		{name: "unknown and unlike any", args: []string{"ops", "foo"}, code: exitUsage, silent: true, err: []string{`no operator "foo"; recur ops lists all`}},
 		{name: "unknown", args: []string{"ops", "lstn"}, code: exitUsage, silent: true, err: []string{`did you mean "LSTM"?`}},
 		{name: "JSON", args: []string{"ops", "ai.onnx:gru", "--json"}, out: []string{`"domain": "ai.onnx"`, `"name": "GRU"`, `"supported": [`, "22"}},
 	})

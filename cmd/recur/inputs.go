@@ -86,7 +86,7 @@ func (r *inputReader) value(info onnx.ValueInfo, source string) (onnx.Value, err
 		path, key = source[:i+4], source[i+5:]
 	}
 	data, err := r.bytes(path)
-	if err != nil && isLiteral(source) {
+	if err != nil && source != "-" && isLiteral(source) {
 		return r.json(info, []byte(source))
 	}
 	if err != nil {

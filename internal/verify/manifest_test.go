@@ -252,3 +252,29 @@ func TestDiscoverTestData(t *testing.T) {
 		t.Errorf("the folder itself: %v, %v", one, err)
 	}
 }
+
+// FuzzParse looks for text that is taken for a manifest and should not be: with
+// a case without a run, or a path that leads elsewhere.
+func FuzzParse(f *testing.F) {
+	f.Add(manifestOf(caseOf("")))
+	f.Add(manifestOf(withRuns(`[{"in": {"x": {"file": "a.npz", "key": "k", "row": 1}}, "out": {}}]`, `"sequence": true, "carry": {"y": "x"}`)))
+	f.Add(`{"version": 1, "cases": [{"id": "a", "model": "../b", "format": "onnx", "runs": [{"in": {}}], "expect": "error"}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := parse([]byte(text), ".")
+		if err != nil {
+			return
+		}
+		for _, c := range m.Cases {
+			if len(c.Runs) == 0 || c.ID == "" || !filepath.IsLocal(c.Model) || c.Rtol < 0 || c.Atol < 0 {
+				t.Errorf("case %+v", c)
+			}
+			for _, run := range c.Runs {
+				for _, n := range append(run.In, run.Out...) {
+					if !filepath.IsLocal(n.Ref.File) {
+						t.Errorf("path %q", n.Ref.File)
+					}
+				}
+			}
+		}
+	})
+}

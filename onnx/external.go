@@ -17,7 +17,12 @@ import (
 // loadExternal reads the elements that the model keeps in other files of its
 // folder into the tensors. Nothing else opens a file that a model names.
 func loadExternal(dir string, m *Model, limits Limits) error {
-	if !m.hasExternal() {
+	uses := map[string]int{}
+	m.eachExternal(func(t *Tensor) error {
+		uses[fileOf(t.ext)]++
+		return nil
+	})
+	if len(uses) == 0 {
 		return nil
 	}
 	if goruntime.GOOS == "js" { // os.Root is open to races there
@@ -28,46 +33,42 @@ func loadExternal(dir string, m *Model, limits Limits) error {
 		return err
 	}
 	defer root.Close()
-	e := &externalFiles{root: root, limits: limits.WithDefaults(), files: map[string]*externalFile{}}
+	e := &externalFiles{root: root, limits: limits.WithDefaults(), uses: uses, open: map[string]*externalFile{}}
 	defer e.close()
-	return m.eachTensor(func(t *Tensor) error {
-		if t.ext == nil {
-			return nil
-		}
-		if err := e.read(t); err != nil {
-			return fmt.Errorf("external data %q: %w", t.ext.Location, err)
-		}
-		return nil
-	})
+	return m.eachExternal(e.read)
 }
 
 // refuseExternal gives an error when the model keeps elements in other files.
 func refuseExternal(m *Model, why string) error {
+	return m.eachExternal(func(t *Tensor) error {
+		return Errorf(ErrUnsupported, "cannot be read %s", why)
+	})
+}
+
+// eachExternal is eachTensor for tensors whose elements have not been read.
+func (m *Model) eachExternal(f func(*Tensor) error) error {
 	return m.eachTensor(func(t *Tensor) error {
 		if t.ext == nil {
 			return nil
 		}
-		return Errorf(ErrUnsupported, "external data %q cannot be read %s", t.ext.Location, why)
+		location := t.ext.Location
+		if err := f(t); err != nil {
+			return &placedError{fmt.Sprintf("external data %q", location), err}
+		}
+		return nil
 	})
 }
 
-var errFound = errors.New("found")
+// fileOf is the location in the platform's spelling, one for each file.
+func fileOf(x *ExternalData) string { return filepath.Clean(filepath.FromSlash(x.Location)) }
 
-func (m *Model) hasExternal() bool {
-	return m.eachTensor(func(t *Tensor) error {
-		if t.ext != nil {
-			return errFound
-		}
-		return nil
-	}) != nil
-}
-
-// externalFiles are the files that a model's external data lies in, each
-// opened once.
+// externalFiles are the files that a model's external data lies in. Each is
+// opened once, and closed when the last tensor has been read from it.
 type externalFiles struct {
 	root   *os.Root
 	limits Limits
-	files  map[string]*externalFile
+	uses   map[string]int // tensors to be read, by file
+	open   map[string]*externalFile
 	bytes  int64 // of all tensors read
 }
 
@@ -79,17 +80,18 @@ type externalFile struct {
 }
 
 func (e *externalFiles) close() {
-	for _, f := range e.files {
+	for _, f := range e.open {
 		f.f.Close()
 	}
 }
 
 // read gives a tensor its elements.
 func (e *externalFiles) read(t *Tensor) error {
+	if t.dtype == String {
+		return Errorf(ErrMalformed, "of a string tensor")
+	}
 	want := rawLen(t.dtype, t.n)
 	switch x := t.ext; {
-	case t.dtype == String:
-		return Errorf(ErrMalformed, "of a string tensor")
 	case x.Offset < 0:
 		return Errorf(ErrMalformed, "offset %d is negative", x.Offset)
 	case x.Length < -1:
@@ -100,35 +102,52 @@ func (e *externalFiles) read(t *Tensor) error {
 		return &LimitError{What: "bytes of tensors", Got: saturatingAdd(e.bytes, want), Max: e.limits.InitializerBytes}
 	}
 	e.bytes += want
-	f, err := e.open(t.ext.Location)
-	if err != nil {
+	name := fileOf(t.ext)
+	f := e.open[name]
+	if f == nil {
+		var err error
+		if f, err = e.openFile(t.ext.Location, name); err != nil {
+			return err
+		}
+		e.open[name] = f
+	}
+	if err := f.read(t, want, e.limits.InitializerBytes); err != nil {
 		return err
 	}
-	if t.ext.Offset > f.size || want > f.size-t.ext.Offset {
-		return Errorf(ErrMalformed, "%d bytes at offset %d of a file of %d", want, t.ext.Offset, f.size)
+	if e.uses[name]--; e.uses[name] == 0 {
+		f.f.Close()
+		delete(e.open, name)
 	}
-	if t.ext.Checksum != "" {
-		if err := f.verify(t.ext.Checksum, e.limits.InitializerBytes); err != nil {
+	return nil
+}
+
+// read gives a tensor the elements, of n bytes.
+func (f *externalFile) read(t *Tensor, n, most int64) error {
+	x := t.ext
+	if x.Offset > f.size || n > f.size-x.Offset {
+		return Errorf(ErrMalformed, "%d bytes at offset %d of a file of %d", n, x.Offset, f.size)
+	}
+	if x.Checksum != "" {
+		if err := f.verify(x.Checksum, most); err != nil {
 			return err
 		}
 	}
 	l := &lazyData{mapping: f.mapping}
 	if f.mapping != nil {
-		l.raw = f.mapping.data[t.ext.Offset:][:want:want]
-	} else if l.raw, err = readPart(f.f, t.ext.Offset, want); err != nil {
-		return err
+		l.raw = f.mapping.data[x.Offset:][:n:n]
+	} else {
+		var err error
+		if l.raw, err = readPart(f.f, x.Offset, n); err != nil {
+			return err
+		}
 	}
 	t.lazy, t.ext = l, nil
 	return nil
 }
 
-// open opens a file of the model's folder: a regular one with one name, which
-// neither its path nor a symbolic link leads out of the folder.
-func (e *externalFiles) open(location string) (*externalFile, error) {
-	name := filepath.Clean(filepath.FromSlash(location))
-	if f := e.files[name]; f != nil {
-		return f, nil
-	}
+// openFile opens a file of the model's folder: a regular one with one name,
+// which neither its path nor a symbolic link leads out of the folder.
+func (e *externalFiles) openFile(location, name string) (*externalFile, error) {
 	if strings.HasPrefix(location, "/") || !filepath.IsLocal(name) {
 		return nil, Errorf(ErrMalformed, "not a path within the model's folder")
 	}
@@ -151,7 +170,6 @@ func (e *externalFiles) open(location string) (*externalFile, error) {
 	if file.size >= mapFrom {
 		file.mapping = newMapping(f, file.size)
 	}
-	e.files[name] = file
 	return file, nil
 }
 

@@ -134,7 +134,7 @@ func (j *argJob[T]) span(lo, hi int) {
 		x, y, w := j.at(i)
 		if j.inner == 1 {
 			j.y[y] = int64(kernel.ArgRow(j.x[x:x+j.red], j.k.least, j.k.last))
-			if p.stop(j.red) {
+			if p.Stop(j.red) {
 				return
 			}
 			continue
@@ -147,7 +147,7 @@ func (j *argJob[T]) span(lo, hi int) {
 					best[col] = int64(r)
 				}
 			}
-			if p.stop(w) {
+			if p.Stop(w) {
 				return
 			}
 		}

@@ -94,27 +94,17 @@ func checkChannels(channels, outputs, perGroup int, group int64) error {
 
 func buildConv(n *Node) (Kernel, error) {
 	n.Has(2)
-	switch n.Elem(0) {
-	case onnx.Double:
-		return newConv[float64](n)
-	case onnx.Float:
-		return newConv[float32](n)
-	}
-	k, err := newConv[float32](n)
+	win, err := readWindow(n)
 	if err != nil {
 		return nil, err
 	}
-	return Widen(k), nil
+	group := n.Int("group", 1)
+	return forReal(n.Elem(0), &conv[float64]{win, group}, &conv[float32]{win, group}), nil
 }
 
 type conv[T element] struct {
 	win   window
 	group int64
-}
-
-func newConv[T element](n *Node) (*conv[T], error) {
-	win, err := readWindow(n)
-	return &conv[T]{win: win, group: n.Int("group", 1)}, err
 }
 
 func (k *conv[T]) Run(c *Ctx, in, _ []onnx.Value) error {

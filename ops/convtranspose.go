@@ -182,13 +182,7 @@ func buildConvTranspose(n *Node) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch n.Elem(0) {
-	case onnx.Double:
-		return &convTranspose[float64]{a}, nil
-	case onnx.Float:
-		return &convTranspose[float32]{a}, nil
-	}
-	return Widen(&convTranspose[float32]{a}), nil
+	return forReal(n.Elem(0), &convTranspose[float64]{a}, &convTranspose[float32]{a}), nil
 }
 
 type convTranspose[T element] struct{ transposeAttrs }

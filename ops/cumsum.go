@@ -126,7 +126,7 @@ func (j *cumulativeJob[T, A]) span(lo, hi int) {
 			} else {
 				kernel.RunningSum(acc, y, x, j.k.exclusive)
 			}
-			if p.stop(w) {
+			if p.Stop(w) {
 				return
 			}
 		}

@@ -227,6 +227,12 @@ func differValues(got, want onnx.Value, rtol, atol float64) string {
 			}
 		}
 		return ""
+	case *onnx.Map:
+		g, ok := got.(*onnx.Map)
+		if !ok {
+			return fmt.Sprintf("got %v, want %v", got, want)
+		}
+		return differ(g.Keys, w.Keys, 0, 0) + differ(g.Values, w.Values, rtol, atol)
 	case *onnx.Optional:
 		g, ok := got.(*onnx.Optional)
 		if !ok || (g.Value == nil) != (w.Value == nil) {

@@ -72,7 +72,7 @@ func buildMatMul(n *Node) (Kernel, error) {
 
 // element is a type that products are computed in.
 type element interface {
-	float32 | float64 | int32 | int64 | uint32 | uint64
+	float32 | float64 | int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
 }
 
 type matmul[T element] struct{}

@@ -46,6 +46,7 @@ type recurrentOp struct {
 	gates       int                         // G
 	activations []string                    // the defaults of one direction
 	cellState   bool                        // the state has a second half, C
+	transposed  bool                        // W is [D, I, G*H], R is [D, H, G*H]
 	attributes  func(n *Node, r *recurrent) // reads the operator's own; may be nil
 	form        func(r *recurrent) gateForm
 	cell32      func(r *recurrent, f []activation) recurrentCell[float32]
@@ -148,7 +149,7 @@ func (op *recurrentOp) decode(n *Node) (*recurrent, error) {
 func parseDirection(n *Node) ([]bool, error) {
 	back := !fault.Is(fault.Direction)
 	switch d := n.Str("direction", "forward"); {
-	case d == "forward", d == "foward" && n.Since == 1:
+	case d == "forward", d == "foward" && n.Since == 1 && n.Op.Name == "GRU":
 		return []bool{false}, nil
 	case d == "reverse":
 		return []bool{back}, nil
@@ -270,8 +271,9 @@ type gatePanel[T singleOrDouble] struct {
 	units int // the lanes that stand for units; those past H do not
 
 	// The states, rows of H units each: h and c before the step (c is to be
-	// overwritten), next is h after it, reset is r⊙h of a GRU.
+	// overwritten), next is h after it, reset is what ofReset says.
 	h, next, c, reset []T
+	scale             T // what a quantizer gave
 	first, hidden     int
 	peepholes         []T // P of the direction: i o f; nil when there is none
 }
@@ -289,6 +291,16 @@ func (p *gatePanel[T]) of(state []T, row int) []T {
 // peephole gives the panel's units of part k of P.
 func (p *gatePanel[T]) peephole(k int) []T {
 	return p.peepholes[k*p.hidden+p.first:][:p.units]
+}
+
+// quantizer is a cell that wants the operand ofReset made of the whole state
+// before each step, looking across all rows: those are then not cut between
+// threads.
+type quantizer[T singleOrDouble] interface {
+	// quantize fills reset, of the rows that still run, and gives the scale
+	// of its elements. h has these rows and then, with their last states,
+	// those that are finished.
+	quantize(reset, h []T) (scale T)
 }
 
 // clipSums is the clipping of sums; 0 means none.

@@ -161,8 +161,14 @@ func (k *recurrentCore[T]) packConstants(n *Node) error {
 	if err != nil {
 		return err
 	}
-	src, w := k.packing(&in, &size), &gateWeights[T]{}
-	w.lay(&k.form, &size)
+	k.packed = k.packWeights(&in, &size)
+	return nil
+}
+
+// packWeights packs in memory of its own.
+func (k *recurrentCore[T]) packWeights(in *[recurrentInputs]*onnx.Tensor, size *recurrentSizes) *gateWeights[T] {
+	src, w := k.packing(in, size), &gateWeights[T]{}
+	w.lay(&k.form, size)
 	src.line = make([]T, max(size[dimI], size[dimH]))
 	w.panel = make([]T, size[dimD]*w.panels*w.stride)
 	w.bias = make([]T, size[dimD]*w.panels*w.span)
@@ -173,8 +179,7 @@ func (k *recurrentCore[T]) packConstants(n *Node) error {
 		w.peepholes = make([]T, src.p.Len())
 		src.packPeepholes(w)
 	}
-	k.packed = w
-	return nil
+	return w
 }
 
 // floatCodec reads and writes elements of a tensor of some type as T.

@@ -56,6 +56,12 @@ func (r *recurrent) declare() {
 		inC:    state,
 		inP:    {one(dimD), {dimH, 3}},
 	}
+	if r.transposed {
+		for _, i := range [...]int{inW, inR} {
+			f := r.formals[i]
+			f[1], f[2] = f[2], f[1]
+		}
+	}
 }
 
 // measure finds the sizes from the shapes of the inputs and holds all shapes

@@ -886,6 +886,39 @@ func TestRecurrentLimits(t *testing.T) {
 	}
 }
 
+// impatient is an engine whose run is cancelled after some looks.
+type impatient struct {
+	*pooled
+	left int
+}
+
+func (e *impatient) Err() error {
+	if e.left--; e.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestRecurrentCancel: a run stops between two steps.
+func TestRecurrentCancel(t *testing.T) {
+	f := func(shape ...int) onnx.Value {
+		v, err := onnx.NewZeros(onnx.Float, shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	in := []onnx.Value{f(100_000, 2, 32), f(1, 128, 32), f(1, 128, 32)}
+	r := newRunner(t, node("LSTM", 0), 14, in, true)
+	e := &impatient{pooled: &pooled{heap: r.e}, left: 10}
+	if err := r.k.Run(NewCtx(e), in, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+	if e.left < -3 {
+		t.Errorf("%d looks after the cancellation", -e.left-1)
+	}
+}
+
 // TestRecurrentEmpty: no steps, no rows, no inputs.
 func TestRecurrentEmpty(t *testing.T) {
 	for _, op := range []string{"RNN", "GRU", "LSTM"} {

@@ -391,10 +391,10 @@ func (e reduceExtent) grain() int {
 	return max(1, (1<<15)/max(1, e.red*min(e.inner, kernel.Width)))
 }
 
-// collapse brings x to the form [outer, red, inner]: as it lies where the
+// reduceCollapse brings x to the form [outer, red, inner]: as it lies where the
 // reduced dimensions are next to each other, else gathered into scratch
 // memory, with the reduced dimensions last.
-func collapse[T reducible](c *Ctx, x *onnx.Tensor, mask []bool) ([]T, reduceExtent, error) {
+func reduceCollapse[T reducible](c *Ctx, x *onnx.Tensor, mask []bool) ([]T, reduceExtent, error) {
 	e := reduceExtent{1, 1, 1}
 	data := onnx.Elements[T](x)
 	apart := false
@@ -483,7 +483,7 @@ type foldJob[T reducible] struct {
 }
 
 func reduceFold[T reducible](c *Ctx, l *reduceLocal, fold kernel.Fold, start T, x, y *onnx.Tensor) error {
-	data, e, err := collapse[T](c, x, l.mask)
+	data, e, err := reduceCollapse[T](c, x, l.mask)
 	if err != nil {
 		return err
 	}
@@ -506,7 +506,7 @@ func (j *foldJob[T]) span(lo, hi int) {
 			for r := 0; r < j.red; r += reduceBlock {
 				end := min(j.red, r+reduceBlock)
 				acc = kernel.FoldRow(j.fold, acc, j.x[x+r:x+end])
-				if p.stop(end - r) {
+				if p.Stop(end - r) {
 					return
 				}
 			}
@@ -520,7 +520,7 @@ func (j *foldJob[T]) span(lo, hi int) {
 		for r := range j.red {
 			at := x + r*j.inner
 			kernel.FoldColumns(j.fold, acc, j.x[at:at+w])
-			if p.stop(w) {
+			if p.Stop(w) {
 				return
 			}
 		}
@@ -533,9 +533,9 @@ type pace struct {
 	done int
 }
 
-// stop counts elements that were computed and reports whether the run was
+// Stop counts elements that were computed and reports whether the run was
 // cancelled.
-func (p *pace) stop(elements int) bool {
+func (p *pace) Stop(elements int) bool {
 	if p.done += elements; p.done < reduceBlock {
 		return false
 	}
@@ -564,7 +564,7 @@ var sumTerms = [...]kernel.Term{
 }
 
 func (j *sumJob[T]) reduce(c *Ctx, l *reduceLocal, kind reduction, x, y *onnx.Tensor) error {
-	data, e, err := collapse[T](c, x, l.mask)
+	data, e, err := reduceCollapse[T](c, x, l.mask)
 	if err != nil {
 		return err
 	}
@@ -606,7 +606,7 @@ func (j *sumJob[T]) row(p *pace, x, y int) (stopped bool) {
 	for r := 0; r < j.red; r += reduceBlock {
 		end := min(j.red, r+reduceBlock)
 		kernel.AddRow(j.term, &lanes, row[r:end], m)
-		if p.stop(end - r) {
+		if p.Stop(end - r) {
 			return true
 		}
 	}
@@ -632,7 +632,7 @@ func (j *sumJob[T]) columns(p *pace, sums *kernel.Columns, x, y, w int) (stopped
 	for r := range j.red {
 		at := x + r*j.inner
 		kernel.AddColumns(j.term, sums, r, j.x[at:at+w], &m)
-		if p.stop(w) {
+		if p.Stop(w) {
 			return true
 		}
 	}

@@ -11,16 +11,16 @@ import (
 type normalizer int
 
 const (
-	softmax normalizer = iota
-	logSoftmax
-	hardmax
+	toSoftmax normalizer = iota
+	toLogSoftmax
+	toHardmax
 )
 
 func init() {
 	for _, row := range []struct {
 		name string
 		kind normalizer
-	}{{"Softmax", softmax}, {"LogSoftmax", logSoftmax}, {"Hardmax", hardmax}} {
+	}{{"Softmax", toSoftmax}, {"LogSoftmax", toLogSoftmax}, {"Hardmax", toHardmax}} {
 		register(
 			Op{Name: row.name, Since: []int{1, 11}, Infer: func(n *Node) error { return inferSoftmax(n, 1) },
 				Build: func(n *Node) (Kernel, error) { return buildSoftmax(n, row.kind, 1, true) }},
@@ -114,28 +114,28 @@ func (j *softmaxJob[T]) span(lo, hi int) {
 }
 
 func (j *softmaxJob[T]) row(p *pace, y, x []T) (stopped bool) {
-	if j.kind == hardmax {
+	if j.kind == toHardmax {
 		best := kernel.ArgRow(x, false, false)
 		clear(y)
 		y[best] = 1
-		return p.stop(len(x))
+		return p.Stop(len(x))
 	}
 	m := float64(kernel.FoldRow(kernel.FoldMax, x[0], x))
 	var lanes kernel.Lanes
 	lanes.Clear(kernel.Exp1)
 	for r := 0; r < len(x); r += reduceBlock {
 		end := min(len(x), r+reduceBlock)
-		if j.kind == softmax {
+		if j.kind == toSoftmax {
 			kernel.ExpRow(&lanes, y[r:end], x[r:end], m)
 		} else {
 			kernel.AddRow(kernel.Exp1, &lanes, x[r:end], m)
 		}
-		if p.stop(2 * (end - r)) {
+		if p.Stop(2 * (end - r)) {
 			return true
 		}
 	}
 	sum := lanes.Sum(kernel.Exp1)
-	if j.kind == softmax {
+	if j.kind == toSoftmax {
 		kernel.ScaleRow(y, 1/sum)
 	} else {
 		kernel.LogSoftmaxRow(y, x, m, math.Log(sum))
@@ -152,7 +152,7 @@ type softmaxBlock[T float32 | float64] struct {
 }
 
 func (j *softmaxJob[T]) columns(p *pace, b *softmaxBlock[T], at, w int) (stopped bool) {
-	if j.kind == hardmax {
+	if j.kind == toHardmax {
 		return j.hardColumns(p, b, at, w)
 	}
 	most := b.most[:w]
@@ -166,17 +166,17 @@ func (j *softmaxJob[T]) columns(p *pace, b *softmaxBlock[T], at, w int) (stopped
 	b.sums.Clear(kernel.Exp1, j.red, w)
 	for r := range j.red {
 		x, y := j.x[at+r*j.inner:][:w], j.y[at+r*j.inner:][:w]
-		if j.kind == softmax {
+		if j.kind == toSoftmax {
 			kernel.ExpColumns(&b.sums, r, y, x, &b.m)
 		} else {
 			kernel.AddColumns(kernel.Exp1, &b.sums, r, x, &b.m)
 		}
-		if p.stop(2 * w) {
+		if p.Stop(2 * w) {
 			return true
 		}
 	}
 	b.sums.Sum(kernel.Exp1, j.red, w)
-	if j.kind == softmax {
+	if j.kind == toSoftmax {
 		for k := range w {
 			b.f[k] = 1 / b.sums[0][k]
 		}
@@ -185,7 +185,7 @@ func (j *softmaxJob[T]) columns(p *pace, b *softmaxBlock[T], at, w int) (stopped
 	}
 	for r := range j.red {
 		x, y := j.x[at+r*j.inner:][:w], j.y[at+r*j.inner:][:w]
-		if j.kind == softmax {
+		if j.kind == toSoftmax {
 			kernel.ScaleColumns(y, b.f[:w])
 		} else {
 			kernel.LogSoftmaxColumns(y, x, &b.m, &b.f)
@@ -203,7 +203,7 @@ func (j *softmaxJob[T]) hardColumns(p *pace, b *softmaxBlock[T], at, w int) (sto
 				places[k] = r
 			}
 		}
-		if p.stop(w) {
+		if p.Stop(w) {
 			return true
 		}
 	}

@@ -15,6 +15,7 @@ type options struct {
 	passes   []string // of those that are optional; nil: all
 	limits   onnx.Limits
 	registry *ops.Registry
+	engine   string
 }
 
 // WithThreads bounds the goroutines that one Run computes on, the caller's

@@ -35,3 +35,70 @@ func ScatterScaled[T Number](y, x []T, step int, v T) {
 		y[i*step] += T(v * e)
 	}
 }
+
+// Restride writes the elements of src at the sums of an index of shape times
+// strides, in the order of the indices; dst has as many elements as shape.
+func Restride[T any](dst, src []T, shape, strides []int) {
+	if len(dst) == 0 {
+		return
+	}
+	if len(shape) == 0 {
+		dst[0] = src[0]
+		return
+	}
+	last := len(shape) - 1
+	pos := make([]int, last)
+	n, step := shape[last], strides[last]
+	for at := 0; len(dst) > 0; dst = dst[n:] {
+		if step == 1 {
+			copy(dst[:n], src[at:])
+		} else {
+			for i := range n {
+				dst[i] = src[at+i*step]
+			}
+		}
+		for d := last - 1; d >= 0; d-- {
+			pos[d]++
+			at += strides[d]
+			if pos[d] < shape[d] {
+				break
+			}
+			at -= pos[d] * strides[d]
+			pos[d] = 0
+		}
+	}
+}
+
+// Pick writes, for each index of dst in order, the element of src at the sum of
+// what the dimensions' lists say for it, or fill where one says less than 0.
+func Pick[T any](dst, src []T, index [][]int, fill T) {
+	pick(dst, src, index, 0, fill)
+}
+
+func pick[T any](dst, src []T, index [][]int, base int, fill T) []T {
+	if len(index) == 0 {
+		if base >= 0 {
+			dst[0] = src[base]
+		} else {
+			dst[0] = fill
+		}
+		return dst[1:]
+	}
+	for _, i := range index[0] {
+		if len(index) > 1 {
+			at := base + i
+			if base < 0 || i < 0 {
+				at = -1
+			}
+			dst = pick(dst, src, index[1:], at, fill)
+			continue
+		}
+		if base < 0 || i < 0 {
+			dst[0] = fill
+		} else {
+			dst[0] = src[base+i]
+		}
+		dst = dst[1:]
+	}
+	return dst
+}

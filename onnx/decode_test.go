@@ -22,6 +22,9 @@ func msg(fields ...any) []byte {
 		case int:
 			b = protowire.AppendTag(b, num, protowire.VarintType)
 			b = protowire.AppendVarint(b, uint64(int64(v)))
+		case int64:
+			b = protowire.AppendTag(b, num, protowire.VarintType)
+			b = protowire.AppendVarint(b, uint64(v))
 		case string:
 			b = protowire.AppendTag(b, num, protowire.BytesType)
 			b = protowire.AppendString(b, v)
@@ -184,8 +187,8 @@ func TestDecodeRejects(t *testing.T) {
 		{"no data type", tensor(1, 1, 9, "1234"), ErrType, "data_type 0"},
 		{"a future data type", tensor(1, 1, 2, 99, 9, "1234"), ErrType, "data_type 99"},
 		{"a negative dimension", tensor(1, -2, 2, 1), ErrShape, "dims[0] is -2"},
-		{"overflowing dimensions", tensor(1, 1<<40, 1, 1<<40, 2, 1), ErrShape, "too many elements"},
-		{"an enormous claim", tensor(1, 1<<40, 2, 1), ErrLimit, "bytes of tensors"},
+		{"overflowing dimensions", tensor(1, int64(1)<<30, 1, int64(1)<<40, 2, 1), ErrShape, "too many elements"},
+		{"an enormous claim", tensor(1, 1<<30, 1, 7, 2, 11), ErrLimit, "bytes of tensors"},
 		{"raw strings", tensor(1, 1, 2, 8, 9, "a"), ErrMalformed, "raw_data of a string"},
 		{"segments", tensor(1, 1, 2, 1, 3, msg(1, 0)), ErrUnsupported, "segments"},
 		{"external without location", tensor(1, 1, 2, 1, 14, 1), ErrMalformed, "no location"},

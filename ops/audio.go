@@ -15,8 +15,8 @@ func init() {
 	)
 }
 
-// outputType reads output_datatype.
-func outputType(n *Node) (onnx.DataType, error) {
+// audioType reads output_datatype.
+func audioType(n *Node) (onnx.DataType, error) {
 	d := onnx.DataType(n.Int("output_datatype", 1))
 	if _, ok := realIO[d]; !ok || d == onnx.Complex64 || d == onnx.Complex128 {
 		return d, onnx.Errorf(onnx.ErrType, "output_datatype is %v, want a type of numbers", d)
@@ -28,7 +28,7 @@ func outputType(n *Node) (onnx.DataType, error) {
 // size for a periodic window, else size-1. A symmetric one of one element is 1.
 
 func inferWindow(n *Node) error {
-	d, err := outputType(n)
+	d, err := audioType(n)
 	shape := onnx.UnknownShape(1)
 	if c := n.Content(0); c != nil && len(c.Elems) == 1 {
 		shape[0] = c.Elems[0].Dim()
@@ -39,7 +39,7 @@ func inferWindow(n *Node) error {
 
 func buildWindow(a0, a1, a2 float64) func(*Node) (Kernel, error) {
 	return func(n *Node) (Kernel, error) {
-		d, err := outputType(n)
+		d, err := audioType(n)
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +92,7 @@ func integerOf(v onnx.Value, name string) (int64, error) {
 // over the bins of a transform: output is [dft_length/2 + 1, num_mel_bins].
 
 func inferMel(n *Node) error {
-	d, err := outputType(n)
+	d, err := audioType(n)
 	shape := onnx.UnknownShape(2)
 	if list, ok := n.ConstInts(1); ok && len(list) == 1 && list[0] >= 0 {
 		shape[0] = Int(list[0]/2 + 1).Dim()
@@ -105,7 +105,7 @@ func inferMel(n *Node) error {
 }
 
 func buildMel(n *Node) (Kernel, error) {
-	d, err := outputType(n)
+	d, err := audioType(n)
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error { return runMel(c, in, d) }), err
 }
 

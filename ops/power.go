@@ -68,7 +68,7 @@ func (k *power) Run(c *Ctx, in, out []onnx.Value) error {
 	case d == onnx.Int64:
 		return powZip(c, t, x, y, tail, onnx.Double, kernel.PowIntFloat[int64])
 	}
-	wide, err := scratchTensor(c, onnx.Double, shape)
+	wide, err := scratchTensor(c, onnx.Double, t.Shape())
 	if err != nil {
 		return err
 	}

@@ -63,16 +63,20 @@ func dropGraph(g *onnx.Graph) map[string]bool {
 		nodes = append(nodes, n)
 	}
 	g.Nodes = nodes
+	input := map[string]bool{} // an input that nobody reads keeps its default: without, it would have to be given
+	for _, v := range g.Inputs {
+		input[v.Name] = true
+	}
 	inits := g.Initializers[:0:0]
 	for _, i := range g.Initializers {
-		if live[i.Name] {
+		if live[i.Name] || input[i.Name] {
 			inits = append(inits, i)
 		}
 	}
 	g.Initializers = inits
 	sparse := g.SparseInitializers[:0:0]
 	for _, i := range g.SparseInitializers {
-		if live[i.Name] {
+		if live[i.Name] || input[i.Name] {
 			sparse = append(sparse, i)
 		}
 	}

@@ -23,6 +23,7 @@ type Pass struct {
 
 var passes = []Pass{
 	{"inline", "replaces calls of model-local functions by their bodies", true, inline},
+	{"dense", "gives sparse initializers their dense form, in which operators read them", true, dense},
 	{"fold", "computes what depends on constants alone, and replaces an If whose condition is a constant by its branch", true, fold},
 	{"drop", "removes nodes, initializers and optional outputs that nothing uses", true, drop},
 }

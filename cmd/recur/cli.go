@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -46,7 +47,7 @@ func (c *cli) run(ctx context.Context, args []string) (code int) {
 	if code := exitCode(err); code != exitUsage {
 		return code
 	}
-	if !errors.As(err, new(*hintedError)) {
+	if !errors.As(err, new(*hintedError)) && !errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintf(c.err, "Run \"%s --help\" for usage.\n", cmd.CommandPath())
 	}
 	return exitUsage
@@ -74,7 +75,8 @@ func (c *cli) root() *cobra.Command {
 		Long:  rootHelp,
 		Example: `  recur demo                                    a recurrent network reads handwritten digits
   recur inspect model.onnx                      what a model is and wants
-  recur run model.onnx -i x=in.npy -o out.npz   compute its outputs`,
+  recur run model.onnx -i x=in.npy -o out.npz   compute its outputs
+  recur verify cases                            run test cases and compare the results`,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,

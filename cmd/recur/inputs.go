@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +19,8 @@ type inputReader struct {
 	c      *cli
 	known  []onnx.ValueInfo // everything that a run of the model accepts
 	shapes *shapeFlags
-	cast   bool // convert element types
+	cast   bool  // convert element types
+	most   int64 // bytes of a file
 	values onnx.Values
 }
 
@@ -31,7 +34,13 @@ func (r *inputReader) read(flag string) error {
 	if i < 0 {
 		return hintf("input %q: no such input; the model has %s", name, names(r.known))
 	}
+	if source == "" {
+		return hintf("-i %s: nothing after the =; want a file, -, or JSON", flag)
+	}
 	v, err := r.value(r.known[i], source)
+	if errors.As(err, new(*fs.PathError)) { // it says the file itself
+		return fmt.Errorf("input %q: %w", name, err)
+	}
 	if err != nil {
 		return fmt.Errorf("input %q: %s: %w", name, source, err)
 	}
@@ -77,7 +86,7 @@ func (r *inputReader) value(info onnx.ValueInfo, source string) (onnx.Value, err
 		path, key = source[:i+4], source[i+5:]
 	}
 	data, err := r.bytes(path)
-	if err != nil && isLiteral(source) {
+	if err != nil && source != "-" && isLiteral(source) {
 		return r.json(info, []byte(source))
 	}
 	if err != nil {
@@ -165,10 +174,22 @@ func (r *inputReader) take(path string, given map[string]func(onnx.ValueInfo) (o
 
 // bytes reads a file, or stdin.
 func (r *inputReader) bytes(path string) ([]byte, error) {
-	if path == "-" {
-		return io.ReadAll(r.c.in)
+	in := r.c.in
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
 	}
-	return os.ReadFile(path)
+	data, err := io.ReadAll(io.LimitReader(in, r.most))
+	if err == nil && int64(len(data)) == r.most {
+		if n, _ := io.ReadFull(in, make([]byte, 1)); n > 0 {
+			err = &onnx.LimitError{What: "bytes of a file", Got: r.most + 1, Max: r.most}
+		}
+	}
+	return data, err
 }
 
 // formatOf tells a file's format by its name, else by how it begins.

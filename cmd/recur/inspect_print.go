@@ -77,7 +77,11 @@ func printSupport(w io.Writer, r *report) {
 	case r.Error != "":
 		fmt.Fprintf(w, "supported\tno\n  %s\n", strings.ReplaceAll(r.Error, "\n", "\n  "))
 	default:
-		fmt.Fprintf(w, "supported\tno, %d nodes are refused\n  NODE\tTYPE\tREASON\n", len(r.Refusals))
+		count := fmt.Sprintf("%d nodes are", len(r.Refusals))
+		if len(r.Refusals) == 1 {
+			count = "1 node is"
+		}
+		fmt.Fprintf(w, "supported\tno, %s refused\n  NODE\tTYPE\tREASON\n", count)
 		for _, x := range r.Refusals {
 			fmt.Fprintf(w, "  %s\t%s\t%s\n", clean(x.Node), opLabel(x.Op, x.Version), clean(x.Reason))
 		}

@@ -8,13 +8,13 @@ import (
 func TestInspect(t *testing.T) {
 	runCases(t, []commandCase{
 		{name: "recurrent", args: []string{"inspect", "testdata/tagger.onnx"},
-			out: []string{"producer", "make.py", "ai.onnx 17", "parameters  195 in 5 tensors, 780 B", "tokens", "tensor(int64)", "[steps batch]",
+			out: []string{"producer", "make.py", "ai.onnx 17", "parameters  204 in 5 tensors, 816 B", "tokens", "tensor(int64)", "[steps batch]",
 				"state", "[2 batch 3]", "Gather-13  1", "LSTM-14", "lstm_1", "bidirectional", "Sigmoid Tanh Tanh Sigmoid Tanh Tanh", "Y_h", `peephole, clip 5, lengths "lengths"`, "supported", "yes"}},
 		{name: "shapes", args: []string{"inspect", "testdata/tagger.onnx", "--shapes"}, out: []string{"values", "embedded", "tensor(float)", "[steps batch 2]"}},
 		{name: "shapes in a function", args: []string{"inspect", "testdata/function.onnx", "--shapes"},
-			out: []string{"local:Gate", "Relu-14", "functions", "local:Gate", "values", "y", "tensor(float)", "[n]"}},
+			out: []string{"Relu-14", "local:Gate", "functions", "local:Gate", "values", "y", "tensor(float)", "[n]"}},
 		{name: "body", args: []string{"inspect", "testdata/loop.onnx"}, out: []string{"nodes       4", "Add-14", "2", "Loop-16", "1"}},
-		{name: "unsupported", args: []string{"inspect", "testdata/foreign.onnx"}, out: []string{"com.acme 1", "com.acme:Foo", "supported", "no, 1 nodes are refused", "foo_1"}},
+		{name: "unsupported", args: []string{"inspect", "testdata/foreign.onnx"}, out: []string{"com.acme 1", "com.acme:Foo", "supported", "no, 1 node is refused", "foo_1"}},
 		{name: "invalid", args: []string{"inspect", "testdata/invalid.onnx"}, out: []string{"supported", "no", "nowhere"}},
 	})
 }
@@ -55,6 +55,7 @@ func TestOps(t *testing.T) {
 	runCases(t, []commandCase{
 		{name: "one", args: []string{"ops", "ai.onnx:lstm"}, out: []string{"OPERATOR", "LSTM", "1 7 14 22", "-", "1 operators, 4 of 4 versions supported"}},
 		{name: "all", args: []string{"ops"}, out: []string{"Abs", "ai.onnx.ml:Scaler", "operators"}},
+		{name: "unknown and unlike any", args: []string{"ops", "foo"}, code: exitUsage, silent: true, err: []string{`no operator "foo"; recur ops lists all`}},
 		{name: "unknown", args: []string{"ops", "lstn"}, code: exitUsage, silent: true, err: []string{`did you mean "LSTM"?`}},
 		{name: "JSON", args: []string{"ops", "ai.onnx:gru", "--json"}, out: []string{`"domain": "ai.onnx"`, `"name": "GRU"`, `"supported": [`, "22"}},
 	})

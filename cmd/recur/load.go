@@ -28,7 +28,7 @@ type loadFlags struct {
 
 func (f *loadFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&f.threads, "threads", 0, "threads that a run computes on (default: one a core)")
-	flags.StringSliceVar(&f.passes, "passes", []string{"all"}, "optional rewrite passes: all, none, or names ("+strings.Join(optionalPasses(), ", ")+")")
+	flags.StringSliceVar(&f.passes, "passes", []string{"all"}, "optional rewrite passes: "+passChoices())
 	f.addLimits(flags)
 }
 
@@ -72,10 +72,18 @@ func parsePasses(list []string) ([]string, error) {
 	}
 	for _, name := range list {
 		if !slices.ContainsFunc(rewrite.Passes(), func(p rewrite.Pass) bool { return p.Name == name }) {
-			return nil, usagef("--passes: no pass %q; there are all, none, %s", name, strings.Join(optionalPasses(), ", "))
+			return nil, usagef("--passes: no pass %q; want %s", name, passChoices())
 		}
 	}
 	return list, nil
+}
+
+// passChoices says what --passes takes.
+func passChoices() string {
+	if names := optionalPasses(); len(names) > 0 {
+		return "all, none, or of " + strings.Join(names, ", ")
+	}
+	return "all or none (no pass is optional)"
 }
 
 func optionalPasses() []string {

@@ -175,19 +175,21 @@ func chooseRows(all []opRow, wanted []string) ([]opRow, error) {
 	return out, nil
 }
 
-// nearest suggests the operators whose names are closest to a wrong one.
+// nearest suggests the operators whose names are closest to a wrong one: no
+// more than a third of its letters away.
 func nearest(name string, all []opRow) string {
-	best, like := 3, []string(nil)
+	far := min(len(name)/3, 2) + 1
+	best, like := far, []string(nil)
 	for _, r := range all {
 		switch d := distance(strings.ToLower(name), strings.ToLower(r.Name)); {
 		case d < best:
 			best, like = d, []string{r.Name}
-		case d == best && best < 3:
+		case d == best && best < far:
 			like = append(like, r.Name)
 		}
 	}
 	if like == nil {
-		return ""
+		return "; recur ops lists all"
 	}
 	return "; did you mean " + quotedList(like) + "?"
 }

@@ -163,7 +163,7 @@ func (c *cli) gatherInputs(s *rt.Session, f *runFlags, random bool) (onnx.Values
 	if err != nil {
 		return nil, err
 	}
-	r := &inputReader{c: c, known: known, shapes: shapes, cast: f.cast, values: onnx.Values{}}
+	r := &inputReader{c: c, known: known, shapes: shapes, cast: f.cast, most: f.limits().WithDefaults().FileBytes, values: onnx.Values{}}
 	for _, flag := range f.inputs {
 		if err := r.read(flag); err != nil {
 			return nil, err

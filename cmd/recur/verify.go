@@ -37,15 +37,15 @@ An output must have the kind, the element type and the shape that is expected;
 floating-point elements may be off by atol + rtol*|expected|. A run that does
 not belong to a sequence is made twice, and must give the same bits.
 
-A case has passed, failed or refused: a refusal is an error that says what of
-the model is not supported or not valid. There is a line for each case that
-has not passed, and at the end
+A case has passed, failed or been refused: a refusal is an error that says
+what of the model is not supported or not valid. There is a line for each case
+that has not passed, and at the end
 
   N passed, N failed, N refused
 
-It ends with 0 when a case ran, none failed, and each that refused has
+It ends with 0 when a case ran, none failed, and each that was refused has
 "may_refuse"; with 1 when one failed; with 2 when there is no case; with 3 when
-one refused that may not, or all did.`
+one was refused that has not, or all were.`
 
 type verifyFlags struct {
 	loadFlags
@@ -73,11 +73,11 @@ func (c *cli) verifyCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.Float64Var(&f.rtol, "rtol", 0, "relative tolerance, in place of the cases' own")
 	flags.Float64Var(&f.atol, "atol", 0, "absolute tolerance, in place of the cases' own")
-	flags.StringVar(&f.format, "format", "", "only cases of this format of models ("+strings.Join(verify.Formats(), ", ")+")")
+	flags.StringVar(&f.format, "format", "", "only cases of this format of models: "+strings.Join(verify.Formats(), ", "))
 	flags.StringVar(&f.run, "run", "", "only cases whose id matches this regular expression")
 	flags.StringSliceVar(&f.tags, "tags", nil, "only cases that have all of these tags")
 	flags.StringVar(&f.json, "json", "", "write every case and its result to this file as JSON (- for stdout)")
-	flags.StringVar(&f.engine, "engine", rt.Engines()[0], "what computes ("+strings.Join(rt.Engines(), ", ")+")")
+	flags.StringVar(&f.engine, "engine", rt.Engines()[0], "what computes: "+strings.Join(rt.Engines(), ", "))
 	flags.DurationVar(&f.timeout, "timeout", 0, "a call of a model that takes longer has failed, such as 30s")
 	f.add(flags)
 	return cmd

@@ -32,9 +32,13 @@ func (c *cli) newVerifyPrinter(cases []*verify.Case, toStderr bool) *verifyPrint
 		p.many = p.many || k.Manifest != cases[0].Manifest
 	}
 	if !c.plain(c.err) {
+		theme := progressbar.ThemeASCII
+		if c.utf8() {
+			theme = progressbar.ThemeDefault
+		}
 		p.bar = progressbar.NewOptions(len(cases), progressbar.OptionSetWriter(c.err), progressbar.OptionSetWidth(30),
 			progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true),
-			progressbar.OptionThrottle(barInterval), progressbar.OptionSetDescription("verify"))
+			progressbar.OptionThrottle(barInterval), progressbar.OptionSetDescription("verify"), progressbar.OptionSetTheme(theme))
 	}
 	return p
 }

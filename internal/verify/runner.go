@@ -109,6 +109,7 @@ type trial struct {
 	r          *Runner
 	c          *Case
 	store      *store
+	path       string // of the model
 	session    Session
 	random     bool // the outputs differ from run to run
 	run        int
@@ -194,20 +195,21 @@ func (t *trial) load() error {
 	if err != nil {
 		return failf("%s: %v", t.c.Model, err)
 	}
+	t.path = path
 	if t.r.Load != nil {
 		t.session, err = t.r.Load(path)
 	} else {
 		t.session, err = rt.Load(path, t.r.Options...)
 	}
-	return t.judge(err, path)
+	return t.judge(err)
 }
 
 // judge tells a refusal from a fault of the engine.
-func (t *trial) judge(err error, path string) error {
+func (t *trial) judge(err error) error {
 	if err == nil {
 		return nil
 	}
-	reason := strings.ReplaceAll(err.Error(), path+": ", "")
+	reason := strings.ReplaceAll(err.Error(), t.path+": ", "")
 	switch {
 	case errors.Is(err, rt.ErrInternal):
 		return failf("%s", reason)
@@ -305,7 +307,7 @@ func (t *trial) compute(ctx context.Context, in onnx.Values) (out onnx.Values, e
 		defer cancel()
 	}
 	out, err = t.session.Run(ctx, in)
-	return out, t.judge(err, t.c.Model)
+	return out, t.judge(err)
 }
 
 // compare holds the outputs against those that the run names.

@@ -36,9 +36,9 @@ func ScatterScaled[T Number](y, x []T, step int, v T) {
 	}
 }
 
-// CopyStrided writes the elements of src at the sums of an index of shape times
+// Restride writes the elements of src at the sums of an index of shape times
 // strides, in the order of the indices; dst has as many elements as shape.
-func CopyStrided[T any](dst, src []T, shape, strides []int) {
+func Restride[T any](dst, src []T, shape, strides []int) {
 	if len(dst) == 0 {
 		return
 	}

@@ -100,10 +100,10 @@ type batchNorm struct {
 	elem, stat    onnx.DataType
 }
 
-type batchNormKernel[T real] struct{ batchNorm }
+type batchNormKernel[T floating] struct{ batchNorm }
 
 // batchNormLocal is a BatchNormalization while it runs, kept for a frame.
-type batchNormLocal[T real] struct {
+type batchNormLocal[T floating] struct {
 	x, y            []T
 	factor, offset  []T // for each channel: y = x*factor + offset
 	channels, plane int

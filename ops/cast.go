@@ -425,13 +425,13 @@ func castTarget(n *Node) (onnx.DataType, error) {
 		if to, err = onnx.ParseDataType(name); err != nil {
 			return to, onnx.Errorf(onnx.ErrType, "to is %q, which is no element type", name)
 		}
-	} else {
-		to = onnx.DataType(n.Int("to", 0))
+	} else if v := n.Int("to", 0); int64(onnx.DataType(v)) == v {
+		to = onnx.DataType(v)
 	}
 	if n.Err() != nil {
 		return to, n.Err()
 	}
-	if s := n.schema; s != nil && !s.Outputs[0].Types.Allows(onnx.TensorType(to, nil)) {
+	if s := n.schema; !to.Valid() || s != nil && !s.Outputs[0].Types.Allows(onnx.TensorType(to, nil)) {
 		return to, onnx.Errorf(onnx.ErrType, "to is %v, which this version does not allow", to)
 	}
 	return to, nil

@@ -31,7 +31,7 @@ func buildDet(n *Node) (Kernel, error) {
 	return KernelFunc(runDet[float32]), nil
 }
 
-func runDet[T real](c *Ctx, in, _ []onnx.Value) error {
+func runDet[T floating](c *Ctx, in, _ []onnx.Value) error {
 	t := in[0].(*onnx.Tensor)
 	s := t.Shape()
 	if len(s) < 2 || s[len(s)-1] != s[len(s)-2] {

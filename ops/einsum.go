@@ -331,7 +331,7 @@ func (x *contraction[T]) copy(dst []T, s strided[T], labels []rune) {
 	for i, l := range labels {
 		shape[i] = x.sizes[l]
 	}
-	kernel.CopyStrided(dst, s.data, shape, s.steps(labels))
+	kernel.Restride(dst, s.data, shape, s.steps(labels))
 }
 
 // arranged gives the elements of s in the order of labels: as they lie, or a copy.

@@ -216,13 +216,13 @@ func (z *zip[T, U]) zip(c *Ctx, out, a, b *onnx.Tensor, tail int) error {
 	if r.f == nil {
 		r.f = r.run
 	}
-	r.loop, r.c = z, c
-	r.dst, r.a, r.b = onnx.Elements[U](out), onnx.Elements[T](a), onnx.Elements[T](b)
 	r.walk.set(out.Shape(), tail, a, b)
 	n := r.walk.n
 	if n == 0 {
 		return nil
 	}
+	r.loop, r.c = z, c
+	r.dst, r.a, r.b = onnx.Elements[U](out), onnx.Elements[T](a), onnx.Elements[T](b)
 	inner := &r.walk.dims[0]
 	if z.vs == nil && inner.stride[1] == 0 || z.sv == nil && inner.stride[0] == 0 {
 		var err error

@@ -189,7 +189,7 @@ func transposed[T element](c *Ctx, a []T, rows, cols int) ([]T, error) {
 	return out, nil
 }
 
-func scaleFloat[T real](y, c []T, step int, alpha, beta float32) {
+func scaleFloat[T floating](y, c []T, step int, alpha, beta float32) {
 	if alpha != 1 {
 		for j := range y {
 			y[j] *= T(alpha)

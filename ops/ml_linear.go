@@ -178,7 +178,11 @@ func buildLinearRegressor(n *Node) (Kernel, error) {
 		if err != nil {
 			return err
 		}
-		out, scores := onnx.Elements[float32](y), make([]float64, targets)
+		scores, err := Scratch[float64](c, targets)
+		if err != nil {
+			return err
+		}
+		out := onnx.Elements[float32](y)
 		return eachRow(c, in, func(r int, x []float64) error {
 			if err := linearScores(scores, w, b, x); err != nil {
 				return err

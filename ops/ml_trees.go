@@ -289,8 +289,18 @@ func (t *trees) regress(c *Ctx, in []onnx.Value, d onnx.DataType) error {
 	if err != nil {
 		return err
 	}
-	out, hit := make([]float64, t.targets), make([]bool, t.targets)
-	narrow := make([]float32, t.targets)
+	out, err := Scratch[float64](c, t.targets)
+	if err != nil {
+		return err
+	}
+	hit, err := Scratch[bool](c, t.targets)
+	if err != nil {
+		return err
+	}
+	narrow, err := Scratch[float32](c, t.targets)
+	if err != nil {
+		return err
+	}
 	row := &onnx.Tensor{}
 	size := d.Size() * t.targets
 	return eachRow(c, in, func(r int, x []float64) error {

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
@@ -29,7 +30,7 @@ func TestNonMaxSuppression(t *testing.T) {
 		{"two classes, equal scores", nil, []onnx.Value{f([]int{1, 2, 4}, boxes[8:16]...), f([]int{1, 2, 2}, 1, 1, 1, 2), limit(2), f(nil, 0.5)}, []int64{0, 0, 0, 0, 1, 1}},
 		{"two batches", nil, []onnx.Value{f([]int{2, 1, 4}, boxes[:8]...), f([]int{2, 1, 1}, 1, 1), limit(2)}, []int64{0, 0, 0, 1, 0, 0}},
 		{"no boxes", nil, []onnx.Value{f([]int{1, 0, 4}), f([]int{1, 3, 0}), limit(2)}, nil},
-		{"no boxes of many classes", nil, []onnx.Value{f([]int{1 << 40, 0, 4}), f([]int{1 << 40, 1 << 40, 0}), limit(2)}, nil},
+		{"no boxes of many classes", nil, []onnx.Value{f([]int{math.MaxInt32, 0, 4}), f([]int{math.MaxInt32, math.MaxInt32, 0}), limit(2)}, nil},
 	} {
 		out, err := compute(t, node("NonMaxSuppression", 1, c.attrs...), 11, c.in...)
 		if err != nil {

@@ -48,7 +48,7 @@ type rowNorm struct {
 	channelwise bool          // scale and bias have an element for each channel
 }
 
-type rowNormKernel[T real] struct{ rowNorm }
+type rowNormKernel[T floating] struct{ rowNorm }
 
 func newRowNorm(n *Node, r rowNorm) Kernel {
 	r.x = n.Elem(0)
@@ -62,7 +62,7 @@ func newRowNorm(n *Node, r rowNorm) Kernel {
 }
 
 // rowNormLocal is a normalization while it runs, kept for a frame.
-type rowNormLocal[T real] struct {
+type rowNormLocal[T floating] struct {
 	k           *rowNorm
 	x, y        []T
 	scale, bias []T // bias may be nil
@@ -165,7 +165,7 @@ func significant(s []int) int {
 
 // expanded broadcasts a tensor to a shape: its elements as they lie where it
 // has that shape, else a copy.
-func expanded[T real](c *Ctx, t *onnx.Tensor, shape []int, name string) ([]T, error) {
+func expanded[T floating](c *Ctx, t *onnx.Tensor, shape []int, name string) ([]T, error) {
 	src, err := readReal[T](c, t)
 	if err != nil {
 		return nil, err
@@ -412,7 +412,7 @@ func buildMVN(n *Node) (Kernel, error) {
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error { return runMVN[float32](c, in[0].(*onnx.Tensor), axes) }), nil
 }
 
-func runMVN[T real](c *Ctx, t *onnx.Tensor, axes []int64) error {
+func runMVN[T floating](c *Ctx, t *onnx.Tensor, axes []int64) error {
 	shape := t.Shape()
 	step := make([]int, len(shape)) // of an element's group, 0 along axes
 	for i := range step {
@@ -519,7 +519,7 @@ func buildLpNorm(n *Node) (Kernel, error) {
 	}), nil
 }
 
-func runLpNorm[T real](c *Ctx, t *onnx.Tensor, a int64, p float64) error {
+func runLpNorm[T floating](c *Ctx, t *onnx.Tensor, a int64, p float64) error {
 	axis, err := Axis(a, t.Rank())
 	if err != nil {
 		return err
@@ -579,7 +579,7 @@ func buildLRN(n *Node) (Kernel, error) {
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error { return runLRN[float32](c, &l, in[0].(*onnx.Tensor)) }), nil
 }
 
-func runLRN[T real](c *Ctx, l *lrn, t *onnx.Tensor) error {
+func runLRN[T floating](c *Ctx, l *lrn, t *onnx.Tensor) error {
 	s := t.Shape()
 	if len(s) < 2 {
 		return onnx.Errorf(onnx.ErrShape, "X is %v, want [batch, channels, ...]", t)

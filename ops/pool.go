@@ -228,7 +228,7 @@ func (p *places) inside(d, o, before, behind int) int {
 	return max(hi-lo, 0)
 }
 
-func averagePlane[T real](l *poolLocal[T], y, x []T, _ int) {
+func averagePlane[T floating](l *poolLocal[T], y, x []T, _ int) {
 	clear(y)
 	last := len(l.out) - 1
 	width, stride := l.out[last], l.stride[last]
@@ -251,7 +251,7 @@ func averagePlane[T real](l *poolLocal[T], y, x []T, _ int) {
 	}
 }
 
-func lpPlane[T real](l *poolLocal[T], y, x []T, _ int) {
+func lpPlane[T floating](l *poolLocal[T], y, x []T, _ int) {
 	clear(y)
 	last, p := len(l.out)-1, l.k.p
 	width, stride := l.out[last], l.stride[last]
@@ -347,9 +347,9 @@ func inferGlobalPool(n *Node) error {
 	return nil
 }
 
-func globalMax[T real](x []T) T { return kernel.MaxOf(x, T(math.Inf(-1))) }
+func globalMax[T floating](x []T) T { return kernel.MaxOf(x, T(math.Inf(-1))) }
 
-func globalMean[T real](x []T) T { return T(kernel.Sum(x) / float64(len(x))) }
+func globalMean[T floating](x []T) T { return T(kernel.Sum(x) / float64(len(x))) }
 
 func buildGlobal(wide func([]float64) float64, narrow func([]float32) float32) func(*Node) (Kernel, error) {
 	return func(n *Node) (Kernel, error) {
@@ -368,10 +368,10 @@ func buildGlobalLp(n *Node) (Kernel, error) {
 	)(n)
 }
 
-type globalPool[T real] struct{ reduce func(x []T) T }
+type globalPool[T floating] struct{ reduce func(x []T) T }
 
 // globalLocal is a global pool while it runs, kept for a frame.
-type globalLocal[T real] struct {
+type globalLocal[T floating] struct {
 	x, y   []T
 	size   int
 	reduce func(x []T) T

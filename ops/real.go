@@ -2,13 +2,13 @@ package ops
 
 import "github.com/recur-ml/recur/onnx"
 
-// real is a type that floating-point operators compute in: float64 where a
+// floating is a type that floating-point operators compute in: float64 where a
 // tensor of double takes part, else float32.
-type real interface{ float32 | float64 }
+type floating interface{ float32 | float64 }
 
 // readReal gives the elements of a floating-point tensor as T: as they lie, or
 // converted in scratch memory.
-func readReal[T real](c *Ctx, t *onnx.Tensor) ([]T, error) {
+func readReal[T floating](c *Ctx, t *onnx.Tensor) ([]T, error) {
 	d := t.DataType()
 	if d == onnx.TypeOf[T]() {
 		return onnx.Elements[T](t), nil
@@ -40,7 +40,7 @@ func readReal[T real](c *Ctx, t *onnx.Tensor) ([]T, error) {
 	return dst, nil
 }
 
-func castReal[D, S real](dst []D, src []S) {
+func castReal[D, S floating](dst []D, src []S) {
 	for i, v := range src {
 		dst[i] = D(v)
 	}
@@ -48,7 +48,7 @@ func castReal[D, S real](dst []D, src []S) {
 
 // newReal makes output i of any floating-point type and gives memory for its
 // elements as T. The kernel writes that and calls storeReal.
-func newReal[T real](c *Ctx, i int, d onnx.DataType, shape []int, reuse ...int) (*onnx.Tensor, []T, error) {
+func newReal[T floating](c *Ctx, i int, d onnx.DataType, shape []int, reuse ...int) (*onnx.Tensor, []T, error) {
 	t, err := c.New(i, d, shape, reuse...)
 	if err != nil {
 		return nil, nil, err
@@ -61,7 +61,7 @@ func newReal[T real](c *Ctx, i int, d onnx.DataType, shape []int, reuse ...int) 
 }
 
 // storeReal rounds elements that newReal gave to the tensor's type, once.
-func storeReal[T real](c *Ctx, t *onnx.Tensor, src []T) error {
+func storeReal[T floating](c *Ctx, t *onnx.Tensor, src []T) error {
 	switch d := t.DataType(); {
 	case d == onnx.TypeOf[T]():
 	case d == onnx.Float:

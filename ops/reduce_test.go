@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
@@ -416,5 +417,77 @@ func BenchmarkReduceSum(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// cutEngine cuts Parallel into seven parts, each on a goroutine of its own.
+type cutEngine struct{ heap }
+
+func (e *cutEngine) Parallel(n, _ int, f func(lo, hi int)) {
+	var wg sync.WaitGroup
+	for lo := 0; lo < n; lo += n/7 + 1 {
+		wg.Go(func() { f(lo, min(n, lo+n/7+1)) })
+	}
+	wg.Wait()
+}
+
+func TestThreadsChangeNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	x := make([]float32, 70*130*70)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	in := onnx.MustTensor([]int{70, 130, 70}, x)
+	nodes := []*onnx.Node{}
+	for axis := range 3 {
+		for op := range reduceReferences {
+			nodes = append(nodes, node(op, 1, "axes", []int64{int64(axis)}))
+		}
+		nodes = append(nodes, node("Softmax", 1, "axis", axis), node("LogSoftmax", 1, "axis", axis), node("Hardmax", 1, "axis", axis), node("ArgMax", 1, "axis", axis))
+	}
+	for _, p := range nodes {
+		opset := 13
+		if p.OpType == "ReduceSum" {
+			opset = 11
+		}
+		scope := (&Analysis{Registry: Default(), Opsets: map[string]int{"": opset}, Limits: onnx.Limits{}.WithDefaults()}).NewScope(nil)
+		scope.Set("x", Info{Type: in.Type()})
+		p.Inputs = []string{"x"}
+		n, err := scope.Node(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := n.Build(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got [2]onnx.Value
+		for i, e := range []Engine{&heap{ctx: t.Context(), node: n}, &cutEngine{heap{ctx: t.Context(), node: n}}} {
+			c := NewCtx(e)
+			out := make([]onnx.Value, 1)
+			c.Bind(out)
+			if err := k.Run(c, []onnx.Value{in}, out); err != nil {
+				t.Fatal(err)
+			}
+			got[i] = out[0]
+		}
+		if string(got[0].(*onnx.Tensor).Bytes()) != string(got[1].(*onnx.Tensor).Bytes()) {
+			t.Errorf("%s %v: other bits on other threads", p.OpType, p.Attributes[0])
+		}
+	}
+}
+
+func TestReduceCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	x := onnx.MustTensor([]int{2, 1 << 19}, make([]float32, 1<<20))
+	for _, mask := range [][]bool{{false, true}, {true, false}, {true, true}} {
+		c := NewCtx(&heap{ctx: ctx})
+		y := onnx.MustTensor([]int{1 << 19}, make([]float32, 1<<19))
+		for _, kind := range []reduction{reduceSum, reduceMax} {
+			if err := reduceFloats[float32](c, &reduceLocal{mask: mask}, kind, x, y); !errors.Is(err, context.Canceled) {
+				t.Errorf("%v: error %v", mask, err)
+			}
+		}
 	}
 }

@@ -542,6 +542,10 @@ func TestDeclaredElements(t *testing.T) {
 			t.Errorf("%v: error %v", bad, err)
 		}
 	}
+	in["s"] = &onnx.Map{}
+	if _, err := s.Run(t.Context(), in); err == nil {
+		t.Error("a map without keys passes")
+	}
 }
 
 func TestSequenceMap(t *testing.T) {
@@ -568,6 +572,44 @@ func TestSequenceMap(t *testing.T) {
 			nodes: []*onnx.Node{mapOf("x y", "a", body("x0 y0", "x0"))}, err: onnx.ErrShape},
 		{name: "a body with too few inputs", in: onnx.Values{"x": x, "y": y},
 			nodes: []*onnx.Node{mapOf("x y", "a", body("x0", "x0"))}, err: onnx.ErrMalformed},
+	})
+}
+
+func TestNestedBodies(t *testing.T) {
+	x := f32([]int{2}, 0, 1)
+	step := f32([]int{2}, 1, 2)
+	mapOf := func(in, out string, g *onnx.Graph) *onnx.Node {
+		return op("SequenceMap", in, out, graphAttr("body", g))
+	}
+	in := onnx.Values{"x": x, "step": step, "M": i64(nil, 2)}
+	first := initOf("first", i64(nil, 0))
+	// After k insertions by the inner loop the sequence has x + step, ... x + k step.
+	nested := []*onnx.Node{op("SequenceEmpty", "", "e"),
+		loopOf("M _ x e", "last all", body("i c s q", "c s2 q2",
+			loopOf("M _ s q", "s2 q2", body("i2 c2 t r", "c2 t2 r2", top("Add", "t step", "t2"), op("SequenceInsert", "r t2", "r2")))))}
+	four := onnx.NewSequence(f32([]int{2}, 1, 3), f32([]int{2}, 2, 5), f32([]int{2}, 3, 7), f32([]int{2}, 4, 9))
+	runControl(t, []controlCase{
+		{name: "a sequence through two loops", in: in, nodes: nested, want: onnx.Values{"all": four, "last": f32([]int{2}, 4, 9)}},
+		{name: "mapped in a loop", in: in,
+			nodes: []*onnx.Node{top("Add", "x step", "p"), op("SequenceConstruct", "p x", "q0"),
+				loopOf("M _ q0", "q", body("i c s", "c s2", mapOf("s p", "s2", body("e t", "e2", top("Add", "e t", "e2")))))},
+			want: onnx.Values{"q": onnx.NewSequence(f32([]int{2}, 3, 9), f32([]int{2}, 2, 7))}},
+		{name: "loops in a map", in: in,
+			nodes: []*onnx.Node{top("Add", "x step", "p"), op("SequenceConstruct", "p x", "q0"),
+				mapOf("q0", "q h", body("e", "e2 all", loopOf("M _ e", "e2 all", body("i c s", "c s2 s2", top("Add", "s p", "s2")))))},
+			want: onnx.Values{"q": onnx.NewSequence(f32([]int{2}, 3, 9), f32([]int{2}, 2, 7)),
+				"h": onnx.NewSequence(f32([]int{2, 2}, 2, 6, 3, 9), f32([]int{2, 2}, 1, 4, 2, 7))}},
+		{name: "a scan in a loop, over what the loop made", in: in,
+			nodes: []*onnx.Node{loopOf("M _ x", "s ys", body("i c a", "c a2 y", top("Add", "a step", "b"),
+				loopOf("M _ b", "b2 rows", body("i2 c2 t", "c2 t2 t2", top("Add", "t step", "t2"))),
+				scanOf("a rows", "a2 y", 1, body("s e", "s2 s2", top("Add", "s e", "s2")))))},
+			// a -> a + (a+2 step) + (a+3 step) = 3a + 5 step
+			want: onnx.Values{"s": f32([]int{2}, 20, 49), "ys": f32([]int{2, 2, 2}, 2, 6, 5, 13, 12, 30, 20, 49)}},
+		{name: "taken or not, in a loop", in: in, inits: []*onnx.Initializer{first, initOf("one", i64(nil, 1))},
+			nodes: []*onnx.Node{op("SequenceConstruct", "x step", "q0"), top("Add", "x step", "p"),
+				loopOf("M _ q0", "q heads", body("i c s", "c s2 h", op("SequenceAt", "s first", "h"), top("Less", "i one", "early"),
+					ifOf("early", "s2", body("", "t", op("SequenceInsert", "s p first", "t")), body("", "t", op("SequenceErase", "s first", "t")))))},
+			want: onnx.Values{"q": onnx.NewSequence(x, step), "heads": f32([]int{2, 2}, 0, 1, 1, 3)}},
 	})
 }
 
@@ -669,4 +711,30 @@ func TestScan8(t *testing.T) {
 		{name: "a length too large", opset: 8, in: onnx.Values{"s0": s0, "x": x, "n": i64([]int{2}, 3, 4)}, nodes: []*onnx.Node{scanOf("n s0 x", "s", 1, sums)}, err: onnx.ErrShape},
 		{name: "another batch", opset: 8, in: onnx.Values{"s0": f32([]int{3, 1}, 1, 2, 3), "x": x}, nodes: []*onnx.Node{scanOf("_ s0 x", "s", 1, sums)}, err: onnx.ErrShape},
 	})
+}
+
+// TestControlAllocations: iterations take their memory from the run.
+func TestControlAllocations(t *testing.T) {
+	for name, n := range map[string]*onnx.Node{
+		"loop":           loopOf("M _ s0", "s y", body("i c s", "c s2 s2", top("Copy", "s", "s2"))),
+		"if":             loopOf("M _ s0", "s y", body("i c s", "c s2 s2", top("Less", "i M", "b"), ifOf("b", "s2", body("", "p", top("Copy", "s", "p")), body("", "s")))),
+		"scan":           scanOf("s0 x", "s y", 1, body("s e", "s2 s2", top("Copy", "e", "s2"))),
+		"scan to axis 1": scanOf("s0 x", "s y", 1, body("s e", "s2 s2", top("Copy", "e", "s2")), intsAttr("scan_output_axes", 1)),
+	} {
+		m := &onnx.Model{IRVersion: 10, OpsetImports: []onnx.OpsetImport{{Version: 21}, {Domain: "test", Version: 1}},
+			Graph: &onnx.Graph{Inputs: []onnx.ValueInfo{value("s0", onnx.Float, 2), value("x", onnx.Float, "t", 2), value("M", onnx.Int64)}, Outputs: anyOf("s y"), Nodes: []*onnx.Node{n}}}
+		s := load(t, m, rt.WithRegistry(testRegistry()), rt.WithThreads(1))
+		in := onnx.Values{"s0": f32([]int{2}, 1, 2), "x": f32([]int{50, 2}, make([]float32, 100)...), "M": i64(nil, 50)}
+		out, err := s.Run(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := testing.AllocsPerRun(20, func() {
+			if err := s.RunInto(t.Context(), in, out); err != nil {
+				t.Fatal(err)
+			}
+		}); got >= 40 { // the pool may lose a run, which is then made anew
+			t.Errorf("%s: %v allocations for 50 iterations, want less than one for each", name, got)
+		}
+	}
 }

@@ -276,7 +276,8 @@ func (s *Session) finish(r *run) {
 }
 
 // bind checks the inputs and puts them into their slots.
-func (s *Session) bind(r *run, inputs onnx.Values) error {
+func (s *Session) bind(r *run, inputs onnx.Values) (err error) {
+	defer contain(&err, func() string { return "inputs" }) // a nil pointer within a value, say
 	for i := range r.symbols {
 		r.symbols[i] = -1
 	}

@@ -36,9 +36,9 @@ func ScatterScaled[T Number](y, x []T, step int, v T) {
 	}
 }
 
-// CopyStrided writes the elements of src at the sums of an index of shape times
+// Restride writes the elements of src at the sums of an index of shape times
 // strides, in the order of the indices; dst has as many elements as shape.
-func CopyStrided[T any](dst, src []T, shape, strides []int) {
+func Restride[T any](dst, src []T, shape, strides []int) {
 	if len(dst) == 0 {
 		return
 	}
@@ -67,4 +67,38 @@ func CopyStrided[T any](dst, src []T, shape, strides []int) {
 			pos[d] = 0
 		}
 	}
+}
+
+// Pick writes, for each index of dst in order, the element of src at the sum of
+// what the dimensions' lists say for it, or fill where one says less than 0.
+func Pick[T any](dst, src []T, index [][]int, fill T) {
+	pick(dst, src, index, 0, fill)
+}
+
+func pick[T any](dst, src []T, index [][]int, base int, fill T) []T {
+	if len(index) == 0 {
+		if base >= 0 {
+			dst[0] = src[base]
+		} else {
+			dst[0] = fill
+		}
+		return dst[1:]
+	}
+	for _, i := range index[0] {
+		if len(index) > 1 {
+			at := base + i
+			if base < 0 || i < 0 {
+				at = -1
+			}
+			dst = pick(dst, src, index[1:], at, fill)
+			continue
+		}
+		if base < 0 || i < 0 {
+			dst[0] = fill
+		} else {
+			dst[0] = src[base+i]
+		}
+		dst = dst[1:]
+	}
+	return dst
 }

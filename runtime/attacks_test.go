@@ -286,3 +286,279 @@ func sequenceDoubling(n int) []*onnx.Node {
 	}
 	return nodes
 }
+
+// heapDuring gives the bytes that f's result keeps alive.
+func heapDuring(f func() any) int64 {
+	var before, after goruntime.MemStats
+	goruntime.GC()
+	goruntime.ReadMemStats(&before)
+	v := f()
+	goruntime.GC()
+	goruntime.ReadMemStats(&after)
+	goruntime.KeepAlive(v)
+	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
+}
+
+// TestAttackFolding has constants that become large when they are computed at
+// load, where no run's budget watches.
+func TestAttackFolding(t *testing.T) {
+	var nodes []*onnx.Node
+	var sums string
+	g := &onnx.Graph{Name: "g", Outputs: []onnx.ValueInfo{{Name: "y"}}}
+	for i := range 100 {
+		name := fmt.Sprint("c", i)
+		g.Initializers = append(g.Initializers, initOf("s"+name, i64([]int{1}, int64(5_000_000+i))))
+		nodes = append(nodes, op("ConstantOfShape", "s"+name, name), op("RandomNormalLike", name, "r"+name), op("Add", name+" r"+name, "a"+name),
+			op("ReduceSum", "a"+name, "z"+name))
+		sums += " z" + name
+	}
+	g.Nodes = append(nodes, op("Sum", strings.TrimSpace(sums), "y"))
+	m := modelOf(g)
+	var err error
+	if n := heapDuring(func() any {
+		s, e := rt.LoadModel(m)
+		err = e
+		return s
+	}); n > 300<<20 {
+		t.Errorf("a model of %d nodes keeps %d MB", len(g.Nodes), n>>20)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if testing.Short() {
+		return
+	}
+	// A chain of much work: the time is bounded.
+	g = &onnx.Graph{Name: "g", Outputs: []onnx.ValueInfo{{Name: "y"}}, Initializers: []*onnx.Initializer{initOf("s", i64([]int{2}, 1000, 1000)), initOf("x", f32(nil, 1))}}
+	g.Nodes = append([]*onnx.Node{op("Expand", "x s", "e")}, doubling(300, func(in, out string) *onnx.Node {
+		if in == "x" {
+			in = "e"
+		}
+		return op("MatMul", in+" "+in, out)
+	})...)
+	start := time.Now()
+	if _, err := rt.LoadModel(modelOf(g)); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(start); d > 60*time.Second {
+		t.Errorf("loading took %v", d)
+	}
+}
+
+// TestAttackInlining has functions that call others several times each: what
+// comes out has a limit, whatever the functions at the end hold.
+func TestAttackInlining(t *testing.T) {
+	function := func(name string, nodes ...*onnx.Node) *onnx.Function {
+		return &onnx.Function{Domain: "my", Name: name, Inputs: []string{"a"}, Outputs: []string{"b"}, OpsetImports: []onnx.OpsetImport{{Version: 17}, {Domain: "my", Version: 1}}, Nodes: nodes}
+	}
+	call := func(name, in, out string) *onnx.Node {
+		n := op(name, in, out)
+		n.Domain = "my"
+		return n
+	}
+	model := func(functions ...*onnx.Function) *onnx.Model {
+		m := modelOf(&onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("x", onnx.Float, 1)}, Outputs: []onnx.ValueInfo{{Name: "y"}}, Nodes: []*onnx.Node{call("F0", "x", "y")}})
+		m.OpsetImports = append(m.OpsetImports, onnx.OpsetImport{Domain: "my", Version: 1})
+		m.Functions = functions
+		return m
+	}
+	chain := func(last *onnx.Function, node func(i int) []*onnx.Node) []*onnx.Function {
+		var list []*onnx.Function
+		for i := range 30 {
+			list = append(list, function(fmt.Sprint("F", i), node(i)...))
+		}
+		last.Name = "F30"
+		return append(list, last)
+	}
+	twice := func(i int) []*onnx.Node {
+		next := fmt.Sprint("F", i+1)
+		return []*onnx.Node{call(next, "a", "c"), call(next, "c", "b")}
+	}
+	same := &onnx.Function{Domain: "my", Inputs: []string{"a"}, Outputs: []string{"a"}, OpsetImports: []onnx.OpsetImport{{Version: 17}}}
+	dropped := func(i int) []*onnx.Node { // what calls give is not used
+		next := fmt.Sprint("F", i+1)
+		return []*onnx.Node{call(next, "a", ""), call(next, "a", ""), op("Relu", "a", "b")}
+	}
+	inBranch := func(i int) []*onnx.Node {
+		next := fmt.Sprint("F", i+1)
+		return []*onnx.Node{op("ReduceMax", "a", "m"), op("Cast", "m", "k", intAttr("to", int64(onnx.Bool))), op("If", "k", "b",
+			graphAttr("then_branch", &onnx.Graph{Name: "t", Outputs: []onnx.ValueInfo{{Name: "t"}}, Nodes: []*onnx.Node{call(next, "a", "t")}}),
+			graphAttr("else_branch", &onnx.Graph{Name: "e", Outputs: []onnx.ValueInfo{{Name: "e"}}, Nodes: []*onnx.Node{call(next, "a", "e")}}))}
+	}
+	limits := onnx.Limits{Nodes: 10_000}
+	for name, m := range map[string]*onnx.Model{
+		"one node at the end": model(chain(function("", op("Relu", "a", "b")), twice)...),
+		"no node at the end":  model(chain(same, dropped)...),
+		"not used":            model(chain(function("", op("Relu", "a", "b")), dropped)...),
+		"in branches":         model(chain(function("", op("Relu", "a", "b")), inBranch)...),
+		"outputs that are none": model(chain(&onnx.Function{Domain: "my", Inputs: []string{"a"}, OpsetImports: []onnx.OpsetImport{{Version: 17}}}, func(i int) []*onnx.Node {
+			next := fmt.Sprint("F", i+1)
+			return []*onnx.Node{call(next, "a", ""), call(next, "a", ""), op("Relu", "a", "b")}
+		})...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBounds(t, func(context.Context) {
+				_, err := rt.LoadModel(m, rt.WithLimits(limits))
+				if !errors.Is(err, onnx.ErrLimit) {
+					t.Errorf("got error %.1900v, want one that matches ErrLimit", err)
+				}
+			})
+		})
+	}
+	calls := make([]*onnx.Node, 0, 2000)
+	for range 2000 {
+		calls = append(calls, call("F1", "a", ""))
+	}
+	t.Run("calls of nothing", func(t *testing.T) {
+		// 2,000 calls of 2,000 calls of 2,000 calls of a function without nodes
+		inBounds(t, func(context.Context) {
+			f := []*onnx.Function{function("F0", append(calls, op("Relu", "a", "b"))...)}
+			for i := 1; i < 4; i++ {
+				list := make([]*onnx.Node, len(calls))
+				for k := range list {
+					list[k] = call(fmt.Sprint("F", i+1), "a", "")
+				}
+				f = append(f, function(fmt.Sprint("F", i), append(list, op("Relu", "a", "b"))...))
+			}
+			empty := *same
+			empty.Name = "F4"
+			_, err := rt.LoadModel(model(append(f, &empty)...), rt.WithLimits(onnx.Limits{Nodes: 20_000}))
+			if !errors.Is(err, onnx.ErrLimit) {
+				t.Errorf("got error %.1900v, want one that matches ErrLimit", err)
+			}
+		})
+	})
+	t.Run("long names", func(t *testing.T) {
+		// A long name of a call, which stands before those of the nodes within.
+		var nodes []*onnx.Node
+		in := "a"
+		for i := range 5000 {
+			out := fmt.Sprint("v", i)
+			if i == 4999 {
+				out = "b"
+			}
+			n := op("Relu", in, out)
+			n.Name = out
+			nodes = append(nodes, n)
+			in = out
+		}
+		m := model(function("F0", nodes...))
+		m.Graph.Nodes[0].Name = strings.Repeat("n", 1<<20)
+		inBounds(t, func(context.Context) {
+			if _, err := rt.LoadModel(m); err != nil {
+				t.Errorf("%.300v", err)
+			}
+		})
+		m = modelOf(&onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("x", onnx.Float, 1)}, Outputs: []onnx.ValueInfo{{Name: "y"}},
+			Initializers: []*onnx.Initializer{initOf("c", onnx.Scalar(true))}})
+		for _, n := range nodes {
+			if n.Inputs[0] == "a" {
+				n.Inputs[0] = "x"
+			}
+		}
+		m.Graph.Nodes = []*onnx.Node{op("If", "c", "y",
+			graphAttr("then_branch", &onnx.Graph{Name: "t", Outputs: []onnx.ValueInfo{{Name: "b"}}, Nodes: nodes}),
+			graphAttr("else_branch", &onnx.Graph{Name: "e", Outputs: []onnx.ValueInfo{{Name: "e"}}, Nodes: []*onnx.Node{op("Relu", "x", "e")}}))}
+		m.Graph.Nodes[0].Name = strings.Repeat("n", 1<<20)
+		inBounds(t, func(context.Context) {
+			if _, err := rt.LoadModel(m); err != nil {
+				t.Errorf("%.300v", err)
+			}
+		})
+	})
+	t.Run("names in bodies", func(t *testing.T) {
+		// Each of many bodies has a name of its own that the function has too.
+		var nodes []*onnx.Node
+		for i := range 2000 {
+			v := fmt.Sprint("v", i)
+			nodes = append(nodes, op("Relu", "a", v), op("If", "k", fmt.Sprint("o", i),
+				graphAttr("then_branch", &onnx.Graph{Name: "t", Outputs: []onnx.ValueInfo{{Name: "t"}}, Nodes: []*onnx.Node{op("Relu", v, "t")}}),
+				graphAttr("else_branch", &onnx.Graph{Name: "e", Outputs: []onnx.ValueInfo{{Name: "t"}}, Nodes: []*onnx.Node{op("Relu", "a", "t")}})))
+		}
+		nodes = append([]*onnx.Node{op("ReduceMax", "a", "m"), op("Cast", "m", "k", intAttr("to", int64(onnx.Bool)))}, nodes...)
+		m := model(function("F0", append(nodes, op("Relu", "o0", "b"))...))
+		inBounds(t, func(context.Context) {
+			if _, err := rt.LoadModel(m); err != nil {
+				t.Errorf("%.300v", err)
+			}
+		})
+	})
+}
+
+// TestAttackNesting has bodies in bodies, as deep as may be: inferring each
+// several times at each level would take 2 to the 32nd visits.
+func TestAttackNesting(t *testing.T) {
+	loop := func(depth int, in, out string, inner *onnx.Node) *onnx.Node {
+		p := fmt.Sprint("d", depth, "_")
+		b := &onnx.Graph{Name: "b", Inputs: anyOf(p + "i " + p + "c " + p + "s"), Outputs: anyOf(p + "c2 " + p + "s2"), Nodes: []*onnx.Node{op("Identity", p+"c", p+"c2"), inner}}
+		return op("Loop", "n _ "+in, out, graphAttr("body", b))
+	}
+	scan := func(depth int, in, out string, inner *onnx.Node) *onnx.Node {
+		p := fmt.Sprint("d", depth, "_")
+		b := &onnx.Graph{Name: "b", Inputs: anyOf(p + "s " + p + "e"), Outputs: anyOf(p + "s2"), Nodes: []*onnx.Node{inner}}
+		return op("Scan", in+" list", out, graphAttr("body", b), intAttr("num_scan_inputs", 1))
+	}
+	branch := func(depth int, in, out string, inner *onnx.Node) *onnx.Node {
+		p := fmt.Sprint("d", depth, "_")
+		pre := op("Identity", in, p+"s")
+		return op("If", "c", out, graphAttr("then_branch", &onnx.Graph{Name: "t", Outputs: anyOf(p + "s2"), Nodes: []*onnx.Node{pre, inner}}),
+			graphAttr("else_branch", &onnx.Graph{Name: "e", Outputs: anyOf(p + "o"), Nodes: []*onnx.Node{op("Identity", in, p+"o")}}))
+	}
+	for name, around := range map[string]func(int, string, string, *onnx.Node) *onnx.Node{"loops": loop, "scans": scan, "branches": branch} {
+		for _, depth := range []int{4, 31} {
+			t.Run(fmt.Sprint(name, " ", depth), func(t *testing.T) {
+				p := func(d int) string { return fmt.Sprint("d", d, "_") }
+				n := op("Neg", p(depth-1)+"s", p(depth-1)+"s2")
+				for d := depth - 1; d >= 0; d-- {
+					in, out := "x", "y"
+					if d > 0 {
+						in, out = p(d-1)+"s", p(d-1)+"s2"
+					}
+					n = around(d, in, out, n)
+				}
+				m := modelOf(&onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("x", onnx.Float, "n"), value("list", onnx.Float, 1), value("c", onnx.Bool), value("n", onnx.Int64)}, Outputs: []onnx.ValueInfo{{Name: "y"}}, Nodes: []*onnx.Node{n}})
+				inBounds(t, func(ctx context.Context) {
+					s, err := rt.LoadModel(m)
+					if err == nil {
+						_, err = s.Run(ctx, onnx.Values{"x": f32([]int{1}, 1), "list": f32([]int{1}, 1), "c": onnx.Scalar(true), "n": i64(nil, 1)})
+					}
+					if err != nil && !errors.Is(err, onnx.ErrLimit) || err != nil && depth == 4 {
+						t.Errorf("%.300v", err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestAttackNestedInference has loops whose states begin anew at each level and
+// change their shape, so that each level is inferred several times.
+func TestAttackNestedInference(t *testing.T) {
+	for _, width := range []int{1, 2000} { // nodes of the innermost body
+		for _, depth := range []int{3, 31} {
+			t.Run(fmt.Sprint(depth, " ", width), func(t *testing.T) {
+				var inner []*onnx.Node
+				in := "one"
+				for i := range width {
+					inner = append(inner, op("Neg", in, fmt.Sprint("w", i)))
+					in = fmt.Sprint("w", i)
+				}
+				for d := depth - 1; d >= 0; d-- {
+					p := fmt.Sprint("d", d, "_")
+					grow := op("Concat", p+"s one", p+"s2", intAttr("axis", 0))
+					b := &onnx.Graph{Name: "b", Inputs: anyOf(p + "i " + p + "c " + p + "s"), Outputs: anyOf(p + "c2 " + p + "s2"), Nodes: append([]*onnx.Node{op("Identity", p+"c", p+"c2"), grow}, inner...)}
+					inner = []*onnx.Node{op("Loop", "n _ one", p+"y", graphAttr("body", b))}
+				}
+				m := modelOf(&onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("n", onnx.Int64), value("one", onnx.Float, 1)}, Outputs: []onnx.ValueInfo{{Name: "d0_y"}}, Nodes: inner})
+				start := time.Now()
+				_, err := rt.LoadModel(m)
+				if err != nil && (!errors.Is(err, onnx.ErrLimit) || depth == 3) {
+					t.Errorf("%.300v", err)
+				}
+				if d := time.Since(start); d > 30*time.Second {
+					t.Errorf("loading took %v", d)
+				}
+			})
+		}
+	}
+}

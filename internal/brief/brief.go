@@ -2,6 +2,8 @@
 // as a limit allows, and a message may tell many.
 package brief
 
+import "unicode/utf8"
+
 // Most is the length of the longest name that is told in full.
 const Most = 200
 
@@ -10,7 +12,14 @@ func Name(s string) string {
 	if len(s) <= Most {
 		return s
 	}
-	return s[:Most*3/4] + "..." + s[len(s)-Most/4:]
+	head, tail := Most*3/4, len(s)-Most/4
+	for i := 0; i < utf8.UTFMax && !utf8.RuneStart(s[head]); i++ { // not within a character
+		head--
+	}
+	for i := 0; i < utf8.UTFMax && !utf8.RuneStart(s[tail]); i++ {
+		tail++
+	}
+	return s[:head] + "..." + s[tail:]
 }
 
 // Args shortens the strings among the arguments of a message.

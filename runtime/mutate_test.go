@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -402,12 +403,12 @@ func (m *mutator) relax() {
 	m.m.Graph.ValueInfos = nil
 }
 
-// constants makes initializers of some of the inputs.
-func (m *mutator) constants() {
+// constants makes initializers of the inputs; of about that share of them.
+func (m *mutator) constants(share float64) {
 	var left []onnx.ValueInfo
 	for _, v := range m.m.Graph.Inputs {
 		t, ok := m.in[v.Name].(*onnx.Tensor)
-		if !ok || m.IntN(2) == 0 {
+		if !ok || m.Float64() >= share {
 			left = append(left, v)
 			continue
 		}
@@ -417,8 +418,9 @@ func (m *mutator) constants() {
 	m.m.Graph.Inputs = left
 }
 
-// mutate spoils a golden in a way that the seed determines.
-func (g *golden) mutate(seed uint64) (*onnx.Model, onnx.Values, error) {
+// mutate spoils a golden in a way that the seed determines; with constant, what
+// were its inputs are constants.
+func (g *golden) mutate(seed uint64, constant bool) (*onnx.Model, onnx.Values, error) {
 	model, in, err := g.decode()
 	if err != nil {
 		return nil, nil, err
@@ -439,15 +441,64 @@ func (g *golden) mutate(seed uint64) (*onnx.Model, onnx.Values, error) {
 			m.connections()
 		}
 	}
-	if m.IntN(2) == 0 {
-		m.constants()
+	share := float64(m.IntN(3)) / 2
+	if constant {
+		share = 1
 	}
+	m.constants(share)
 	return m.m, m.in, nil
+}
+
+// random reports whether a model's results differ from run to run.
+func isRandom(m *onnx.Model) bool {
+	random := false
+	var look func(nodes []*onnx.Node)
+	look = func(nodes []*onnx.Node) {
+		for _, n := range nodes {
+			switch n.OpType {
+			case "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout":
+				random = true
+			}
+			for _, a := range n.Attributes {
+				if a.Graph != nil {
+					look(a.Graph.Nodes)
+				}
+			}
+		}
+	}
+	look(m.Graph.Nodes)
+	for _, f := range m.Functions {
+		look(f.Nodes)
+	}
+	return random
+}
+
+// sameValue compares to the last bit.
+func sameValue(a, b onnx.Value) bool {
+	switch x := a.(type) {
+	case *onnx.Tensor:
+		y, ok := b.(*onnx.Tensor)
+		if ok && x.Len() == 0 && y.Len() == 0 { // of a loop without iterations, shapes may be known or not
+			return x.DataType() == y.DataType()
+		}
+		return ok && x.DataType() == y.DataType() && slices.Equal(x.Shape(), y.Shape()) && string(x.Bytes()) == string(y.Bytes()) && slices.Equal(x.Strings(), y.Strings())
+	case *onnx.Sequence:
+		y, ok := b.(*onnx.Sequence)
+		return ok && slices.EqualFunc(x.Items, y.Items, sameValue)
+	case *onnx.Optional:
+		y, ok := b.(*onnx.Optional)
+		return ok && (x.Value == nil) == (y.Value == nil) && (x.Value == nil || sameValue(x.Value, y.Value))
+	case *onnx.Map:
+		y, ok := b.(*onnx.Map)
+		return ok && sameValue(x.Keys, y.Keys) && sameValue(x.Values, y.Values)
+	}
+	return a == nil && b == nil
 }
 
 // TestMutatedGoldens runs valid cases after they have been spoiled, in values,
 // shapes, attributes and connections: errors that match a sentinel, or results,
-// never a fault, in bounded time. -mutations N tries more of them.
+// never a fault, in bounded time; the same result, to the last bit, when the
+// inputs are constants that are computed with at load. -mutations N tries more of them.
 func TestMutatedGoldens(t *testing.T) {
 	only, fixed, _ := strings.Cut(*mutateOnly, "#")
 	limits := onnx.Limits{RunBytes: 32 << 20, LoopIterations: 2000, TimeSteps: 2000}
@@ -461,27 +512,40 @@ func TestMutatedGoldens(t *testing.T) {
 			if fixed != "" {
 				seed, _ = strconv.ParseUint(fixed, 10, 64)
 			}
-			m, in, err := g.mutate(seed)
-			if err != nil {
-				break // the few that cannot be decoded
-			}
-			start := time.Now()
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-			s, err := rt.LoadModel(m, rt.WithLimits(limits))
-			if err == nil {
-				if _, err = s.Run(ctx, in); err == nil {
+			var results [2]onnx.Values
+			for k := range results {
+				m, in, err := g.mutate(seed, k > 0)
+				if err != nil {
+					break // the few that cannot be decoded
+				}
+				start := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				s, err := rt.LoadModel(m, rt.WithLimits(limits))
+				if err == nil {
+					results[k], err = s.Run(ctx, in)
+				}
+				cancel()
+				if d := time.Since(start); d > 10*time.Second {
+					t.Errorf("%s#%d: it took %v", g.name, seed, d)
+				}
+				switch {
+				case err == nil && isRandom(m):
+					results[k] = nil
+				case err == nil:
 					ran++
+				case !isSentinel(err):
+					t.Errorf("%s#%d: the error matches no sentinel: %.3000v", g.name, seed, err)
+				default:
+					failed++
 				}
 			}
-			cancel()
-			if d := time.Since(start); d > 10*time.Second {
-				t.Errorf("%s#%d: it took %v", g.name, seed, d)
+			if results[0] == nil || results[1] == nil {
+				continue
 			}
-			if err != nil {
-				failed++
-			}
-			if err != nil && !isSentinel(err) {
-				t.Errorf("%s#%d: the error matches no sentinel: %.3000v", g.name, seed, err)
+			for name, v := range results[0] {
+				if !sameValue(v, results[1][name]) {
+					t.Errorf("%s#%d: output %q is other when the inputs are constants", g.name, seed, name)
+				}
 			}
 		}
 	}
@@ -499,4 +563,3 @@ func isSentinel(err error) bool {
 	}
 	return false
 }
-

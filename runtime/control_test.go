@@ -712,3 +712,29 @@ func TestScan8(t *testing.T) {
 		{name: "another batch", opset: 8, in: onnx.Values{"s0": f32([]int{3, 1}, 1, 2, 3), "x": x}, nodes: []*onnx.Node{scanOf("_ s0 x", "s", 1, sums)}, err: onnx.ErrShape},
 	})
 }
+
+// TestControlAllocations: iterations take their memory from the run.
+func TestControlAllocations(t *testing.T) {
+	for name, n := range map[string]*onnx.Node{
+		"loop":           loopOf("M _ s0", "s y", body("i c s", "c s2 s2", top("Copy", "s", "s2"))),
+		"if":             loopOf("M _ s0", "s y", body("i c s", "c s2 s2", top("Less", "i M", "b"), ifOf("b", "s2", body("", "p", top("Copy", "s", "p")), body("", "s")))),
+		"scan":           scanOf("s0 x", "s y", 1, body("s e", "s2 s2", top("Copy", "e", "s2"))),
+		"scan to axis 1": scanOf("s0 x", "s y", 1, body("s e", "s2 s2", top("Copy", "e", "s2")), intsAttr("scan_output_axes", 1)),
+	} {
+		m := &onnx.Model{IRVersion: 10, OpsetImports: []onnx.OpsetImport{{Version: 21}, {Domain: "test", Version: 1}},
+			Graph: &onnx.Graph{Inputs: []onnx.ValueInfo{value("s0", onnx.Float, 2), value("x", onnx.Float, "t", 2), value("M", onnx.Int64)}, Outputs: anyOf("s y"), Nodes: []*onnx.Node{n}}}
+		s := load(t, m, rt.WithRegistry(testRegistry()), rt.WithThreads(1))
+		in := onnx.Values{"s0": f32([]int{2}, 1, 2), "x": f32([]int{50, 2}, make([]float32, 100)...), "M": i64(nil, 50)}
+		out, err := s.Run(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := testing.AllocsPerRun(20, func() {
+			if err := s.RunInto(t.Context(), in, out); err != nil {
+				t.Fatal(err)
+			}
+		}); got >= 40 { // the pool may lose a run, which is then made anew
+			t.Errorf("%s: %v allocations for 50 iterations, want less than one for each", name, got)
+		}
+	}
+}

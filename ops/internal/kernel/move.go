@@ -1,0 +1,180 @@
+package kernel
+
+// Stride is a dimension of a copy: its size, and how far apart its neighbours
+// lie in the destination and in the source, in elements.
+type Stride struct{ N, Dst, Src int }
+
+// CopyStrided is dst[to + Σ i·Dst] = src[from + Σ i·Src] for all i of dims,
+// outermost first. There is at least one dimension, and no size is 0.
+func CopyStrided[T any](dst, src []T, to, from int, dims []Stride) {
+	d := dims[0]
+	switch {
+	case len(dims) == 1:
+		copyRow(dst, src, to, from, d)
+		return
+	case len(dims) == 2 && d.Src == 1 && dims[1].Dst == 1:
+		copySwapped(dst, src, to, from, d, dims[1])
+		return
+	case len(dims) == 2 && dims[1].Dst == 1 && dims[1].Src == 1:
+		copyRuns(dst, src, to, from, d, dims[1].N)
+		return
+	}
+	for range d.N {
+		CopyStrided(dst, src, to, from, dims[1:])
+		to += d.Dst
+		from += d.Src
+	}
+}
+
+func copyRow[T any](dst, src []T, to, from int, d Stride) {
+	switch {
+	case d.Dst == 1 && d.Src == 1:
+		copy(dst[to:to+d.N], src[from:from+d.N])
+	case d.Dst == 1 && d.Src == 0:
+		Fill(dst[to:to+d.N], src[from])
+	case d.Dst == 1:
+		for i := range dst[to : to+d.N] {
+			dst[to+i] = src[from]
+			from += d.Src
+		}
+	default:
+		for range d.N {
+			dst[to] = src[from]
+			to += d.Dst
+			from += d.Src
+		}
+	}
+}
+
+// shortRun is the length up to which a loop copies faster than a call.
+const shortRun = 8
+
+// copyRuns copies runs of n elements, d.N of them.
+func copyRuns[T any](dst, src []T, to, from int, d Stride, n int) {
+	for range d.N {
+		if n > shortRun {
+			copy(dst[to:to+n], src[from:from+n])
+		} else {
+			a, b := dst[to:to+n], src[from:from+n]
+			for i := range a {
+				a[i] = b[i]
+			}
+		}
+		to += d.Dst
+		from += d.Src
+	}
+}
+
+// tile is the side of the squares in which copySwapped goes: its lines of the
+// source and of the destination stay in the first cache.
+const tile = 16
+
+// copySwapped transposes: row has Src 1 and col has Dst 1.
+func copySwapped[T any](dst, src []T, to, from int, row, col Stride) {
+	for r := 0; r < row.N; r += tile {
+		rows := min(tile, row.N-r)
+		for c := 0; c < col.N; c += tile {
+			cols := min(tile, col.N-c)
+			for i := range rows {
+				a := dst[to+(r+i)*row.Dst+c:][:cols]
+				at := from + r + i + c*col.Src
+				for j := range a {
+					a[j] = src[at]
+					at += col.Src
+				}
+			}
+		}
+	}
+}
+
+// fillBlock is how many elements Fill doubles up to before it repeats them.
+const fillBlock = 1 << 12
+
+// Fill is dst[i] = v.
+func Fill[T any](dst []T, v T) {
+	if len(dst) <= shortRun {
+		for i := range dst {
+			dst[i] = v
+		}
+		return
+	}
+	dst[0] = v
+	for n := 1; n < len(dst); {
+		n += copy(dst[n:], dst[:min(n, fillBlock)])
+	}
+}
+
+// Take copies runs of n elements: run j of dst is that which begins at at[j]
+// in src.
+func Take[T any](dst, src []T, at []int, n int) {
+	if n == 1 {
+		dst = dst[:len(at)]
+		for j, i := range at {
+			dst[j] = src[i]
+		}
+		return
+	}
+	for j, i := range at {
+		copy(dst[j*n:(j+1)*n], src[i:i+n])
+	}
+}
+
+// Put copies runs of n elements: run j of src goes to where at[j] says in dst,
+// in order.
+func Put[T any](dst, src []T, at []int, n int) {
+	for j, i := range at {
+		copy(dst[i:i+n], src[j*n:(j+1)*n])
+	}
+}
+
+// TakeAt is dst[j] = src[from + j·step + at[j]].
+func TakeAt[T any](dst, src []T, from, step int, at []int) {
+	dst = dst[:len(at)]
+	for j, i := range at {
+		dst[j] = src[from+i]
+		from += step
+	}
+}
+
+// PutAt is dst[to + j·step + at[j]] = src[j], in order.
+func PutAt[T any](dst, src []T, to, step int, at []int) {
+	src = src[:len(at)]
+	for j, i := range at {
+		dst[to+i] = src[j]
+		to += step
+	}
+}
+
+// FoldAt is dst[to + j·step + at[j]] = f(that, src[j]), in order.
+func FoldAt[T any](f func(a, b T) T, dst, src []T, to, step int, at []int) {
+	src = src[:len(at)]
+	for j, i := range at {
+		dst[to+i] = f(dst[to+i], src[j])
+		to += step
+	}
+}
+
+// FoldRuns is Put with dst = f(dst, src) for each element.
+func FoldRuns[T any](f func(a, b T) T, dst, src []T, at []int, n int) {
+	for j, i := range at {
+		a, b := dst[i:i+n], src[j*n:(j+1)*n]
+		for k := range a {
+			a[k] = f(a[k], b[k])
+		}
+	}
+}
+
+// CopyMapped is dst[i...] = src[from + Σ at[k][i_k]], with dst in row-major
+// order of the dimensions, whose sizes are the lengths of the lists in at. It
+// returns how many elements it wrote.
+func CopyMapped[T any](dst, src []T, from int, at [][]int) int {
+	if len(at) == 1 {
+		TakeAt(dst, src, from, 0, at[0])
+		return len(at[0])
+	}
+	n := 0
+	for _, i := range at[0] {
+		n += CopyMapped(dst[n:], src, from+i, at[1:])
+	}
+	return n
+}

@@ -196,13 +196,16 @@ func ExampleSession_RunStreams() {
 			log.Fatal(err)
 		}
 		for i := range out {
-			fmt.Print(onnx.Elements[float32](out[i]["y"].(*onnx.Tensor)), " ")
+			fmt.Println("stream", i, onnx.Elements[float32](out[i]["y"].(*onnx.Tensor)))
 		}
-		fmt.Println()
 	}
 	// Output:
-	// [1] [2] [3]
-	// [2] [4] [6]
+	// stream 0 [1]
+	// stream 1 [2]
+	// stream 2 [3]
+	// stream 0 [2]
+	// stream 1 [4]
+	// stream 2 [6]
 }
 
 // Limits bound what a model or an input that one does not trust may cost.

@@ -51,7 +51,7 @@ func TestCast(t *testing.T) {
 		{name: "no such name", op: "Cast", opset: 1, attrs: []any{"to", "INT33"}, in: []onnx.Value{vec(1.5)}, err: onnx.ErrType},
 		{name: "no such type", op: "Cast", opset: 13, attrs: []any{"to", 99}, in: []onnx.Value{vec(1.5)}, err: onnx.ErrType},
 		{name: "no type", op: "Cast", opset: 13, in: []onnx.Value{vec(1.5)}, err: onnx.ErrType},
-		{name: "type beyond 32 bits", op: "Cast", opset: 13, attrs: []any{"to", 1<<32 + 1}, in: []onnx.Value{vec(1.5)}, err: onnx.ErrType},
+		{name: "type beyond 32 bits", op: "Cast", opset: 13, attrs: []any{"to", int64(1)<<32 + 1}, in: []onnx.Value{vec(1.5)}, err: onnx.ErrType},
 		{name: "not in this version", op: "Cast", opset: 9, attrs: []any{"to", int(onnx.BFloat16)}, in: []onnx.Value{vec(1.5)}, err: onnx.ErrType},
 		{name: "complex", op: "Cast", opset: 13, attrs: []any{"to", int(onnx.Complex64)}, in: []onnx.Value{vec(1.5)}, err: onnx.ErrType},
 		{name: "like", op: "CastLike", opset: 15, in: []onnx.Value{vec(1.5, 2), vec[int8](0)}, want: vec[int8](1, 2)},

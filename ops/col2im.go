@@ -161,7 +161,7 @@ func (k *colToImage) Run(c *Ctx, in, _ []onnx.Value) error {
 		g.place(b, places)
 		for plane := range x.Shape()[0] * m.shape[1] {
 			add(y, plane*g.imageN, x, (plane*g.blockN+b)*g.columns, places)
-			if p.stop(g.columns) {
+			if p.Stop(g.columns) {
 				return c.Err()
 			}
 		}

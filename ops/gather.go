@@ -223,7 +223,7 @@ func takeAtLoop[T any](m *mover, w elementWalk, y, x, index *onnx.Tensor, at []i
 		lo := r * w.row
 		kernel.TakeAt(dst[lo:lo+w.row], src, from, w.step, at[lo:lo+w.row])
 		from = w.next(from, x, index)
-		if p.stop(w.row) {
+		if p.Stop(w.row) {
 			return m.c.Err()
 		}
 	}

@@ -266,7 +266,7 @@ func (t *trilu) Run(c *Ctx, in, _ []onnx.Value) error {
 			lo, hi = min(max(first+1, 0), cols), cols
 		}
 		zeroRange(y, r*cols+lo, r*cols+hi)
-		if p.stop(cols) {
+		if p.Stop(cols) {
 			return c.Err()
 		}
 	}

@@ -38,7 +38,7 @@ func (k foldOf[T]) elements(m *mover, w elementWalk, y, index, updates *onnx.Ten
 			kernel.FoldAt(k.f, dst, src[lo:lo+w.row], to, w.step, at[lo:lo+w.row])
 		}
 		to = w.next(to, y, index)
-		if p.stop(w.row) {
+		if p.Stop(w.row) {
 			return m.c.Err()
 		}
 	}

@@ -70,18 +70,18 @@ func orderKeys(c *Ctx, t *onnx.Tensor) (keys []uint64, per int, err error) {
 		stringKeys(keys, t.Strings())
 	case onnx.Complex64:
 		for i, v := range cells[[2]float32](t) {
-			keys[2*i], keys[2*i+1] = floatKey(float64(v[0])), floatKey(float64(v[1]))
+			keys[2*i], keys[2*i+1] = uniqueKey(float64(v[0])), uniqueKey(float64(v[1]))
 		}
 	case onnx.Complex128:
 		for i, v := range cells[[2]float64](t) {
-			keys[2*i], keys[2*i+1] = floatKey(v[0]), floatKey(v[1])
+			keys[2*i], keys[2*i+1] = uniqueKey(v[0]), uniqueKey(v[1])
 		}
 	case onnx.Uint64:
 		copy(keys, onnx.Elements[uint64](t))
 	default:
 		for i := range keys {
 			if f, ok := floatAt(t, i); ok {
-				keys[i] = floatKey(f)
+				keys[i] = uniqueKey(f)
 				continue
 			}
 			v, ok := integerAt(t, i)
@@ -102,8 +102,8 @@ func floatAt(t *onnx.Tensor, i int) (float64, bool) {
 	return numberAt(t, i)
 }
 
-// floatKey orders floating-point numbers; -0 is 0.
-func floatKey(f float64) uint64 {
+// uniqueKey orders floating-point numbers; -0 is 0.
+func uniqueKey(f float64) uint64 {
 	switch {
 	case f != f:
 		return math.MaxUint64

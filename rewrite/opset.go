@@ -267,11 +267,12 @@ func (p *opsetPlace) climb(n *onnx.Node, level int, scope *ops.Scope) (out []*on
 	}
 	m := &move{opsetPlace: p, scope: scope, node: n, level: to}
 	if change != nil {
-		rewritten = true
+		old := cloneNode(n)
 		change(m)
 		if m.err != nil {
 			return nil, false, m.err
 		}
+		rewritten = !sameNode(old, n)
 	}
 	list := m.before
 	if !m.gone {
@@ -282,13 +283,22 @@ func (p *opsetPlace) climb(n *onnx.Node, level int, scope *ops.Scope) (out []*on
 		if x != n && x.Opset != 0 {
 			at = int(x.Opset)
 		}
-		moved, _, err := p.climb(x, at, scope)
+		moved, again, err := p.climb(x, at, scope)
 		if err != nil {
 			return nil, false, err
 		}
+		rewritten = rewritten || again
 		out = append(out, moved...)
 	}
 	return out, rewritten || len(out) > 1 || out[0] != n, nil
+}
+
+// sameNode reports whether a node is still what a copy of it says.
+func sameNode(a, b *onnx.Node) bool {
+	return a.OpType == b.OpType && slices.Equal(a.Inputs, b.Inputs) && slices.Equal(a.Outputs, b.Outputs) &&
+		slices.EqualFunc(a.Attributes, b.Attributes, func(x, y *onnx.Attribute) bool {
+			return x == y || x.Name == y.Name && x.Graph != nil && y.Graph != nil
+		})
 }
 
 // next gives the opset that the next step leads to, and what the step changes;

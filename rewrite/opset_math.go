@@ -294,6 +294,13 @@ func downCast6(m *move) {
 	m.set("to", strings.ToUpper(onnx.DataType(m.takeInt("to", 0)).String()))
 }
 
+func downCastLike(m *move) {
+	d := m.element(1)
+	m.cutInputs(1)
+	m.node.OpType = "Cast"
+	m.set("to", int64(d))
+}
+
 func downSparseConstant(m *move) {
 	a := m.take("sparse_value")
 	if a == nil {

@@ -76,6 +76,7 @@ func init() {
 	cross(6, crossing{up: upCast6, down: downCast6}, "Cast")
 	cross(19, crossing{down: without("saturate")}, "Cast", "CastLike") // it says something of types alone that do not exist before
 	cross(24, crossing{down: without("round_mode")}, "Cast", "CastLike")
+	cross(15, crossing{down: downCastLike}, "CastLike")
 	cross(11, crossing{down: downSparseConstant}, "Constant")
 	cross(12, crossing{down: downConstant}, "Constant")
 

@@ -57,11 +57,7 @@ func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), names: map[string]bool{}}
-	if s.registry == nil {
-		s.registry = ops.Default()
-	}
-	s.collect(s.model.Graph)
+	s := newState(m, o)
 	for _, p := range passes {
 		if !p.Required && !wanted(p.Name) {
 			continue
@@ -71,6 +67,16 @@ func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 		}
 	}
 	return s.model, nil
+}
+
+// newState copies a model for rewriting.
+func newState(m *onnx.Model, o Options) *state {
+	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), names: map[string]bool{}}
+	if s.registry == nil {
+		s.registry = ops.Default()
+	}
+	s.collect(s.model.Graph)
+	return s
 }
 
 // choose reads a list of optional passes.

@@ -322,7 +322,7 @@ func (r *reader) cast(n *onnx.Node, x *expr) *expr {
 		return r.flag(x)
 	case x.kind == exprCounter && (to == onnx.Float || to == onnx.Double || to == onnx.Int64 || to == onnx.Int32):
 		return x
-	case x.kind == exprOuter && x.rank == 0 && r.outer.typeOf(x.name).Elem != onnx.Bool && (to == onnx.Float || to == onnx.Double || to == onnx.Int64 || to == onnx.Int32):
+	case x.kind == exprOuter && (x.rank == 0 || x.rank == 1) && !isFloat(r.outer.typeOf(x.name).Elem) && r.outer.typeOf(x.name).Elem != onnx.Bool && (to == onnx.Float || to == onnx.Double || to == onnx.Int64 || to == onnx.Int32):
 		return x
 	case x.kind == exprConst && x.k != nil && x.k.tensor.DataType() == to:
 		return x
@@ -588,11 +588,7 @@ func (r *reader) split(n *onnx.Node, in []*expr) []*expr {
 	var out []*expr
 	at := 0
 	for _, p := range parts {
-		e := r.part(x, axis, at, at+int(p))
-		if e == nil {
-			return nil
-		}
-		out = append(out, e)
+		out = append(out, r.part(x, axis, at, at+int(p))) // nil for one that is empty
 		at += int(p)
 	}
 	return out

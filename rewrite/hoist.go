@@ -21,7 +21,7 @@ func (s *state) hoistGraph(g *onnx.Graph) {
 			s.hoistGraph(sub)
 		}
 		l := loopOf(n)
-		if l == nil {
+		if l == nil || l.endless() {
 			nodes = append(nodes, n)
 			continue
 		}
@@ -71,6 +71,12 @@ func loopOf(n *onnx.Node) *loop {
 		return l
 	}
 	return nil
+}
+
+// endless reports whether nothing ends a loop: without it, what it gives would
+// be had without running it, and no limit would be met.
+func (l *loop) endless() bool {
+	return l.node.OpType == "Loop" && l.node.Inputs[0] == "" && through(producers(l.body), l.body.Outputs[0].Name) == l.body.Inputs[1].Name
 }
 
 // hoistLoop removes the invariant states of a loop and gives nodes that stand

@@ -1,8 +1,8 @@
 package kernel
 
 // The products of this file keep one accumulator for each element of y, which
-// starts as what y holds and takes its terms in the order of k; that of float32
-// is a float64 (gemm32.go). Products are
+// starts as what y holds and takes its terms in the order of k; gemm32.go
+// has those of float32. Products are
 // rounded before they are added, on every machine, so that no blocking of rows
 // or columns changes a bit.
 
@@ -15,7 +15,7 @@ const (
 //
 //	y[i*ldy+j] += sum over p<k of a[i*ars+p*acs] * b[p*ldb+j]    i<m, j<n
 //
-// Integers wrap; float32 is summed in float64.
+// Integers wrap; float32 is summed as gemm32.go says.
 func Gemm[T Number](y []T, ldy int, a []T, ars, acs int, b []T, ldb, m, n, k int) {
 	if y, ok := any(y).([]float32); ok {
 		gemm32(y, ldy, any(a).([]float32), ars, acs, any(b).([]float32), ldb, m, n, k)

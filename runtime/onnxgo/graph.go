@@ -46,10 +46,11 @@ type value struct {
 
 // node is a node of the graph: a Namer and DataCarrier of onnx-go.
 type node struct {
-	id    int64
-	graph *graph
-	value *value
-	early bool // added before the first edge
+	id     int64
+	graph  *graph
+	value  *value
+	early  bool // added before the first edge
+	joined bool // by some edge
 	// decoded is what the decoder set: zeros of the declared type and shape,
 	// or the data of an initializer. times counts its doing so.
 	decoded tensor.Tensor
@@ -127,6 +128,9 @@ func (n *node) SetTensor(t tensor.Tensor) error {
 		n.times++
 		return nil
 	}
+	if !n.early && !n.joined { // the decoder is at work again
+		return fmt.Errorf("onnxgo: %w", onnx.Errorf(onnx.ErrMalformed, "value %q of another model; a backend holds one", n.value.name))
+	}
 	if c := n.value.call; c != nil {
 		return fmt.Errorf("onnxgo: %w", onnx.Errorf(onnx.ErrMalformed, "value %q cannot be set: %s computes it", n.value.name, c.op.Name))
 	}
@@ -181,8 +185,9 @@ func (g *graph) NewWeightedEdge(from, to gonum.Node, weight float64) gonum.Weigh
 
 // SetWeightedEdge adds an edge that NewWeightedEdge made.
 func (g *graph) SetWeightedEdge(e gonum.WeightedEdge) {
-	id := e.From().ID()
-	g.edges[id] = append(g.edges[id], e.(edge))
+	j := e.(edge)
+	j.from.joined, j.to.joined = true, true
+	g.edges[j.from.id] = append(g.edges[j.from.id], j)
 }
 
 // ApplyOperation says that an operator computes the outputs, absent ones
@@ -202,7 +207,7 @@ func (g *graph) ApplyOperation(op goonnx.Operation, outputs ...gonum.Node) error
 		}
 		if v.call != nil {
 			return fmt.Errorf("onnxgo: %w", onnx.Errorf(onnx.ErrMalformed,
-				"value %q is computed by %s and by %s; a backend holds one model", v.name, v.call.op.Name, op.Name))
+				"value %q is computed by %s and by %s", v.name, v.call.op.Name, op.Name))
 		}
 		v.call = c
 		if named < 0 {

@@ -24,7 +24,7 @@ func tensor(k float64, shape ...int) *onnx.Tensor {
 	return onnx.MustTensor(shape, data)
 }
 
-func op(name, in, out string, attrs ...*onnx.Attribute) *onnx.Node {
+func layerNode(name, in, out string, attrs ...*onnx.Attribute) *onnx.Node {
 	split := func(s string) []string {
 		list := strings.Fields(s)
 		for i := range list {
@@ -70,31 +70,31 @@ var (
 // zeros computes an initial state of zeros from the shape of x.
 func zeros() []*onnx.Node {
 	return []*onnx.Node{
-		op("Shape", "x", "shape"), op("Slice", "shape one two nil", "rows"),
-		op("Concat", "one rows H", "wanted", ints("axis", 0)), op("ConstantOfShape", "wanted", "h0"),
+		layerNode("Shape", "x", "shape"), layerNode("Slice", "shape one two nil", "rows"),
+		layerNode("Concat", "one rows H", "wanted", ints("axis", 0)), layerNode("ConstantOfShape", "wanted", "h0"),
 	}
 }
 
 func TestExposeState(t *testing.T) {
-	frozen := model(3, 1, onnx.Fixed(2), op("GRU", "x W R _ _ h0", "y", size))
+	frozen := model(3, 1, onnx.Fixed(2), layerNode("GRU", "x W R _ _ h0", "y", size))
 	frozen.Graph.Initializers = append(frozen.Graph.Initializers, &onnx.Initializer{Name: "h0", Tensor: tensor(3, 1, 2, hidden)})
-	old := model(4, 1, onnx.Fixed(2), op("LSTM", "x W R", "y", size))
+	old := model(4, 1, onnx.Fixed(2), layerNode("LSTM", "x W R", "y", size))
 	old.IRVersion = 3
 	for _, i := range old.Graph.Initializers {
 		old.Graph.Inputs = append(old.Graph.Inputs, onnx.ValueInfo{Name: i.Name, Type: i.Tensor.Type()})
 	}
-	partly := model(4, 1, batch, op("LSTM", "x W R _ _ h0", "y hn cn", size), op("Relu", "cn", "c_relu"))
+	partly := model(4, 1, batch, layerNode("LSTM", "x W R _ _ h0", "y hn cn", size), layerNode("Relu", "cn", "c_relu"))
 	partly.Graph.Nodes[0].Name = "layer"
 	state := onnx.TensorType(onnx.Float, onnx.Shape{onnx.Fixed(1), batch, onnx.Fixed(hidden)})
 	partly.Graph.Inputs = append(partly.Graph.Inputs, onnx.ValueInfo{Name: "h0", Type: state})
 	partly.Graph.Outputs = append(partly.Graph.Outputs, onnx.ValueInfo{Name: "hn", Type: state}, onnx.ValueInfo{Name: "c_relu", Type: state})
-	already := model(3, 1, batch, op("GRU", "x W R", "y hn", size))
+	already := model(3, 1, batch, layerNode("GRU", "x W R", "y hn", size))
 	already.Graph.Outputs = append(already.Graph.Outputs, onnx.ValueInfo{Name: "hn", Type: state})
-	taken := model(3, 1, batch, op("GRU", "x W R", "y", size), op("Relu", "y", "y_h_in"), op("Relu", "y", "y_h_out"))
+	taken := model(3, 1, batch, layerNode("GRU", "x W R", "y", size), layerNode("Relu", "y", "y_h_in"), layerNode("Relu", "y", "y_h_out"))
 	inner := model(3, 1, batch, &onnx.Node{Name: "call", Domain: "local", OpType: "Layer", Inputs: []string{"x", "W", "R"}, Outputs: []string{"y"}})
 	inner.OpsetImports = append(inner.OpsetImports, onnx.OpsetImport{Domain: "local", Version: 1})
 	inner.Functions = []*onnx.Function{{Domain: "local", Name: "Layer", Inputs: []string{"a", "b", "c"}, Outputs: []string{"d"},
-		OpsetImports: []onnx.OpsetImport{{Version: 17}}, Nodes: []*onnx.Node{op("GRU", "a b c", "d", size)}}}
+		OpsetImports: []onnx.OpsetImport{{Version: 17}}, Nodes: []*onnx.Node{layerNode("GRU", "a b c", "d", size)}}}
 
 	for _, c := range []struct {
 		name       string
@@ -102,17 +102,17 @@ func TestExposeState(t *testing.T) {
 		pairs      string
 		hasDefault bool
 	}{
-		{"LSTM", model(4, 1, batch, op("LSTM", "x W R", "y", size)), "y_h_out=y_h_in y_c_out=y_c_in", false},
-		{"rows known", model(4, 1, onnx.Fixed(2), op("LSTM", "x W R", "y", size)), "y_h_out=y_h_in y_c_out=y_c_in", true},
-		{"zeros", model(3, 1, batch, append(zeros(), op("GRU", "x W R _ _ h0", "y", size))...), "y_h_out=y_h_in", false},
+		{"LSTM", model(4, 1, batch, layerNode("LSTM", "x W R", "y", size)), "y_h_out=y_h_in y_c_out=y_c_in", false},
+		{"rows known", model(4, 1, onnx.Fixed(2), layerNode("LSTM", "x W R", "y", size)), "y_h_out=y_h_in y_c_out=y_c_in", true},
+		{"zeros", model(3, 1, batch, append(zeros(), layerNode("GRU", "x W R _ _ h0", "y", size))...), "y_h_out=y_h_in", false},
 		{"frozen", frozen, "y_h_out=y_h_in", true},
 		{"IR version 3", old, "y_h_out=y_h_in y_c_out=y_c_in", true},
 		{"the other state", partly, "layer_c_out=layer_c_in", false},
 		{"output there", already, "hn=y_h_in", false},
 		{"names taken", taken, "y_h_out_2=y_h_in_1", false},
 		{"function", inner, "y_h_out=y_h_in", false},
-		{"backward", model(3, 1, batch, op("GRU", "x W R", "y", size, text("direction", "reverse"))), "", false},
-		{"bidirectional", model(3, 2, batch, op("GRU", "x W R", "y", size, text("direction", "bidirectional"))), "", false},
+		{"backward", model(3, 1, batch, layerNode("GRU", "x W R", "y", size, text("direction", "reverse"))), "", false},
+		{"bidirectional", model(3, 2, batch, layerNode("GRU", "x W R", "y", size, text("direction", "bidirectional"))), "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := len(c.model.Graph.Inputs)
@@ -194,7 +194,7 @@ func compareExposed(t *testing.T, m, exposed *onnx.Model, hasDefault bool) {
 }
 
 func TestExposeStateByName(t *testing.T) {
-	m := model(3, 2, batch, op("GRU", "x W R", "y", size, text("direction", "bidirectional")))
+	m := model(3, 2, batch, layerNode("GRU", "x W R", "y", size, text("direction", "bidirectional")))
 	_, pairs, err := rewrite.ExposeState(m, "y")
 	if err != nil || len(pairs) != 1 {
 		t.Errorf("pairs %v, error %v; want the layer that was named", pairs, err)

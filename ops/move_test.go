@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -530,5 +531,12 @@ func TestMovementAllocations(t *testing.T) {
 		if n := steadyAllocs(t, c.node, c.opset, c.in...); n > 0 {
 			t.Errorf("%s: %v allocations", c.node.OpType, n)
 		}
+	}
+}
+
+func checkSentinel(t *testing.T, name string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: error %v, want %v", name, err, want)
 	}
 }

@@ -96,9 +96,9 @@ func newSession(m *onnx.Model, o *options) (s *Session, err error) {
 	if err := onnx.Check(m, onnx.CheckLimits(o.limits)); err != nil {
 		return nil, err
 	}
-	m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits})
-	if err != nil {
-		return nil, withPath(m.Path, err)
+	path := m.Path
+	if m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits}); err != nil {
+		return nil, withPath(path, err)
 	}
 	prog, symbols, err := compile(m, o)
 	if err != nil {

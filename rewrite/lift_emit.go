@@ -146,13 +146,21 @@ func (w *writer) compute(e *expr) (string, error) {
 	if c := w.cellOf(e); c != nil {
 		return w.squeeze(c.outputs.y, 1), nil
 	}
-	args := make([]string, len(e.args))
-	for i, x := range e.args {
+	var args []string
+	part, rest := w.regroup(e)
+	if part != nil {
+		v, err := w.value(part.output)
+		if err != nil {
+			return "", err
+		}
+		args = append(args, v)
+	}
+	for _, x := range rest {
 		v, err := w.value(x)
 		if err != nil {
 			return "", err
 		}
-		args[i] = v
+		args = append(args, v)
 	}
 	fold := func(op string) string {
 		v := args[0]

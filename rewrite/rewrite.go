@@ -27,6 +27,7 @@ var passes = []Pass{
 	{"fold", "computes what depends on constants alone, and replaces an If whose condition is a constant by its branch", true, fold},
 	{"hoist", "takes values that a Loop or Scan carries unchanged out of it", false, hoist},
 	{"lift", "replaces a Loop or Scan that computes recurrent cells by RNN, GRU and LSTM nodes", false, lift},
+	{"reroll", "replaces recurrent cells that are written out step after step by one RNN, GRU or LSTM node", false, reroll},
 	{"drop", "removes nodes, initializers and optional outputs that nothing uses", true, drop},
 }
 

@@ -745,7 +745,7 @@ func (r *reader) squeeze(n *onnx.Node, in []*expr) *expr {
 	case isMask(x) && x.rank == 1 && axis == 1:
 		return r.column(x)
 	case x.kind == exprCounter && x.rank == 0 && axis == 0:
-		return r.intern(expr{kind: exprCounter, index: x.index, width: 1, rank: 1})
+		return r.intern(expr{kind: exprCounter, index: x.index, hi: 1, width: 1, rank: 1})
 	}
 	return nil
 }

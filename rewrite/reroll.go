@@ -64,7 +64,8 @@ func twoProducts(g *onnx.Graph) bool {
 	return n > 1
 }
 
-// unrolledStep is a cell found in a graph, with the states that it starts from.
+// unrolledStep is a cell found in a graph, with the states that it starts from;
+// h is nil where there is none, which means zeros.
 type unrolledStep struct {
 	*cell
 	h, c *expr
@@ -87,30 +88,31 @@ func (r *reroller) layer(g *onnx.Graph, f *facts) bool {
 			names[e] = name
 		}
 	}
-	steps := map[*expr]*unrolledStep{}
+	steps := map[*expr][]*unrolledStep{}
 	for _, n := range g.Nodes {
 		for _, o := range n.Outputs {
 			if e := read.env[o]; e != nil && steps[e] == nil {
-				if s := read.stepCell(e); s != nil {
-					steps[e] = s
-				}
+				steps[e] = read.stepCells(e)
 			}
 		}
 	}
-	followed := map[*expr]bool{}
-	for _, s := range steps {
-		if p := steps[s.h]; p != nil && p.follows(s) {
-			followed[s.h] = true
+	followed := map[*unrolledStep]bool{}
+	for _, list := range steps {
+		for _, s := range list {
+			if p := s.before(steps); p != nil {
+				followed[p] = true
+			}
 		}
 	}
 	for _, n := range slices.Backward(g.Nodes) {
 		for _, o := range n.Outputs {
-			last := steps[read.env[o]]
-			if last == nil || followed[last.output] {
-				continue
-			}
-			if chain := read.chain(last, steps); len(chain) > 1 && r.replace(g, f, n, read, chain, names) {
-				return true
+			for _, last := range steps[read.env[o]] {
+				if followed[last] {
+					continue
+				}
+				if chain := read.chain(last, steps); len(chain) > 1 && r.replace(g, f, n, read, chain, names) {
+					return true
+				}
 			}
 		}
 	}
@@ -127,51 +129,78 @@ func productType(g *onnx.Graph, f *facts) onnx.DataType {
 	return onnx.Undefined
 }
 
-// stepCell finds a cell that gives e, nil when there is none.
-func (r *reader) stepCell(e *expr) *unrolledStep {
-	free := func(x *expr) bool { return x.kind == exprInput && x.rank == 2 }
+// stepFree reports whether an expression may be what an unrolled cell reads:
+// a step of a tensor, or an input of the graph.
+func (r *reader) stepFree(x *expr) bool {
+	return x.rank == 2 && (x.kind == exprInput || x.kind == exprOuter && r.outer.typeOf(x.name).Elem == r.elem && r.outer.maker(x.name) == nil)
+}
+
+// stepCells finds the cells that give e.
+func (r *reader) stepCells(e *expr) []*unrolledStep {
 	if e.width < 1 {
 		return nil
 	}
-	m := &matcher{algebra: r.algebra, free: free, hidden: e.width}
-	found := func(c *cell) *unrolledStep {
+	var out []*unrolledStep
+	m := &matcher{algebra: r.algebra, hidden: e.width}
+	m.free = func(x *expr) bool { return x != m.h && r.stepFree(x) }
+	add := func(c *cell) bool {
 		if c == nil {
-			return nil
+			return false
 		}
-		return &unrolledStep{cell: c, h: m.h, c: m.c, key: c.key()}
+		out = append(out, &unrolledStep{cell: c, h: m.h, c: m.c, key: c.key()})
+		m.inputs = nil
+		return true
 	}
 	for _, h := range productArgs(e, 4) {
-		m.h = h
-		if e.kind == exprProd {
-			for _, a := range e.args {
-				memory := a
-				if a.kind == exprUnary {
-					memory = a.args[0]
-				}
-				if memory.kind != exprSum || len(memory.args) != 2 {
-					continue
-				}
-				for _, p := range memory.args {
-					for _, c := range factors(p) {
-						if m.c = c; c.kind == exprConst || c == e {
-							continue
-						}
-						if s := found(m.lstm(e, memory)); s != nil {
-							return s
-						}
+		m.h, m.c = h, nil
+		if !add(m.gru(e)) {
+			add(m.rnn(e))
+		}
+		if e.kind != exprProd {
+			continue
+		}
+		for _, a := range e.args {
+			memory := a
+			if a.kind == exprUnary {
+				memory = a.args[0]
+			}
+			if memory.kind != exprSum || len(memory.args) != 2 {
+				continue
+			}
+			for _, p := range memory.args {
+				for _, c := range factors(p) {
+					if m.c = c; c.kind != exprConst && c != e {
+						add(m.lstm(e, memory))
 					}
 				}
 			}
 		}
-		m.c = nil
-		if s := found(m.gru(e)); s != nil {
-			return s
-		}
-		if s := found(m.rnn(e)); s != nil {
-			return s
-		}
 	}
-	return nil
+	return out
+}
+
+// firstStep finds the step before s where the state is zeros and was left out:
+// the same function of the input's product alone.
+func (r *reader) firstStep(s *unrolledStep) *unrolledStep {
+	if s.op != "RNN" || s.h == nil || s.h.kind == exprState {
+		return nil
+	}
+	f, sum, ok := activated(s.h)
+	if !ok || f != s.functions[0] {
+		return nil
+	}
+	m := &matcher{algebra: r.algebra, hidden: s.hidden, free: r.stepFree}
+	g, ok := m.gate(sum, nil, nil, false)
+	if !ok || g.state != nil || len(m.inputs) != len(s.inputs) {
+		return nil
+	}
+	g.state = s.gates[0].state
+	c := &cell{op: "RNN", functions: s.functions, gates: []gate{*g}, inputs: m.inputs, hidden: s.hidden, output: s.h}
+	p := &unrolledStep{cell: c, key: c.key()}
+	if !p.follows(s) {
+		return nil
+	}
+	return p
 }
 
 // productArgs lists what is multiplied by matrices near the root of an
@@ -234,26 +263,31 @@ func (s *unrolledStep) follows(next *unrolledStep) bool {
 	return s.key == next.key && s.output == next.h && s.memory == next.c
 }
 
+// before gives the step that s follows, nil when there is none.
+func (s *unrolledStep) before(steps map[*expr][]*unrolledStep) *unrolledStep {
+	for _, p := range steps[s.h] {
+		if p.follows(s) {
+			return p
+		}
+	}
+	return nil
+}
+
 // chain lists the steps up to last, first one first: as far back as they read
-// neighbouring steps of the same tensors.
-func (r *reader) chain(last *unrolledStep, steps map[*expr]*unrolledStep) []*unrolledStep {
+// neighbouring steps of the same tensors, or each an input of the graph.
+func (r *reader) chain(last *unrolledStep, steps map[*expr][]*unrolledStep) []*unrolledStep {
 	chain := []*unrolledStep{last}
 	direction := 0
-	for s := last; ; {
-		p := steps[s.h]
-		if p == nil || !p.follows(s) {
+	for s := last; s.h != nil; {
+		p := s.before(steps)
+		if p == nil {
+			p = r.firstStep(s)
+		}
+		if p == nil {
 			break
 		}
-		d := 0
-		for i := range s.inputs {
-			x, y := p.inputs[i], s.inputs[i]
-			if x.args[0] != y.args[0] || x.hi != y.hi || i > 0 && y.index-x.index != d {
-				d = 0
-				break
-			}
-			d = y.index - x.index
-		}
-		if d != 1 && d != -1 || direction != 0 && d != direction {
+		d := stride(p, s)
+		if d == 0 || direction != 0 && d != direction {
 			break
 		}
 		direction = d
@@ -264,21 +298,56 @@ func (r *reader) chain(last *unrolledStep, steps map[*expr]*unrolledStep) []*unr
 	return chain
 }
 
+// stride tells how the inputs of two steps lie to one another: 1 forward, -1
+// backward, 2 for inputs of the graph, 0 for anything else.
+func stride(p, s *unrolledStep) int {
+	d := 0
+	for i := range s.inputs {
+		x, y := p.inputs[i], s.inputs[i]
+		k := 2
+		switch {
+		case x.kind != y.kind || x.width != y.width:
+			return 0
+		case x.kind == exprInput:
+			if k = y.index - x.index; x.args[0] != y.args[0] || x.hi != y.hi || k != 1 && k != -1 {
+				return 0
+			}
+		}
+		if i > 0 && k != d {
+			return 0
+		}
+		d = k
+	}
+	return d
+}
+
 // replace puts an operator in the place of a chain of steps.
 func (r *reroller) replace(g *onnx.Graph, f *facts, at *onnx.Node, read *reader, chain []*unrolledStep, names map[*expr]string) bool {
 	e := r.emitter(g, at)
 	first, last := chain[0], chain[len(chain)-1]
 	n := len(chain)
 	direction := "forward"
-	if n > 1 && chain[1].inputs[0].index < first.inputs[0].index {
+	separate := first.inputs[0].kind == exprOuter
+	if !separate && chain[1].inputs[0].index < first.inputs[0].index {
 		direction = "reverse"
 	}
-	if names[first.h] == "" || first.c != nil && names[first.c] == "" {
+	if first.h != nil && names[first.h] == "" || first.c != nil && names[first.c] == "" {
 		return false
 	}
 	var parts []string
 	var batch onnx.Dim
 	for i, x := range first.inputs {
+		if separate {
+			// The operator wants as many rows of each; so do the steps, but
+			// for a batch of one that is repeated.
+			var rows []string
+			for _, s := range chain {
+				rows = append(rows, e.unsqueeze(s.inputs[i].name, 0))
+			}
+			parts = append(parts, e.concat(0, rows...))
+			batch = f.typeOf(x.name).Shape[0]
+			continue
+		}
 		source := names[x.args[0]]
 		shape := f.typeOf(source).Shape
 		if source == "" || len(shape) != 3 || x.hi > 1 || f.typeOf(source).Elem != read.elem {
@@ -297,7 +366,9 @@ func (r *reroller) replace(g *onnx.Graph, f *facts, at *onnx.Node, read *reader,
 		parts = append(parts, source)
 	}
 	in := cellInputs{x: e.concat(2, parts...)}
-	in.initialH = e.initialOf(f, names[first.h], batch, first.hidden, in.x)
+	if first.h != nil {
+		in.initialH = e.initialOf(f, names[first.h], batch, first.hidden, in.x)
+	}
 	if first.c != nil {
 		in.initialC = e.initialOf(f, names[first.c], batch, first.hidden, in.x)
 	}

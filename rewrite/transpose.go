@@ -19,9 +19,21 @@ func (s *state) cancelGraph(g *onnx.Graph) {
 	for _, i := range g.Initializers {
 		inits[i.Name] = i.Tensor
 	}
+	for _, v := range g.Inputs { // what a caller may give is no constant
+		delete(inits, v.Name)
+	}
 	isOutput := map[string]bool{}
 	for _, o := range g.Outputs {
 		isOutput[o.Name] = true
+	}
+	inner, captured := map[string]bool{}, map[string]bool{} // of nested graphs
+	for _, n := range g.Nodes {
+		for _, sub := range subgraphs(n) {
+			nestedNames(sub, inner)
+			for _, c := range captures(sub) {
+				captured[c] = true
+			}
+		}
 	}
 	to := map[string]string{}
 	resolve := func(name string) string {
@@ -31,12 +43,12 @@ func (s *state) cancelGraph(g *onnx.Graph) {
 		return name
 	}
 	var nodes []*onnx.Node
-	for _, n := range g.Nodes { // in order, after the passes that sort
+	for _, n := range g.Nodes {
 		for i, in := range n.Inputs {
 			n.Inputs[i] = resolve(in)
 		}
 		if source := s.undone(n, makers, inits); source != "" && len(n.Outputs) == 1 {
-			if !isOutput[n.Outputs[0]] {
+			if o := n.Outputs[0]; !isOutput[o] && !(captured[o] && inner[source]) {
 				to[n.Outputs[0]] = source
 				continue
 			}
@@ -49,11 +61,26 @@ func (s *state) cancelGraph(g *onnx.Graph) {
 		to[name] = resolve(name)
 	}
 	for _, n := range g.Nodes {
+		for i, in := range n.Inputs { // also of nodes that stand before what they read
+			n.Inputs[i] = resolve(in)
+		}
 		for _, sub := range subgraphs(n) {
 			if len(to) > 0 {
 				renameGraph(sub, to)
 			}
 			s.cancelGraph(sub)
+		}
+	}
+}
+
+// nestedNames collects the names that a graph and those within define.
+func nestedNames(g *onnx.Graph, into map[string]bool) {
+	for name := range definitions(g) {
+		into[name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, sub := range subgraphs(n) {
+			nestedNames(sub, into)
 		}
 	}
 }

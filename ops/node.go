@@ -37,17 +37,7 @@ type CompileBody func(name string, g *onnx.Graph, in []Info) error
 // Name describes the node for messages: `node "lstm_1" (LSTM-14)`.
 func (n *Node) Name() string { return nodeName(n.Proto, n.Since) }
 
-func nodeName(p *onnx.Node, since int) string {
-	name := p.Name
-	if name == "" {
-		for _, o := range p.Outputs {
-			if o != "" {
-				return fmt.Sprintf("node of output %q (%s)", o, opName(p.Domain, p.OpType, since))
-			}
-		}
-	}
-	return fmt.Sprintf("node %q (%s)", name, opName(p.Domain, p.OpType, since))
-}
+func nodeName(p *onnx.Node, since int) string { return p.Describe(since) }
 
 // fail records the first error.
 func (n *Node) fail(kind error, format string, args ...any) {
@@ -166,7 +156,7 @@ func (n *Node) NumOutputs() int { return len(n.out) }
 // Has reports whether input i is connected. A Build that is to honour an
 // optional input asks for it, here or with another method that takes i.
 func (n *Node) Has(i int) bool {
-	if n.building && i < len(n.seenIn) {
+	if n.building && i >= 0 && i < len(n.seenIn) {
 		n.seenIn[i] = true
 	}
 	return i >= 0 && i < len(n.in) && n.Proto.Inputs[i] != ""
@@ -175,10 +165,10 @@ func (n *Node) Has(i int) bool {
 // Wants reports whether output i is connected. A Build that is to give an
 // optional output asks for it.
 func (n *Node) Wants(i int) bool {
-	if n.building && i < len(n.seenOut) {
+	if n.building && i >= 0 && i < len(n.seenOut) {
 		n.seenOut[i] = true
 	}
-	return i < len(n.out) && n.Proto.Outputs[i] != ""
+	return i >= 0 && i < len(n.out) && n.Proto.Outputs[i] != ""
 }
 
 // In gives what is known of input i; the zero Info when it is absent.

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -31,7 +32,11 @@ func parseRef(v any) (Ref, error) {
 		f := fieldsOf("a value", v)
 		f.require("file")
 		ref.File, ref.Key = f.text("file"), field[string](f, "key", "a string")
-		ref.Row = int(f.integer("row", -1))
+		k := f.integer("row", -1)
+		if k > math.MaxInt32 {
+			f.fail(`"row" is %d, beyond any array`, k)
+		}
+		ref.Row = int(k)
 		kind = f.text("kind")
 		if err := f.done(); err != nil {
 			return ref, err

@@ -135,6 +135,7 @@ func TestParseRefuses(t *testing.T) {
 		{"kind of an npy", in(`{"file": "x.npy", "kind": "sequence"}`), `"kind" is for .pb`, nil},
 		{"another kind", in(`{"file": "x.pb", "kind": "map"}`), `"kind" is "map"`, nil},
 		{"negative row", in(`{"file": "x.npy", "row": -1}`), "at least 0", nil},
+		{"endless row", in(`{"file": "x.npy", "row": 4294967295}`), "beyond any array", nil},
 		{"row of a sequence", in(`{"file": "x.pb", "kind": "sequence", "row": 0}`), `"row" of a sequence`, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,7 +1,8 @@
 package kernel
 
 // The products of this file keep one accumulator for each element of y, which
-// starts as what y holds and takes its terms in the order of k. Products are
+// starts as what y holds and takes its terms in the order of k; gemm32.go
+// has those of float32. Products are
 // rounded before they are added, on every machine, so that no blocking of rows
 // or columns changes a bit.
 
@@ -14,8 +15,12 @@ const (
 //
 //	y[i*ldy+j] += sum over p<k of a[i*ars+p*acs] * b[p*ldb+j]    i<m, j<n
 //
-// Integers wrap.
+// Integers wrap; float32 is summed as gemm32.go says.
 func Gemm[T Number](y []T, ldy int, a []T, ars, acs int, b []T, ldb, m, n, k int) {
+	if y, ok := any(y).([]float32); ok {
+		gemm32(y, ldy, any(a).([]float32), ars, acs, any(b).([]float32), ldb, m, n, k)
+		return
+	}
 	for j := 0; j < n; j += gemmCols {
 		w := min(gemmCols, n-j)
 		for p := 0; p < k; p += gemmDepth {
@@ -97,6 +102,10 @@ func GemmT[T Number](y []T, ldy int, a []T, lda int, b []T, ldb, m, n, k int) {
 
 // dots adds the products of the row a with up to four rows of b.
 func dots[T Number](y, a, b []T, ldb int) {
+	if y, ok := any(y).([]float32); ok {
+		dots32(y, any(a).([]float32), any(b).([]float32), ldb)
+		return
+	}
 	k := len(a)
 	if len(y) == 4 {
 		b0, b1, b2, b3 := b[:k], b[ldb:][:k], b[2*ldb:][:k], b[3*ldb:][:k]

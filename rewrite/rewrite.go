@@ -26,6 +26,12 @@ var passes = []Pass{
 	{"inline", "replaces calls of model-local functions by their bodies", true, inline},
 	{"dense", "gives sparse initializers their dense form, in which operators read them", true, dense},
 	{"fold", "computes what depends on constants alone, and replaces an If whose condition is a constant by its branch", true, fold},
+	{"hoist", "takes values that a Loop or Scan carries unchanged out of it", false, hoist},
+	{"lift", "replaces a Loop or Scan that computes recurrent cells by RNN, GRU and LSTM nodes", false, lift},
+	{"reroll", "replaces recurrent cells that are written out step after step by one RNN, GRU or LSTM node", false, reroll},
+	{"reverse", "makes an operator go backwards that goes forward over a reversed sequence", false, reverse},
+	{"bidirectional", "joins two recurrent nodes of opposite directions over one sequence to one of both directions", false, bidirectional},
+	{"cancel", "removes transpositions and other movements that undo one another", false, cancel},
 	{"drop", "removes nodes, initializers and optional outputs that nothing uses", true, drop},
 }
 
@@ -39,6 +45,9 @@ type Options struct {
 	Passes   []string
 	Registry *ops.Registry // nil means ops.Default
 	Limits   onnx.Limits
+	// Left, when it is not nil, is told of each Loop and Scan that the pass
+	// lift leaves, and why.
+	Left func(n *onnx.Node, why string)
 }
 
 // state is a model under rewriting.
@@ -46,6 +55,7 @@ type state struct {
 	model    *onnx.Model
 	registry *ops.Registry
 	limits   onnx.Limits
+	report   func(*onnx.Node, string)
 	names    map[string]bool // every name of a value in the model
 	serial   int
 }
@@ -57,11 +67,7 @@ func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), names: map[string]bool{}}
-	if s.registry == nil {
-		s.registry = ops.Default()
-	}
-	s.collect(s.model.Graph)
+	s := newState(m, o)
 	for _, p := range passes {
 		if !p.Required && !wanted(p.Name) {
 			continue
@@ -71,6 +77,23 @@ func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 		}
 	}
 	return s.model, nil
+}
+
+// newState copies a model for rewriting.
+func newState(m *onnx.Model, o Options) *state {
+	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), report: o.Left, names: map[string]bool{}}
+	if s.registry == nil {
+		s.registry = ops.Default()
+	}
+	s.collect(s.model.Graph)
+	return s
+}
+
+// left tells of a loop that stays one.
+func (s *state) left(n *onnx.Node, why string) {
+	if s.report != nil {
+		s.report(n, why)
+	}
 }
 
 // choose reads a list of optional passes.

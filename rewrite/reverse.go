@@ -54,14 +54,15 @@ func (s *state) eachGraph(a *ops.Analysis, g *onnx.Graph, outer *facts, change f
 // those within.
 func recurrent(g *onnx.Graph) bool {
 	for _, n := range g.Nodes {
-		if isRecurrent(n) || slices.ContainsFunc(subgraphs(n), recurrent) {
+		if isCell(n) || slices.ContainsFunc(subgraphs(n), recurrent) {
 			return true
 		}
 	}
 	return false
 }
 
-func isRecurrent(n *onnx.Node) bool {
+// isCell reports whether a node is one of ONNX's own recurrent operators.
+func isCell(n *onnx.Node) bool {
 	return n.Domain == "" && (n.OpType == "RNN" || n.OpType == "GRU" || n.OpType == "LSTM")
 }
 
@@ -203,7 +204,7 @@ func (f *facts) origin(name string) (string, []int64) {
 
 // turnAround changes one operator, and reports whether it did.
 func (s *state) turnAround(g *onnx.Graph, f *facts, n *onnx.Node) bool {
-	if !isRecurrent(n) || attrString(n, "direction", "forward") != "forward" || attrInt(n, "layout", 0) != 0 {
+	if !isCell(n) || attrString(n, "direction", "forward") != "forward" || attrInt(n, "layout", 0) != 0 {
 		return false
 	}
 	root, perm := f.origin(n.Inputs[0])

@@ -66,7 +66,7 @@ func (s *state) cancelGraph(g *onnx.Graph) {
 		}
 		for _, sub := range subgraphs(n) {
 			if len(to) > 0 {
-				renameGraph(sub, to)
+				renaming{to: to}.graph(sub)
 			}
 			s.cancelGraph(sub)
 		}

@@ -41,7 +41,7 @@ func (s *state) join(g *onnx.Graph, f *facts, x, y *onnx.Node) bool {
 		return false
 	}
 	lx, ly := input(x, 4), input(y, 4)
-	if (lx == "") != (ly == "") || lx != "" && lx != ly && f.lengthRoot(lx) != f.lengthRoot(ly) {
+	if (lx == "") != (ly == "") || lx != "" && lx != ly && !f.sameLengths(f.lengthRoot(lx), f.lengthRoot(ly)) {
 		return false
 	}
 	states := []int{5}

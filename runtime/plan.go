@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -255,7 +256,7 @@ func (gp *graphPlan) liveness() {
 		s := &prog.steps[i]
 		s.free = append(s.free, slot)
 		for k, in := range s.in {
-			if in == slot && k < 64 && !s.captured(slot) {
+			if in == slot && k < 64 && !s.captured(slot) && !slices.Contains(s.in[k+1:], slot) && !slices.Contains(s.in[:k], slot) {
 				s.dies |= 1 << k
 			}
 		}

@@ -34,9 +34,11 @@ type Session struct {
 	outputs []onnx.ValueInfo
 	params  []input // all inputs of the graph, initializers with defaults included
 
-	pool sync.Pool    // of *run
-	mu   sync.RWMutex // held for reading by each run
-	shut bool
+	streams  streamConfigs
+	batchers sync.Pool    // of *batcher
+	pool     sync.Pool    // of *run
+	mu       sync.RWMutex // held for reading by each run
+	shut     bool
 }
 
 // input is an input of the graph and how to bind it.
@@ -178,7 +180,7 @@ func (s *Session) Run(ctx context.Context, inputs onnx.Values, names ...string) 
 		}
 	}
 	out := make(onnx.Values, len(s.outputs))
-	if err := s.run(ctx, inputs, out, false); err != nil {
+	if err := s.run(ctx, inputs, out, false, false); err != nil {
 		return nil, err
 	}
 	if len(names) > 0 {
@@ -204,7 +206,7 @@ func (s *Session) RunInto(ctx context.Context, inputs, outputs onnx.Values) erro
 			return fmt.Errorf("output %q: no such output; the model has %s", n, quoted(s.outputs))
 		}
 	}
-	return s.run(ctx, inputs, outputs, true)
+	return s.run(ctx, inputs, outputs, true, false)
 }
 
 func (s *Session) outputIndex(name string) int {
@@ -216,7 +218,9 @@ func (s *Session) outputIndex(name string) int {
 	return -1
 }
 
-func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into bool) error {
+// run computes outputs: all, or with into those that are in the map. With
+// loose, a tensor there that does not fit is replaced by a new one.
+func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into, loose bool) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.shut || s.prog == nil {
@@ -229,7 +233,7 @@ func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into boo
 	if r == nil {
 		r = newRun(s.prog, s.opts, len(s.symbols))
 	}
-	r.ctx = ctx
+	r.ctx, r.loose = ctx, loose
 	// A run that fails is not used again: what it holds is the garbage
 	// collector's.
 	if err := s.compute(r, inputs, outputs, into); err != nil {
@@ -437,7 +441,7 @@ func (s *Session) deliver(r *run, outputs onnx.Values, into bool) error {
 				return onnx.Errorf(onnx.ErrType, "output %q is a %s, the model declares a %s", name, v.Type().Name(), want.Name())
 			}
 		}
-		if dst := r.into[i]; dst != nil {
+		if dst := r.into[i]; dst != nil && (!r.loose || v == onnx.Value(dst) || fits(dst, v)) {
 			if v != onnx.Value(dst) {
 				if err := copyInto(name, dst, v); err != nil {
 					return err
@@ -458,11 +462,16 @@ func (s *Session) deliver(r *run, outputs onnx.Values, into bool) error {
 	return nil
 }
 
-func copyInto(name string, dst *onnx.Tensor, v onnx.Value) error {
+func fits(dst *onnx.Tensor, v onnx.Value) bool {
 	t, ok := v.(*onnx.Tensor)
-	if !ok || t.DataType() != dst.DataType() || !slices.Equal(t.Shape(), dst.Shape()) {
+	return ok && t.DataType() == dst.DataType() && slices.Equal(t.Shape(), dst.Shape())
+}
+
+func copyInto(name string, dst *onnx.Tensor, v onnx.Value) error {
+	if !fits(dst, v) {
 		return onnx.Errorf(onnx.ErrShape, "output %q is %v, the tensor given for it is %v", name, v, dst)
 	}
+	t := v.(*onnx.Tensor)
 	copy(dst.Bytes(), t.Bytes())
 	copy(dst.Strings(), t.Strings())
 	return nil

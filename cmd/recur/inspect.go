@@ -16,7 +16,8 @@ import (
 
 const inspectHelp = `Inspect tells what a model is and wants: versions, inputs and outputs, the
 operators with their versions and counts, the parameters, a table of the
-recurrent layers, and what in it is not supported, with the reason.
+recurrent layers, the states that a stream carries from an output to an input,
+and what in it is not supported, with the reason.
 
 Nodes of bodies (of If, Loop, Scan) and of model-local functions are counted
 where they stand in the file. Layers that the rewrite passes find in loops are
@@ -41,6 +42,8 @@ type report struct {
 	Parameters parameters        `json:"parameters"`
 	Recurrent  []recurrentLayer  `json:"recurrent"`
 	Lifted     []recurrentLayer  `json:"recurrent_after_rewriting,omitempty"`
+	States     []stateRow        `json:"state_pairs"`
+	StateError string            `json:"state_pairs_error,omitempty"`
 	Values     []valueRow        `json:"values,omitempty"`
 	Supported  bool              `json:"supported"`
 	Refusals   []refusalRow      `json:"refusals,omitempty"`
@@ -55,6 +58,14 @@ type valueRow struct {
 	Default bool `json:"default,omitempty"`
 	shape   onnx.Shape
 	kind    onnx.Kind
+}
+
+// stateRow is a state that a stream carries.
+type stateRow struct {
+	Output string `json:"output"`
+	Input  string `json:"input"`
+	Type   string `json:"type"`
+	shape  onnx.Shape
 }
 
 type operatorRow struct {
@@ -110,7 +121,7 @@ func (c *cli) inspect(path string, f *loadFlags, shapes bool) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &report{header: headerOf("inspect"), Model: path, IR: m.IRVersion, Producer: m.ProducerName, Graph: m.Graph.Name, Doc: m.Doc,
+	r := &report{header: headerOf("inspect"), States: []stateRow{}, Model: path, IR: m.IRVersion, Producer: m.ProducerName, Graph: m.Graph.Name, Doc: m.Doc,
 		Opsets: map[string]int{}, Metadata: map[string]string{}, Operators: countOperators(m), Parameters: countParameters(m)}
 	if m.ProducerVersion != "" {
 		r.Producer += " " + m.ProducerVersion
@@ -148,9 +159,22 @@ func (r *report) load(m *onnx.Model, f *loadFlags) error {
 	default:
 		r.Supported = true
 		r.Lifted = newLayers(r.Recurrent, recurrentLayers(s.Model(), analyse(s.Model(), f.limits(), nil)))
+		r.findStates(s)
 		return s.Close()
 	}
 	return nil
+}
+
+func (r *report) findStates(s *rt.Session) {
+	pairs, err := s.StatePairs()
+	if err != nil {
+		r.StateError = err.Error()
+	}
+	for _, p := range pairs {
+		i := slices.IndexFunc(s.Model().Graph.Inputs, func(v onnx.ValueInfo) bool { return v.Name == p.Input })
+		t := s.Model().Graph.Inputs[i].Type
+		r.States = append(r.States, stateRow{p.Output, p.Input, t.Name(), t.Shape})
+	}
 }
 
 func refusalRows(e *rt.RefusalError) []refusalRow {

@@ -36,6 +36,7 @@ func (c *cli) printReport(r *report) error {
 	}
 	printLayers(w, "recurrent layers", r.Recurrent)
 	printLayers(w, "recurrent layers found by rewriting", r.Lifted)
+	printStates(w, r)
 	printRows(w, "values", r.Values)
 	fmt.Fprintln(w)
 	printSupport(w, r)
@@ -67,6 +68,19 @@ func printLayers(w io.Writer, title string, layers []recurrentLayer) {
 	for _, l := range layers {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(l.Node), opLabel(l.Op, l.Version), size(l.Input), size(l.Hidden),
 			clean(l.Direction), clean(strings.Join(l.Activations, " ")), strings.Join(l.Outputs, " "), clean(l.remarks()))
+	}
+}
+
+func printStates(w io.Writer, r *report) {
+	if r.StateError != "" {
+		fmt.Fprintf(w, "\nstate pairs\t%s\n", clean(r.StateError))
+	}
+	if len(r.States) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nstate pairs\n  OUTPUT\tINPUT\tTYPE\tSHAPE\n")
+	for _, p := range r.States {
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", clean(p.Output), clean(p.Input), p.Type, clean(p.shape.String()))
 	}
 }
 

@@ -35,7 +35,7 @@ func inferGather(n *Node) error {
 	if !index.Ranked() {
 		return nil
 	}
-	n.SetTensor(0, n.Elem(0), slices.Concat(in[:a:a], index, in[a+1:]))
+	n.SetTensor(0, n.Elem(0), append(onnx.Shape{}, slices.Concat(in[:a], index, in[a+1:])...))
 	if c := contentAt(n, 0); c != nil && list != nil && len(in) == 1 {
 		n.SetContent(0, gatherContent(c, list))
 	}

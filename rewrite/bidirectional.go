@@ -14,11 +14,11 @@ func bidirectional(s *state) error {
 	a := ops.NewAnalysis(s.registry, s.model, s.limits)
 	return s.eachGraph(a, s.model.Graph, nil, func(g *onnx.Graph, f *facts) bool {
 		for _, x := range g.Nodes {
-			if !isRecurrent(x) || attrString(x, "direction", "forward") != "forward" {
+			if !isCell(x) || attrString(x, "direction", "forward") != "forward" {
 				continue
 			}
 			for _, y := range g.Nodes {
-				if y.OpType == x.OpType && isRecurrent(y) && attrString(y, "direction", "forward") == "reverse" && s.join(g, f, x, y) {
+				if y.OpType == x.OpType && isCell(y) && attrString(y, "direction", "forward") == "reverse" && s.join(g, f, x, y) {
 					return true
 				}
 			}
@@ -41,7 +41,7 @@ func (s *state) join(g *onnx.Graph, f *facts, x, y *onnx.Node) bool {
 		return false
 	}
 	lx, ly := input(x, 4), input(y, 4)
-	if (lx == "") != (ly == "") || lx != "" && lx != ly && f.lengthRoot(lx) != f.lengthRoot(ly) {
+	if (lx == "") != (ly == "") || lx != "" && lx != ly && !f.sameLengths(f.lengthRoot(lx), f.lengthRoot(ly)) {
 		return false
 	}
 	states := []int{5}

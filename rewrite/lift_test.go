@@ -13,7 +13,7 @@ import (
 
 // The sizes of the tests' layers.
 const (
-	steps, rows, features, units = 5, 3, 3, 4
+	steps, rows, columns, units = 5, 3, 3, 4
 )
 
 // stepCell is a cell's step in nodes: x, h and c become hn and cn.
@@ -25,9 +25,9 @@ type stepCell struct {
 }
 
 var weightShapes = map[string][]int{
-	"K": {features, 16}, "R": {units, 16}, "bias": {16}, "K1": {features, 4}, "R1": {units, 4}, "bias1": {4},
-	"K3": {features, 12}, "R3": {units, 12}, "bias3": {12}, "rbias3": {12}, "KR": {features + units, 16},
-	"KR2": {features + units, 8}, "bias2": {8}, "KR1": {features + units, 4}, "pi": {4}, "pf": {4}, "po": {4}, "gamma": {4},
+	"K": {columns, 16}, "R": {units, 16}, "bias": {16}, "K1": {columns, 4}, "R1": {units, 4}, "bias1": {4},
+	"K3": {columns, 12}, "R3": {units, 12}, "bias3": {12}, "rbias3": {12}, "KR": {columns + units, 16},
+	"KR2": {columns + units, 8}, "bias2": {8}, "KR1": {columns + units, 4}, "pi": {4}, "pf": {4}, "po": {4}, "gamma": {4},
 }
 
 const lstmGates = `
@@ -161,7 +161,7 @@ hn = Add(zh, un)`, false, "GRU"},
 
 // loopForm writes a cell as a loop of a kind.
 type loopForm struct {
-	name string
+	name  string
 	write func(c stepCell) string // the model's text
 	kind  string                  // Loop or Scan
 }
@@ -339,7 +339,7 @@ func layer(t *testing.T, c stepCell, form loopForm) problem {
 	maps.Copy(inits, weightsOf(3, weightShapes))
 	dim := func(name string) onnx.Dim { return onnx.Dim{Value: -1, Name: name} }
 	in := []onnx.ValueInfo{
-		{Name: "X", Type: onnx.TensorType(onnx.Float, onnx.Shape{dim("time"), dim("batch"), onnx.Fixed(features)})},
+		{Name: "X", Type: onnx.TensorType(onnx.Float, onnx.Shape{dim("time"), dim("batch"), onnx.Fixed(columns)})},
 		{Name: "lengths", Type: onnx.TensorType(onnx.Int32, onnx.Shape{dim("batch")})},
 		{Name: "mask", Type: onnx.TensorType(onnx.Bool, onnx.Shape{dim("time"), dim("batch"), onnx.Fixed(1)})},
 		{Name: "H0", Type: onnx.TensorType(onnx.Float, onnx.Shape{dim("batch"), onnx.Fixed(units)})},
@@ -357,7 +357,7 @@ func layer(t *testing.T, c stepCell, form loopForm) problem {
 	}
 	g := graphOf(t, form.write(c), inits, in, out)
 	return problem{&onnx.Model{IRVersion: 8, OpsetImports: []onnx.OpsetImport{{Version: 15}}, Graph: g}, onnx.Values{
-		"X": randomTensor(r, []int{steps, rows, features}), "lengths": onnx.MustTensor([]int{rows}, []int32{3, 0, 9}),
+		"X": randomTensor(r, []int{steps, rows, columns}), "lengths": onnx.MustTensor([]int{rows}, []int32{3, 0, 9}),
 		"mask": onnx.MustTensor([]int{steps, rows, 1}, mask), "H0": randomTensor(r, []int{rows, units}), "C0": randomTensor(r, []int{rows, units}),
 	}}
 }

@@ -54,14 +54,15 @@ func (s *state) eachGraph(a *ops.Analysis, g *onnx.Graph, outer *facts, change f
 // those within.
 func recurrent(g *onnx.Graph) bool {
 	for _, n := range g.Nodes {
-		if isRecurrent(n) || slices.ContainsFunc(subgraphs(n), recurrent) {
+		if isCell(n) || slices.ContainsFunc(subgraphs(n), recurrent) {
 			return true
 		}
 	}
 	return false
 }
 
-func isRecurrent(n *onnx.Node) bool {
+// isCell reports whether a node is one of ONNX's own recurrent operators.
+func isCell(n *onnx.Node) bool {
 	return n.Domain == "" && (n.OpType == "RNN" || n.OpType == "GRU" || n.OpType == "LSTM")
 }
 
@@ -176,6 +177,21 @@ func (f *facts) lengthRoot(name string) string {
 	return name
 }
 
+// sameLengths reports whether the roots of two lists of lengths are one value,
+// or constants of the same elements.
+func (f *facts) sameLengths(x, y string) bool {
+	if x == y || x == "" || y == "" {
+		return x == y
+	}
+	kx, ky := f.constant(x), f.constant(y)
+	if kx == nil || ky == nil {
+		return false
+	}
+	vx, ok1 := ints(&expr{kind: exprConst, k: kx})
+	vy, ok2 := ints(&expr{kind: exprConst, k: ky})
+	return ok1 && ok2 && slices.Equal(vx, vy)
+}
+
 // origin follows a sequence of [T, B, ...] back over transpositions: the axes
 // of the result are those of the value at the given places.
 func (f *facts) origin(name string) (string, []int64) {
@@ -203,7 +219,7 @@ func (f *facts) origin(name string) (string, []int64) {
 
 // turnAround changes one operator, and reports whether it did.
 func (s *state) turnAround(g *onnx.Graph, f *facts, n *onnx.Node) bool {
-	if !isRecurrent(n) || attrString(n, "direction", "forward") != "forward" || attrInt(n, "layout", 0) != 0 {
+	if !isCell(n) || attrString(n, "direction", "forward") != "forward" || attrInt(n, "layout", 0) != 0 {
 		return false
 	}
 	root, perm := f.origin(n.Inputs[0])
@@ -216,7 +232,7 @@ func (s *state) turnAround(g *onnx.Graph, f *facts, n *onnx.Node) bool {
 	if l := input(n, 4); l != "" {
 		lengths = f.lengthRoot(l)
 	}
-	if lengths != fl.lengths {
+	if !f.sameLengths(lengths, fl.lengths) {
 		return false
 	}
 	uses := readers(g)
@@ -265,7 +281,7 @@ func (s *state) ends(g *onnx.Graph, f *facts, uses map[string][]*onnx.Node, y, l
 				return false // within a nested graph
 			}
 			if fl, ok := f.flipOf(n); ok && n.Inputs[0] == name {
-				if fl.axis != axis || fl.batch != batch || fl.lengths != lengths {
+				if fl.axis != axis || fl.batch != batch || !f.sameLengths(fl.lengths, lengths) {
 					return false
 				}
 				ends = append(ends, n)

@@ -62,7 +62,9 @@ func StreamBatch(dims ...string) StreamOption {
 func (s *Session) Stream(opts ...StreamOption) (*Stream, error) {
 	o := &streamOptions{}
 	for _, opt := range opts {
-		opt(o)
+		if opt != nil {
+			opt(o)
+		}
 	}
 	c, err := s.streamConfig(o)
 	if err != nil {

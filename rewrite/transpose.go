@@ -97,19 +97,16 @@ func (s *state) undone(n *onnx.Node, makers map[string]*onnx.Node, inits map[str
 		return n.Inputs[0]
 	case "Transpose":
 		p := n.Attr("perm")
-		if p == nil {
-			return ""
+		if p == nil || !isPermutation(p.Ints, len(p.Ints)) {
+			return "" // what is wrong stays, and is refused
 		}
 		if m != nil && m.OpType == "Transpose" && m.Domain == "" {
 			q := m.Attr("perm")
-			if q == nil || len(q.Ints) != len(p.Ints) {
+			if q == nil || !isPermutation(q.Ints, len(p.Ints)) {
 				return ""
 			}
 			perm := make([]int64, len(p.Ints))
 			for i, k := range p.Ints {
-				if k < 0 || int(k) >= len(q.Ints) {
-					return ""
-				}
 				perm[i] = q.Ints[k]
 			}
 			n.Attributes = []*onnx.Attribute{attrInts("perm", perm...)}

@@ -19,6 +19,9 @@ type reader struct {
 	local  map[string]*expr // initializers of the graph itself
 	// integers of rank 0 that are constants, by expression
 	whole map[*expr]int64
+	// inside knows the types of the nodes' own values; nil for a loop's body,
+	// where they may change from step to step.
+	inside *facts
 }
 
 // lookup gives the expression of a value.
@@ -106,10 +109,23 @@ func (r *reader) nodes(list []*onnx.Node) {
 						args = append(args, r.lookup(in))
 					}
 				}
-				r.env[name] = r.opaque(fmt.Sprintf("%s of %s", name, n.OpType), args)
+				r.env[name] = r.unknown(n, name, args)
 			}
 		}
 	}
+}
+
+// unknown is a value that is not understood.
+func (r *reader) unknown(n *onnx.Node, name string, args []*expr) *expr {
+	e := expr{kind: exprOpaque, name: fmt.Sprintf("%s of %s", name, n.OpType), args: args, width: -1, rank: -1}
+	if r.inside != nil {
+		if s := r.inside.typeOf(name).Shape; s != nil {
+			if e.rank, e.width = len(s), 1; e.rank > 0 {
+				e.width = s[e.rank-1].Value
+			}
+		}
+	}
+	return r.intern(e)
 }
 
 // captures lists the values that a graph reads from outside.
@@ -326,6 +342,16 @@ func (r *reader) cast(n *onnx.Node, x *expr) *expr {
 		return x
 	case x.kind == exprConst && x.k != nil && x.k.tensor.DataType() == to:
 		return x
+	case x.k != nil && isFloat(x.k.tensor.DataType()) && to == r.elem && isFloat(to):
+		shape := make([]int, x.k.rank())
+		for i := range shape {
+			shape[i] = x.k.size(i)
+		}
+		t := floatTensor(to, shape, 0)
+		for i, v := range x.k.floats() {
+			setFloat(t, i, v)
+		}
+		return r.fixed(viewOf("", t))
 	}
 	if v, ok := r.whole[x]; ok && x.rank == 0 {
 		var e *expr
@@ -463,7 +489,21 @@ func (r *reader) gemm(n *onnx.Node, in []*expr) *expr {
 // gather reads the step of a sequence that the counter points at, or row i of
 // a constant.
 func (r *reader) gather(n *onnx.Node, x, at *expr) *expr {
-	if attrInt(n, "axis", 0) != 0 {
+	axis := int(attrInt(n, "axis", 0))
+	if v, ok := r.whole[at]; ok && r.inside != nil && at.rank == 0 && x.kind != exprConst && x.rank > 1 {
+		if axis < 0 {
+			axis += x.rank
+		}
+		size := r.sizeOf(x, axis, n.Inputs[0])
+		if v < 0 {
+			v += int64(size)
+		}
+		if axis < x.rank-1 && v >= 0 && v < int64(size) {
+			return r.step(x, axis, int(v))
+		}
+		return nil
+	}
+	if axis != 0 {
 		return nil
 	}
 	if x.kind == exprConst && x.k != nil && x.k.rank() > 0 && at.rank == 0 {
@@ -477,10 +517,22 @@ func (r *reader) gather(n *onnx.Node, x, at *expr) *expr {
 		}
 		return nil
 	}
-	if at.kind != exprCounter || at.index != 0 || at.rank != 0 || x.kind != exprOuter {
+	if at.kind != exprCounter || at.index != 0 || x.kind != exprOuter {
 		return nil
 	}
+	if at.rank == 1 { // one step as a list of steps
+		return r.row(r.input(x.name))
+	}
 	return r.input(x.name)
+}
+
+// row is a step with an axis of size 1 before it.
+func (r *reader) row(step *expr) *expr {
+	e := expr{kind: exprOpaque, name: "row", args: []*expr{step}, width: step.width, rank: -1}
+	if step.rank >= 0 {
+		e.rank = step.rank + 1
+	}
+	return r.intern(e)
 }
 
 // input is the step of a sequence.
@@ -548,6 +600,9 @@ func (r *reader) part(x *expr, axis, lo, hi int) *expr {
 	if x.kind == exprConst && x.k != nil && axis >= 0 && axis < x.rank && lo >= 0 && lo <= hi && hi <= x.k.size(axis) {
 		return r.constant(x.k.slice(axis, lo, hi))
 	}
+	if r.inside != nil && axis < x.rank-1 && hi == lo+1 {
+		return r.intern(expr{kind: exprOpaque, name: "slab", args: []*expr{x}, index: lo, hi: axis, width: x.width, rank: x.rank})
+	}
 	if axis != x.rank-1 || lo < 0 || lo >= hi || x.width >= 0 && hi > x.width {
 		return nil
 	}
@@ -570,10 +625,29 @@ func extent(x *expr, axis int) int {
 	return -1
 }
 
+// step is the part at a place on an axis, which is left out.
+func (r *reader) step(x *expr, axis, place int) *expr {
+	return r.intern(expr{kind: exprInput, args: []*expr{x}, index: place, hi: axis, width: x.width, rank: x.rank - 1})
+}
+
+// sizeOf is the size of an axis, -1 when it is not known.
+func (r *reader) sizeOf(x *expr, axis int, name string) int {
+	if n := extent(x, axis); n >= 0 || r.inside == nil {
+		return n
+	}
+	if axis < 0 {
+		axis += x.rank
+	}
+	if s := r.inside.typeOf(name).Shape; axis >= 0 && axis < len(s) {
+		return s[axis].Value
+	}
+	return -1
+}
+
 func (r *reader) split(n *onnx.Node, in []*expr) []*expr {
 	x := in[0]
 	axis := int(attrInt(n, "axis", 0))
-	size := extent(x, axis)
+	size := r.sizeOf(x, axis, n.Inputs[0])
 	parts, ok := listArg(n, in, "split", 1)
 	if !ok || size < 0 {
 		return nil
@@ -620,12 +694,9 @@ func (r *reader) sliceNode(n *onnx.Node, in []*expr) *expr {
 		if starts[i] == 0 && ends[i] >= math.MaxInt32 {
 			continue
 		}
-		size := extent(x, int(axis))
+		size := r.sizeOf(x, int(axis), n.Inputs[0])
 		lo, hi := starts[i], ends[i]
 		if size < 0 {
-			if lo < 0 || hi < 0 || hi >= math.MaxInt32 || x.kind == exprConst {
-				return nil
-			}
 			return nil
 		}
 		if lo < 0 {
@@ -657,6 +728,12 @@ func (r *reader) squeeze(n *onnx.Node, in []*expr) *expr {
 		if x.kind == exprConst && x.k != nil && axis >= 0 && axis < x.rank && x.k.size(axis) == 1 {
 			return r.constant(x.k.squeeze(axis))
 		}
+		if x.kind == exprOpaque && x.name == "row" && axis == 0 {
+			return x.args[0]
+		}
+		if x.kind == exprOpaque && x.name == "slab" && axis == x.hi {
+			return r.step(x.args[0], x.hi, x.index)
+		}
 		return nil
 	}
 	if axis < 0 {
@@ -667,6 +744,8 @@ func (r *reader) squeeze(n *onnx.Node, in []*expr) *expr {
 		return r.constant(x.k.unsqueeze(axis))
 	case isMask(x) && x.rank == 1 && axis == 1:
 		return r.column(x)
+	case x.kind == exprCounter && x.rank == 0 && axis == 0:
+		return r.intern(expr{kind: exprCounter, index: x.index, hi: 1, width: 1, rank: 1})
 	}
 	return nil
 }

@@ -194,18 +194,23 @@ func floatTensor(elem onnx.DataType, shape []int, v float64) *onnx.Tensor {
 		panic(err) // shapes and types come from tensors
 	}
 	for i := range t.Len() {
-		switch elem {
-		case onnx.Float:
-			onnx.Elements[float32](t)[i] = float32(v)
-		case onnx.Double:
-			onnx.Elements[float64](t)[i] = v
-		case onnx.Float16:
-			onnx.Elements[onnx.F16](t)[i] = onnx.ToF16(float32(v))
-		case onnx.BFloat16:
-			onnx.Elements[onnx.BF16](t)[i] = onnx.ToBF16(float32(v))
-		}
+		setFloat(t, i, v)
 	}
 	return t
+}
+
+// setFloat writes an element, rounded to the tensor's type.
+func setFloat(t *onnx.Tensor, i int, v float64) {
+	switch t.DataType() {
+	case onnx.Float:
+		onnx.Elements[float32](t)[i] = float32(v)
+	case onnx.Double:
+		onnx.Elements[float64](t)[i] = v
+	case onnx.Float16:
+		onnx.Elements[onnx.F16](t)[i] = onnx.ToF16(float32(v))
+	case onnx.BFloat16:
+		onnx.Elements[onnx.BF16](t)[i] = onnx.ToBF16(float32(v))
+	}
 }
 
 // sumOver adds along an axis, which is left out.

@@ -197,8 +197,7 @@ func (a *assembly) bias(list []*expr, to [2]int) {
 	}
 	t := floatTensor(a.tensor.DataType(), []int{1, len(sum)}, 0)
 	for i, v := range sum {
-		one := &view{tensor: floatTensor(a.tensor.DataType(), []int{1}, v), ranges: [][2]int{first}, axes: []int{0}}
-		one.copyTo(t, [][2]int{first, {i, i + 1}}) //nolint:staticcheck // one element
+		setFloat(t, i, v)
 	}
 	a.put(viewOf("", t), false, first, to)
 }

@@ -13,9 +13,9 @@ import (
 	rt "github.com/recur-ml/recur/runtime"
 )
 
-const inputWidth, stateWidth = 2, 3
+const inputs, hidden = 2, 3
 
-func waves(k float64, shape ...int) *onnx.Tensor {
+func tensor(k float64, shape ...int) *onnx.Tensor {
 	n, _ := onnx.NumElements(shape)
 	data := make([]float32, n)
 	for i := range data {
@@ -24,7 +24,7 @@ func waves(k float64, shape ...int) *onnx.Tensor {
 	return onnx.MustTensor(shape, data)
 }
 
-func recurrentOp(name, in, out string, attrs ...*onnx.Attribute) *onnx.Node {
+func layerNode(name, in, out string, attrs ...*onnx.Attribute) *onnx.Node {
 	split := func(s string) []string {
 		list := strings.Fields(s)
 		for i := range list {
@@ -35,66 +35,66 @@ func recurrentOp(name, in, out string, attrs ...*onnx.Attribute) *onnx.Node {
 	return &onnx.Node{OpType: name, Inputs: split(in), Outputs: split(out), Attributes: attrs}
 }
 
-func intAttribute(name string, v int64) *onnx.Attribute {
+func ints(name string, v int64) *onnx.Attribute {
 	return &onnx.Attribute{Name: name, Type: onnx.AttrInt, Int: v}
 }
 
-func textAttribute(name, v string) *onnx.Attribute {
+func text(name, v string) *onnx.Attribute {
 	return &onnx.Attribute{Name: name, Type: onnx.AttrString, String: v}
 }
 
-// recurrentModel has x [time, rows, features] and y; a recurrent node reads W, R of the
+// model has x [time, rows, inputs] and y; a recurrent node reads W, R of the
 // given number of gates.
-func recurrentModel(gates, directions int, rows onnx.Dim, nodes ...*onnx.Node) *onnx.Model {
+func model(gates, directions int, rows onnx.Dim, nodes ...*onnx.Node) *onnx.Model {
 	step := onnx.Dim{Value: -1, Name: "time"}
 	return &onnx.Model{IRVersion: 8, OpsetImports: []onnx.OpsetImport{{Version: 17}}, Graph: &onnx.Graph{
-		Inputs:  []onnx.ValueInfo{{Name: "x", Type: onnx.TensorType(onnx.Float, onnx.Shape{step, rows, onnx.Fixed(inputWidth)})}},
+		Inputs:  []onnx.ValueInfo{{Name: "x", Type: onnx.TensorType(onnx.Float, onnx.Shape{step, rows, onnx.Fixed(inputs)})}},
 		Outputs: []onnx.ValueInfo{{Name: "y", Type: onnx.TensorType(onnx.Float, nil)}},
 		Initializers: []*onnx.Initializer{
-			{Name: "W", Tensor: waves(1, directions, gates*stateWidth, inputWidth)},
-			{Name: "R", Tensor: waves(2, directions, gates*stateWidth, stateWidth)},
+			{Name: "W", Tensor: tensor(1, directions, gates*hidden, inputs)},
+			{Name: "R", Tensor: tensor(2, directions, gates*hidden, hidden)},
 			{Name: "two", Tensor: onnx.MustTensor([]int{1}, []int64{2})},
 			{Name: "one", Tensor: onnx.MustTensor([]int{1}, []int64{1})},
 			{Name: "nil", Tensor: onnx.MustTensor([]int{1}, []int64{0})},
-			{Name: "H", Tensor: onnx.MustTensor([]int{1}, []int64{stateWidth})},
+			{Name: "H", Tensor: onnx.MustTensor([]int{1}, []int64{hidden})},
 		},
 		Nodes: nodes,
 	}}
 }
 
 var (
-	rowsDim    = onnx.Dim{Value: -1, Name: "batch"}
-	hiddenSize = intAttribute("hidden_size", stateWidth)
+	batch = onnx.Dim{Value: -1, Name: "batch"}
+	size  = ints("hidden_size", hidden)
 )
 
 // zeros computes an initial state of zeros from the shape of x.
-func zeroState() []*onnx.Node {
+func zeros() []*onnx.Node {
 	return []*onnx.Node{
-		recurrentOp("Shape", "x", "shape"), recurrentOp("Slice", "shape one two nil", "rows"),
-		recurrentOp("Concat", "one rows H", "wanted", intAttribute("axis", 0)), recurrentOp("ConstantOfShape", "wanted", "h0"),
+		layerNode("Shape", "x", "shape"), layerNode("Slice", "shape one two nil", "rows"),
+		layerNode("Concat", "one rows H", "wanted", ints("axis", 0)), layerNode("ConstantOfShape", "wanted", "h0"),
 	}
 }
 
 func TestExposeState(t *testing.T) {
-	frozen := recurrentModel(3, 1, onnx.Fixed(2), recurrentOp("GRU", "x W R _ _ h0", "y", hiddenSize))
-	frozen.Graph.Initializers = append(frozen.Graph.Initializers, &onnx.Initializer{Name: "h0", Tensor: waves(3, 1, 2, stateWidth)})
-	old := recurrentModel(4, 1, onnx.Fixed(2), recurrentOp("LSTM", "x W R", "y", hiddenSize))
+	frozen := model(3, 1, onnx.Fixed(2), layerNode("GRU", "x W R _ _ h0", "y", size))
+	frozen.Graph.Initializers = append(frozen.Graph.Initializers, &onnx.Initializer{Name: "h0", Tensor: tensor(3, 1, 2, hidden)})
+	old := model(4, 1, onnx.Fixed(2), layerNode("LSTM", "x W R", "y", size))
 	old.IRVersion = 3
 	for _, i := range old.Graph.Initializers {
 		old.Graph.Inputs = append(old.Graph.Inputs, onnx.ValueInfo{Name: i.Name, Type: i.Tensor.Type()})
 	}
-	partly := recurrentModel(4, 1, rowsDim, recurrentOp("LSTM", "x W R _ _ h0", "y hn cn", hiddenSize), recurrentOp("Relu", "cn", "c_relu"))
+	partly := model(4, 1, batch, layerNode("LSTM", "x W R _ _ h0", "y hn cn", size), layerNode("Relu", "cn", "c_relu"))
 	partly.Graph.Nodes[0].Name = "layer"
-	state := onnx.TensorType(onnx.Float, onnx.Shape{onnx.Fixed(1), rowsDim, onnx.Fixed(stateWidth)})
+	state := onnx.TensorType(onnx.Float, onnx.Shape{onnx.Fixed(1), batch, onnx.Fixed(hidden)})
 	partly.Graph.Inputs = append(partly.Graph.Inputs, onnx.ValueInfo{Name: "h0", Type: state})
 	partly.Graph.Outputs = append(partly.Graph.Outputs, onnx.ValueInfo{Name: "hn", Type: state}, onnx.ValueInfo{Name: "c_relu", Type: state})
-	already := recurrentModel(3, 1, rowsDim, recurrentOp("GRU", "x W R", "y hn", hiddenSize))
+	already := model(3, 1, batch, layerNode("GRU", "x W R", "y hn", size))
 	already.Graph.Outputs = append(already.Graph.Outputs, onnx.ValueInfo{Name: "hn", Type: state})
-	taken := recurrentModel(3, 1, rowsDim, recurrentOp("GRU", "x W R", "y", hiddenSize), recurrentOp("Relu", "y", "y_h_in"), recurrentOp("Relu", "y", "y_h_out"))
-	inner := recurrentModel(3, 1, rowsDim, &onnx.Node{Name: "call", Domain: "local", OpType: "Layer", Inputs: []string{"x", "W", "R"}, Outputs: []string{"y"}})
+	taken := model(3, 1, batch, layerNode("GRU", "x W R", "y", size), layerNode("Relu", "y", "y_h_in"), layerNode("Relu", "y", "y_h_out"))
+	inner := model(3, 1, batch, &onnx.Node{Name: "call", Domain: "local", OpType: "Layer", Inputs: []string{"x", "W", "R"}, Outputs: []string{"y"}})
 	inner.OpsetImports = append(inner.OpsetImports, onnx.OpsetImport{Domain: "local", Version: 1})
 	inner.Functions = []*onnx.Function{{Domain: "local", Name: "Layer", Inputs: []string{"a", "b", "c"}, Outputs: []string{"d"},
-		OpsetImports: []onnx.OpsetImport{{Version: 17}}, Nodes: []*onnx.Node{recurrentOp("GRU", "a b c", "d", hiddenSize)}}}
+		OpsetImports: []onnx.OpsetImport{{Version: 17}}, Nodes: []*onnx.Node{layerNode("GRU", "a b c", "d", size)}}}
 
 	for _, c := range []struct {
 		name       string
@@ -102,17 +102,17 @@ func TestExposeState(t *testing.T) {
 		pairs      string
 		hasDefault bool
 	}{
-		{"LSTM", recurrentModel(4, 1, rowsDim, recurrentOp("LSTM", "x W R", "y", hiddenSize)), "y_h_out=y_h_in y_c_out=y_c_in", false},
-		{"rows known", recurrentModel(4, 1, onnx.Fixed(2), recurrentOp("LSTM", "x W R", "y", hiddenSize)), "y_h_out=y_h_in y_c_out=y_c_in", true},
-		{"zeros", recurrentModel(3, 1, rowsDim, append(zeroState(), recurrentOp("GRU", "x W R _ _ h0", "y", hiddenSize))...), "y_h_out=y_h_in", false},
+		{"LSTM", model(4, 1, batch, layerNode("LSTM", "x W R", "y", size)), "y_h_out=y_h_in y_c_out=y_c_in", false},
+		{"rows known", model(4, 1, onnx.Fixed(2), layerNode("LSTM", "x W R", "y", size)), "y_h_out=y_h_in y_c_out=y_c_in", true},
+		{"zeros", model(3, 1, batch, append(zeros(), layerNode("GRU", "x W R _ _ h0", "y", size))...), "y_h_out=y_h_in", false},
 		{"frozen", frozen, "y_h_out=y_h_in", true},
 		{"IR version 3", old, "y_h_out=y_h_in y_c_out=y_c_in", true},
 		{"the other state", partly, "layer_c_out=layer_c_in", false},
 		{"output there", already, "hn=y_h_in", false},
 		{"names taken", taken, "y_h_out_2=y_h_in_1", false},
 		{"function", inner, "y_h_out=y_h_in", false},
-		{"backward", recurrentModel(3, 1, rowsDim, recurrentOp("GRU", "x W R", "y", hiddenSize, textAttribute("direction", "reverse"))), "", false},
-		{"bidirectional", recurrentModel(3, 2, rowsDim, recurrentOp("GRU", "x W R", "y", hiddenSize, textAttribute("direction", "bidirectional"))), "", false},
+		{"backward", model(3, 1, batch, layerNode("GRU", "x W R", "y", size, text("direction", "reverse"))), "", false},
+		{"bidirectional", model(3, 2, batch, layerNode("GRU", "x W R", "y", size, text("direction", "bidirectional"))), "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := len(c.model.Graph.Inputs)
@@ -154,9 +154,9 @@ func compareExposed(t *testing.T, m, exposed *onnx.Model, hasDefault bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := onnx.Values{"x": waves(5, steps, rows, inputWidth)}
+	in := onnx.Values{"x": tensor(5, steps, rows, inputs)}
 	for _, v := range whole.Inputs()[1:] { // a state that was there before
-		in[v.Name] = waves(7, 1, rows, stateWidth)
+		in[v.Name] = tensor(7, 1, rows, hidden)
 		clear(onnx.Elements[float32](in[v.Name].(*onnx.Tensor)))
 	}
 	want, err := whole.Run(context.Background(), in, "y")
@@ -180,8 +180,8 @@ func compareExposed(t *testing.T, m, exposed *onnx.Model, hasDefault bool) {
 	var streamed []float32
 	x := onnx.Elements[float32](in["x"].(*onnx.Tensor))
 	for len(x) > 0 {
-		n := 2 * rows * inputWidth
-		out, err := st.Run(context.Background(), onnx.Values{"x": onnx.MustTensor([]int{2, rows, inputWidth}, x[:n])}, "y")
+		n := 2 * rows * inputs
+		out, err := st.Run(context.Background(), onnx.Values{"x": onnx.MustTensor([]int{2, rows, inputs}, x[:n])}, "y")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +194,7 @@ func compareExposed(t *testing.T, m, exposed *onnx.Model, hasDefault bool) {
 }
 
 func TestExposeStateByName(t *testing.T) {
-	m := recurrentModel(3, 2, rowsDim, recurrentOp("GRU", "x W R", "y", hiddenSize, textAttribute("direction", "bidirectional")))
+	m := model(3, 2, batch, layerNode("GRU", "x W R", "y", size, text("direction", "bidirectional")))
 	_, pairs, err := rewrite.ExposeState(m, "y")
 	if err != nil || len(pairs) != 1 {
 		t.Errorf("pairs %v, error %v; want the layer that was named", pairs, err)

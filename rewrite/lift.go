@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -407,6 +408,9 @@ func (r *recurrence) trips() error {
 	if err := walk(r.lookup(r.loop.body.Outputs[0].Name)); err != nil {
 		return err
 	}
+	if trip != nil && trip.sym.Known && trip.sym.Value >= math.MaxInt32 && len(limits) > 0 {
+		trip, r.trip = nil, "" // as good as none: no tensor has so many steps
+	}
 	for _, l := range limits {
 		if l.after == 1 && trip == nil {
 			trip = &l.b
@@ -422,11 +426,12 @@ func (r *recurrence) trips() error {
 			return because("the number of steps cannot be told from the condition")
 		}
 	}
+	unbounded := r.trip == ""
 	if c := n.Inputs[1]; c != "" {
-		if err := r.starts(c, *trip, len(limits) > 0 && n.Inputs[0] == ""); err != nil {
+		if err := r.starts(c, *trip, unbounded); err != nil {
 			return err
 		}
-	} else if len(limits) > 0 && n.Inputs[0] == "" && !trip.sym.Known {
+	} else if unbounded && !trip.sym.Known {
 		return because("the first step is made whatever the condition says")
 	}
 	if trip.sym.Known && trip.sym.Value < 1 {

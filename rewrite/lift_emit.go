@@ -70,11 +70,15 @@ func (w *writer) sequence(i int) string {
 			return name
 		}
 	}
-	zero := w.int64s(0)
-	end := w.node("Reshape", []string{w.cast(w.trip, onnx.Int64), w.int64s(1)})
-	if w.emitter.opset < 10 {
+	if w.emitter.opset < 10 && !w.steps.Known {
 		return "" // Slice has constant bounds only
 	}
+	if w.steps.Known {
+		w.read[i] = w.slice(name, 0, 0, w.steps.Value)
+		return w.read[i]
+	}
+	end := w.node("Reshape", []string{w.cast(w.trip, onnx.Int64), w.int64s(1)})
+	zero := w.int64s(0)
 	w.read[i] = w.node("Slice", []string{name, zero, end, zero})
 	return w.read[i]
 }
@@ -83,6 +87,9 @@ func (w *writer) sequence(i int) string {
 func (w *writer) prepareMask() error {
 	if l := w.lengths(); l != nil {
 		x := w.sequence(0)
+		if x == "" {
+			return because("opset %d cannot cut a sequence", w.emitter.opset)
+		}
 		steps := w.node("Gather", []string{w.node("Shape", []string{x}), w.tensor("zero", onnx.Scalar[int64](0))}, attrI("axis", 0))
 		n := w.cast(l.name, onnx.Int64)
 		zero := w.tensor("none", onnx.Scalar[int64](0))
@@ -95,7 +102,7 @@ func (w *writer) prepareMask() error {
 	if m == nil {
 		return nil
 	}
-	flat := w.sequence(m.index) // [T, B] or [T, B, 1]
+	flat := w.sequence(m.index) // [T, B] or [T, B, 1]; masks need opset 11
 	if m.rank == 2 {
 		flat = w.squeeze(flat, 2)
 	}
@@ -146,13 +153,21 @@ func (w *writer) compute(e *expr) (string, error) {
 	if c := w.cellOf(e); c != nil {
 		return w.squeeze(c.outputs.y, 1), nil
 	}
-	args := make([]string, len(e.args))
-	for i, x := range e.args {
+	var args []string
+	part, rest := w.regroup(e)
+	if part != nil {
+		v, err := w.value(part.output)
+		if err != nil {
+			return "", err
+		}
+		args = append(args, v)
+	}
+	for _, x := range rest {
 		v, err := w.value(x)
 		if err != nil {
 			return "", err
 		}
-		args[i] = v
+		args = append(args, v)
 	}
 	fold := func(op string) string {
 		v := args[0]

@@ -228,12 +228,31 @@ func (r *recurrence) freeNode(e *expr, seen map[*expr]bool) bool {
 	default:
 		return false
 	}
-	for _, x := range e.args {
+	_, args := r.regroup(e)
+	for _, x := range args {
 		if !r.freeWithin(x, seen) {
 			return false
 		}
 	}
 	return true
+}
+
+// regroup finds a cell's output in a sum or a product that it was made a part
+// of, and gives what is beside it; nil and all arguments when there is none.
+func (r *recurrence) regroup(e *expr) (*liftedCell, []*expr) {
+	if e.kind != exprSum && e.kind != exprProd {
+		return nil, e.args
+	}
+	for _, c := range r.cells {
+		if c.output.kind != e.kind {
+			continue
+		}
+		rest := slices.DeleteFunc(slices.Clone(e.args), func(x *expr) bool { return slices.Contains(c.output.args, x) })
+		if len(rest) == len(e.args)-len(c.output.args) {
+			return c, rest
+		}
+	}
+	return nil, e.args
 }
 
 // cellOf gives the lifted cell whose output an expression is.
@@ -286,5 +305,8 @@ func (r *recurrence) expressible(e *expr) bool {
 // stepwise reports whether an expression reads a sequence, so that computing
 // it for all steps at once gives one value for each.
 func (r *recurrence) stepwise(e *expr) bool {
+	if c, _ := r.regroup(e); c != nil {
+		return true
+	}
 	return e.kind == exprInput || r.cellOf(e) != nil || slices.ContainsFunc(e.args, r.stepwise)
 }

@@ -28,6 +28,10 @@ var passes = []Pass{
 	{"fold", "computes what depends on constants alone, and replaces an If whose condition is a constant by its branch", true, fold},
 	{"hoist", "takes values that a Loop or Scan carries unchanged out of it", false, hoist},
 	{"lift", "replaces a Loop or Scan that computes recurrent cells by RNN, GRU and LSTM nodes", false, lift},
+	{"reroll", "replaces recurrent cells that are written out step after step by one RNN, GRU or LSTM node", false, reroll},
+	{"reverse", "makes an operator go backwards that goes forward over a reversed sequence", false, reverse},
+	{"bidirectional", "joins two recurrent nodes of opposite directions over one sequence to one of both directions", false, bidirectional},
+	{"cancel", "removes transpositions and other movements that undo one another", false, cancel},
 	{"drop", "removes nodes, initializers and optional outputs that nothing uses", true, drop},
 }
 

@@ -54,11 +54,15 @@ func configs() []config {
 	return out
 }
 
+// unpacked is the folder of the unpacked goldens, "" while nobody wanted them.
+var unpacked string
+
 var goldensDir = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "recur-goldens-")
 	if err != nil {
 		return "", err
 	}
+	unpacked = dir
 	archives, err := filepath.Glob("testdata/goldens/*.tar.gz")
 	if err != nil || len(archives) == 0 {
 		return "", fmt.Errorf("no goldens in testdata/goldens: %v", err)
@@ -74,8 +78,8 @@ var goldensDir = sync.OnceValues(func() (string, error) {
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()
-	if dir, _ := goldensDir(); dir != "" {
-		os.RemoveAll(dir)
+	if unpacked != "" {
+		os.RemoveAll(unpacked)
 	}
 	os.Exit(code)
 }

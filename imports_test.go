@@ -10,7 +10,7 @@ import (
 const module = "github.com/recur-ml/recur"
 
 // order is the way that imports may go: a package may import those before it.
-var order = []string{"internal/fault", "onnx", "ops", "rewrite", "runtime", "internal/verify", "cmd/recur"}
+var order = []string{"internal/fault", "internal/brief", "onnx", "ops", "rewrite", "runtime", "internal/verify", "cmd/recur"}
 
 // TestImports keeps imports going one way, and what an embedder gets small:
 // the standard library, protobuf's wire format and gonum.

@@ -3,6 +3,8 @@ package onnx
 import (
 	"fmt"
 	"strings"
+
+	"github.com/recur-ml/recur/internal/brief"
 )
 
 // CheckOption changes what Check holds a model against.
@@ -68,6 +70,7 @@ type checker struct {
 	problems  []error
 	more      int
 	imports   imports // of the model, or of the function being checked
+	outer     imports // of the model, while a function is checked
 	functions map[functionID]*Function
 	calls     map[functionID][]functionID // functions that a function calls
 	inside    *Function                   // being checked; nil in the model's graph
@@ -75,7 +78,7 @@ type checker struct {
 
 // add records a problem of the current place.
 func (c *checker) add(kind error, format string, args ...any) {
-	c.addError(Errorf(kind, format, args...))
+	c.addError(Errorf(kind, format, brief.Args(args)...))
 }
 
 func (c *checker) addError(err error) {
@@ -116,7 +119,7 @@ func (p place) String() string {
 	if p.node != nil {
 		return p.node.Describe(p.since)
 	}
-	return fmt.Sprintf("%s %q", p.kind, p.name)
+	return fmt.Sprintf("%s %q", p.kind, brief.Name(p.name))
 }
 
 // enter adds a place; leave takes it back.
@@ -187,9 +190,18 @@ func (c *checker) bound(m *Model) error {
 	if n := len(m.Functions); n > c.limits.Functions {
 		return &LimitError{What: "functions", Got: int64(n), Max: int64(c.limits.Functions)}
 	}
+	if n := len(m.OpsetImports); n > c.limits.Functions {
+		return &LimitError{What: "domains imported", Got: int64(n), Max: int64(c.limits.Functions)}
+	}
 	for i, f := range m.Functions {
 		if f == nil {
 			return Errorf(ErrMalformed, "function %d is missing", i)
+		}
+		if n := len(f.OpsetImports); n > c.limits.Functions {
+			return &LimitError{What: "domains imported", Got: int64(n), Max: int64(c.limits.Functions), Where: fmt.Sprintf("function %d", i)}
+		}
+		if n := len(f.Attributes) + len(f.Defaults); n > c.limits.Attributes {
+			return &LimitError{What: "attributes", Got: int64(n), Max: int64(c.limits.Attributes), Where: fmt.Sprintf("function %d", i)}
 		}
 		if err := b.nodes(f.Nodes, 0); err != nil {
 			return err

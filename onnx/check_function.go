@@ -34,25 +34,20 @@ func (c *checker) checkFunctions(m *Model) {
 		}
 		c.functions[idOf(f)] = f
 	}
-	model := c.imports
+	c.outer = c.imports
 	for _, f := range m.Functions {
 		c.enter(place{kind: "function", name: idOf(f).String()})
-		c.function(f, model)
+		c.function(f)
 		c.leave()
 	}
-	c.imports = model
+	c.imports, c.outer = c.outer, nil
 	c.callDepth(m.Functions)
 }
 
-func (c *checker) function(f *Function, model imports) {
+func (c *checker) function(f *Function) {
 	c.inside = f
 	defer func() { c.inside = nil }()
 	c.imports = c.readImports(f.OpsetImports)
-	for domain, v := range model { // as producers leave out what the model says
-		if _, ok := c.imports[domain]; !ok {
-			c.imports[domain] = v
-		}
-	}
 	s := newScope(nil)
 	s.declared = declaredTypes(f.ValueInfos)
 	for _, name := range f.Inputs {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/recur-ml/recur/internal/brief"
 )
 
 // node checks one node against its operator's schema or its function.
@@ -56,12 +58,16 @@ func (c *checker) signature(n *Node, schema *Schema, types []Type) {
 	}
 }
 
-// opset is the version of the node's domain that it means.
+// opset is the version of the node's domain that it means. Producers leave out
+// of a function's imports what the model says.
 func (c *checker) opset(n *Node) (version int64, imported bool) {
 	if n.Opset != 0 {
 		return n.Opset, true
 	}
-	version, imported = c.imports[canonicalDomain(n.Domain)]
+	domain := canonicalDomain(n.Domain)
+	if version, imported = c.imports[domain]; !imported {
+		version, imported = c.outer[domain]
+	}
 	return version, imported
 }
 
@@ -216,9 +222,9 @@ func (c *checker) declaredAttributes(n *Node, schema *Schema) {
 // first output when it has no name. since is the operator's version, 0 if it
 // is not known.
 func (n *Node) Describe(since int) string {
-	op := n.OpType
+	op := brief.Name(n.OpType)
 	if n.Domain != "" && n.Domain != "ai.onnx" {
-		op = n.Domain + ":" + op
+		op = brief.Name(n.Domain) + ":" + op
 	}
 	if since > 0 {
 		op = fmt.Sprintf("%s-%d", op, since)
@@ -226,9 +232,9 @@ func (n *Node) Describe(since int) string {
 	if n.Name == "" {
 		for _, o := range n.Outputs {
 			if o != "" {
-				return fmt.Sprintf("node of output %q (%s)", o, op)
+				return fmt.Sprintf("node of output %q (%s)", brief.Name(o), op)
 			}
 		}
 	}
-	return fmt.Sprintf("node %q (%s)", n.Name, op)
+	return fmt.Sprintf("node %q (%s)", brief.Name(n.Name), op)
 }

@@ -3,6 +3,8 @@ package onnx
 import (
 	"fmt"
 	"unsafe"
+
+	"github.com/recur-ml/recur/internal/brief"
 )
 
 // DecodeOptions says how to read a model.
@@ -144,6 +146,10 @@ func (d *decoder) model(b []byte) (*Model, error) {
 }
 
 func (d *decoder) opsetImport(w *wire, list []OpsetImport) []OpsetImport {
+	if len(list) >= d.limits.Functions { // as if each function had a domain of its own
+		w.fault(&LimitError{What: "domains imported", Got: int64(len(list)) + 1, Max: int64(d.limits.Functions)})
+		return list
+	}
 	var o OpsetImport
 	in := &wire{rest: w.message()}
 	for in.next() {
@@ -296,8 +302,8 @@ func (d *decoder) attribute(b []byte, depth int) (*Attribute, error) {
 		case 7:
 			a.Floats, is = d.floats(w, a.Floats), AttrFloats
 		case 8:
-			a.Ints, is = w.varints(a.Ints), AttrInts
 			w.fault(d.charge(uintptr(len(w.val)) * 8))
+			a.Ints, is = w.varints(a.Ints), AttrInts
 		case 9:
 			a.Strings, is = append(a.Strings, d.str(w)), AttrStrings
 		case 10:
@@ -340,7 +346,7 @@ func (d *decoder) attribute(b []byte, depth int) (*Attribute, error) {
 		}
 	}
 	if w.err != nil {
-		return nil, fmt.Errorf("%q: %w", a.Name, w.err)
+		return nil, &placedError{fmt.Sprintf("%q", brief.Name(a.Name)), w.err}
 	}
 	if a.Type == AttrUndefined && a.RefName == "" { // files before IR version 2 do not say
 		a.Type = kind
@@ -382,7 +388,7 @@ func (d *decoder) valueInfo(w *wire, list []ValueInfo, what string) []ValueInfo 
 			v.Unknown = append(v.Unknown, in.raw...)
 		}
 	}
-	w.in(in.err, "%s %d %q", what, len(list), v.Name)
+	w.in(in.err, "%s %d %q", what, len(list), brief.Name(v.Name))
 	return append(list, v)
 }
 
@@ -494,6 +500,10 @@ func (d *decoder) function(b []byte) (*Function, error) {
 		case 5:
 			f.Outputs = append(f.Outputs, d.str(w))
 		case 6:
+			if len(f.Attributes) >= d.limits.Attributes {
+				w.fault(&LimitError{What: "attributes", Got: int64(len(f.Attributes)) + 1, Max: int64(d.limits.Attributes)})
+				break
+			}
 			f.Attributes = append(f.Attributes, d.str(w))
 		case 7:
 			n, err := d.node(w.message(), 0)
@@ -524,7 +534,7 @@ func (d *decoder) function(b []byte) (*Function, error) {
 		}
 	}
 	if w.err != nil {
-		return nil, fmt.Errorf("%q: %w", f.Name, w.err)
+		return nil, &placedError{fmt.Sprintf("%q", brief.Name(f.Name)), w.err}
 	}
 	return f, nil
 }

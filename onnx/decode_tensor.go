@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"unsafe"
+
+	"github.com/recur-ml/recur/internal/brief"
 )
 
 // namedTensor is a TensorProto: the tensor, and what only initializers keep.
@@ -74,6 +76,7 @@ func (d *decoder) tensor(b []byte) (*namedTensor, error) {
 	for w.next() {
 		switch w.num {
 		case 1:
+			w.fault(d.charge(uintptr(len(w.val)) * 8))
 			dims = w.varints(dims)
 		case 2:
 			out.tensor.dtype = DataType(w.varint())
@@ -86,9 +89,9 @@ func (d *decoder) tensor(b []byte) (*namedTensor, error) {
 			e.doubles = w.fixed64(e.doubles)
 			e.saw(w, fieldDouble)
 		case fieldInt32, fieldInt64, fieldUint64:
+			w.fault(d.charge(uintptr(len(w.val)) * 8))
 			e.ints = w.varints(e.ints)
 			e.saw(w, int(w.num))
-			w.fault(d.charge(uintptr(len(w.val)) * 8))
 		case fieldString:
 			e.strs = append(e.strs, d.str(w))
 			e.saw(w, fieldString)
@@ -113,7 +116,7 @@ func (d *decoder) tensor(b []byte) (*namedTensor, error) {
 	}
 	if w.err != nil {
 		if out.name != "" {
-			return nil, fmt.Errorf("%q: %w", out.name, w.err)
+			return nil, &placedError{fmt.Sprintf("%q", brief.Name(out.name)), w.err}
 		}
 		return nil, w.err
 	}
@@ -378,6 +381,7 @@ func (d *decoder) sparse(b []byte) (namedSparse, error) {
 				out.tensor.Indices = t.tensor
 			}
 		case 3:
+			w.fault(d.charge(uintptr(len(w.val)) * 8))
 			dims = w.varints(dims)
 		default:
 			out.unknown = append(out.unknown, w.raw...)

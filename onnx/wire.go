@@ -130,7 +130,7 @@ func (w *wire) fixed(dst []byte, t protowire.Type, size int) []byte {
 		return dst
 	}
 	if dst == nil {
-		return b
+		return b[:len(b):len(b)] // without room, so that appending does not write into the file
 	}
-	return append(dst[:len(dst):len(dst)], b...)
+	return append(dst, b...)
 }

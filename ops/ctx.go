@@ -91,6 +91,9 @@ type Results struct {
 // overwritten by the output: those whose element j it does not read after it
 // has written element j. An error matches onnx.ErrShape or onnx.ErrLimit.
 func (c *Ctx) New(i int, d onnx.DataType, shape []int, reuse ...int) (*onnx.Tensor, error) {
+	if err := c.checkRank(shape); err != nil {
+		return nil, err
+	}
 	mask := uint64(0)
 	for _, k := range reuse {
 		mask |= 1 << k
@@ -101,6 +104,15 @@ func (c *Ctx) New(i int, d onnx.DataType, shape []int, reuse ...int) (*onnx.Tens
 	}
 	c.out[i] = t
 	return t, nil
+}
+
+// checkRank holds a shape against the limit, which bounds what a step through
+// a tensor may cost.
+func (c *Ctx) checkRank(shape []int) error {
+	if most := c.eng.Limits().Rank; len(shape) > most {
+		return &onnx.LimitError{What: "rank", Got: int64(len(shape)), Max: int64(most)}
+	}
+	return nil
 }
 
 // keep copies a shape to where it may escape to without an allocation.
@@ -115,6 +127,9 @@ func (c *Ctx) keep(shape []int) []int {
 // is an input of the node or comes from one. An error matches onnx.ErrShape
 // when the number of elements differs.
 func (c *Ctx) View(i int, t *onnx.Tensor, shape []int) (*onnx.Tensor, error) {
+	if err := c.checkRank(shape); err != nil {
+		return nil, err
+	}
 	n, err := onnx.NumElements(shape)
 	if err != nil {
 		return nil, err
@@ -168,6 +183,9 @@ func Scratch[T onnx.Element](c *Ctx, n int) ([]T, error) {
 // released; the kernel releases the last one with Release.
 func (c *Ctx) Temp(t *onnx.Tensor, d onnx.DataType, shape []int) error {
 	Release(t)
+	if err := c.checkRank(shape); err != nil {
+		return err
+	}
 	bytes, err := TensorBytes(d, shape)
 	if err != nil {
 		return err

@@ -20,8 +20,7 @@ func init() {
 type dropout struct {
 	ratio    float64
 	training bool
-	seed     uint64
-	seeded   bool
+	random   *generator
 	boolMask bool // the mask is of bool, before version 10 of the data's type
 	wide     Kernel
 }
@@ -37,7 +36,7 @@ func inferDropout(n *Node) error {
 }
 
 func buildDropout(n *Node) (Kernel, error) {
-	k := &dropout{ratio: 0.5, boolMask: n.Since >= 10}
+	k := &dropout{ratio: 0.5, boolMask: n.Since >= 10, random: newGenerator(n)}
 	switch {
 	case n.Since < 12:
 		k.ratio = float64(n.Float("ratio", 0.5))
@@ -48,8 +47,6 @@ func buildDropout(n *Node) (Kernel, error) {
 			n.Attr("consumed_inputs")
 		}
 	default:
-		k.seeded = n.HasAttr("seed")
-		k.seed = uint64(n.Int("seed", 0))
 		n.Has(1)
 		n.Has(2)
 	}
@@ -127,10 +124,6 @@ func (k *dropout) drop(c *Ctx, in, _ []onnx.Value) error {
 	if err != nil {
 		return err
 	}
-	seed := k.seed
-	if !k.seeded {
-		seed = rand.Uint64()
-	}
 	y, err := c.New(0, x.DataType(), x.Shape(), 0)
 	if err != nil {
 		return err
@@ -142,13 +135,12 @@ func (k *dropout) drop(c *Ctx, in, _ []onnx.Value) error {
 		}
 	}
 	if x.DataType() == onnx.Double {
-		return dropElements(c, onnx.Elements[float64](y), onnx.Elements[float64](x), mask, ratio, seed)
+		return dropElements(c, onnx.Elements[float64](y), onnx.Elements[float64](x), mask, ratio, k.random.next())
 	}
-	return dropElements(c, onnx.Elements[float32](y), onnx.Elements[float32](x), mask, ratio, seed)
+	return dropElements(c, onnx.Elements[float32](y), onnx.Elements[float32](x), mask, ratio, k.random.next())
 }
 
-func dropElements[T float32 | float64](c *Ctx, dst, src []T, mask *onnx.Tensor, ratio float64, seed uint64) error {
-	r := rand.New(rand.NewPCG(seed, 0))
+func dropElements[T float32 | float64](c *Ctx, dst, src []T, mask *onnx.Tensor, ratio float64, r *rand.Rand) error {
 	scale := T(1 / (1 - ratio))
 	var kept []bool
 	var ones []T

@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/recur-ml/recur/onnx"
 )
@@ -44,10 +45,10 @@ type heap struct {
 }
 
 func (h *heap) charge(bytes int) error {
-	h.used += int64(bytes)
-	if h.limits.RunBytes > 0 && h.used > h.limits.RunBytes {
-		return &onnx.LimitError{What: "run memory", Got: h.used, Max: h.limits.RunBytes}
+	if most := h.limits.RunBytes; most > 0 && int64(bytes) > most-h.used {
+		return &onnx.LimitError{What: "run memory", Got: h.used + min(int64(bytes), math.MaxInt64-h.used), Max: most}
 	}
+	h.used += int64(bytes)
 	return nil
 }
 

@@ -37,17 +37,7 @@ type CompileBody func(name string, g *onnx.Graph, in []Info) error
 // Name describes the node for messages: `node "lstm_1" (LSTM-14)`.
 func (n *Node) Name() string { return nodeName(n.Proto, n.Since) }
 
-func nodeName(p *onnx.Node, since int) string {
-	name := p.Name
-	if name == "" {
-		for _, o := range p.Outputs {
-			if o != "" {
-				return fmt.Sprintf("node of output %q (%s)", o, opName(p.Domain, p.OpType, since))
-			}
-		}
-	}
-	return fmt.Sprintf("node %q (%s)", name, opName(p.Domain, p.OpType, since))
-}
+func nodeName(p *onnx.Node, since int) string { return p.Describe(since) }
 
 // fail records the first error.
 func (n *Node) fail(kind error, format string, args ...any) {
@@ -231,9 +221,10 @@ func (n *Node) Set(i int, t onnx.Type) {
 // unknown rank.
 func (n *Node) SetTensor(i int, d onnx.DataType, s onnx.Shape) { n.Set(i, onnx.TensorType(d, s)) }
 
-// SetContent gives what is known of the elements of output i.
+// SetContent gives what is known of the elements of output i. Of a scalar that
+// would not have one element, nothing is: the run will tell.
 func (n *Node) SetContent(i int, c *Content) {
-	if i < len(n.out) && c != nil && len(c.Elems) <= maxContent {
+	if i < len(n.out) && c != nil && len(c.Elems) <= maxContent && (!c.Scalar || len(c.Elems) == 1) {
 		n.out[i].Content = c
 	}
 }

@@ -34,7 +34,12 @@ type generator struct {
 }
 
 func newGenerator(n *Node) *generator {
-	g := &generator{seeded: n.HasAttr("seed"), seed: uint64(math.Float32bits(n.Float("seed", 0)))}
+	g := &generator{seeded: n.HasAttr("seed")}
+	if a := n.Attr("seed"); a != nil && a.Type == onnx.AttrInt { // Dropout's
+		g.seed = uint64(a.Int)
+	} else {
+		g.seed = uint64(math.Float32bits(n.Float("seed", 0)))
+	}
 	h := fnv.New64a()
 	h.Write([]byte(n.Proto.Name))
 	for _, o := range n.Proto.Outputs {

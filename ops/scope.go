@@ -22,7 +22,8 @@ type Analysis struct {
 func NewAnalysis(r *Registry, m *onnx.Model, limits onnx.Limits) *Analysis {
 	a := &Analysis{Registry: r, Opsets: map[string]int{}, Limits: limits.WithDefaults()}
 	a.Overridable = m.IRVersion >= 4
-	a.maxVisits = visitsBase + visitsPerNode*min(countNodes(m.Graph), visitsBase)
+	n := min(countNodes(m.Graph), visitsMost)
+	a.maxVisits = min(visitsBase+visitsPerNode*n, visitsMost+visitsPerNodeOfMany*n)
 	for _, imp := range m.OpsetImports {
 		a.Opsets[imp.Domain] = int(imp.Version)
 	}
@@ -30,10 +31,13 @@ func NewAnalysis(r *Registry, m *onnx.Model, limits onnx.Limits) *Analysis {
 }
 
 // The work of inference is bounded in relation to the nodes of a model: a body
-// is inferred several times, and bodies nest.
+// is inferred several times, and bodies nest. Large models have few nodes that
+// stand deep.
 const (
-	visitsBase    = 100_000
-	visitsPerNode = 1000
+	visitsBase          = 100_000
+	visitsPerNode       = 1000
+	visitsMost          = 2_000_000
+	visitsPerNodeOfMany = 30
 )
 
 func countNodes(g *onnx.Graph) int {
@@ -236,6 +240,9 @@ func (n *Node) Build(compile CompileBody) (Kernel, error) {
 			err = n.err
 		}
 		return nil, err
+	}
+	if k == nil {
+		return nil, onnx.Errorf(onnx.ErrUnsupported, "its Build gives no kernel")
 	}
 	return k, n.unread()
 }

@@ -3,8 +3,10 @@ package rewrite
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
+	"github.com/recur-ml/recur/internal/brief"
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
 )
@@ -13,6 +15,8 @@ import (
 // has limits of its own.
 const (
 	foldBytes = 256 << 20 // memory of one node
+	foldBase  = 64 << 20  // of all results, with foldRatio for each byte of the model's constants
+	foldRatio = 4
 	foldTime  = 10 * time.Second
 )
 
@@ -24,6 +28,7 @@ func fold(s *state) error {
 	defer cancel()
 	f := &folder{state: s, ctx: ctx}
 	f.analysis = ops.NewAnalysis(s.registry, s.model, s.limits)
+	f.most = min(foldBase+foldRatio*min(constantBytes(s.model.Graph), math.MaxInt64/foldRatio-foldBase), s.limits.InitializerBytes)
 	return f.graph(s.model.Graph, nil)
 }
 
@@ -32,6 +37,30 @@ type folder struct {
 	ctx      context.Context
 	analysis *ops.Analysis
 	bytes    int64 // of all new initializers
+	most     int64 // bound on them
+}
+
+// constantBytes counts the bytes of a graph's initializers and tensors among
+// attributes.
+func constantBytes(g *onnx.Graph) int64 {
+	total := int64(0)
+	add := func(t *onnx.Tensor) {
+		if t != nil && t.External() == nil {
+			total += int64(t.Len()) * int64(max(t.DataType().Size(), 1))
+		}
+	}
+	for _, init := range g.Initializers {
+		add(init.Tensor)
+	}
+	for _, n := range g.Nodes {
+		for _, a := range n.Attributes {
+			add(a.Tensor)
+		}
+		for _, sub := range subgraphs(n) {
+			total += constantBytes(sub)
+		}
+	}
+	return total
 }
 
 // graph folds a graph. Of the inputs of a body nothing is assumed: a loop may
@@ -49,15 +78,21 @@ func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) error {
 		return err
 	}
 	var kept []*onnx.Node
-	for len(nodes) > 0 {
-		n := nodes[0]
-		nodes = nodes[1:]
+	lists := [][]*onnx.Node{nodes} // the nodes of spliced branches before the rest
+	for len(lists) > 0 {
+		last := len(lists) - 1
+		if len(lists[last]) == 0 {
+			lists = lists[:last]
+			continue
+		}
+		n := lists[last][0]
+		lists[last] = lists[last][1:]
 		if branch := f.taken(n, scope); branch != nil {
 			inner, err := f.splice(g, n, branch, scope)
 			if err != nil {
 				return err
 			}
-			nodes = append(inner, nodes...)
+			lists = append(lists, inner)
 			continue
 		}
 		node, err := scope.Node(n)
@@ -88,14 +123,19 @@ func (f *folder) constant(g *onnx.Graph, n *ops.Node, scope *ops.Scope) bool {
 	if values == nil {
 		return false
 	}
+	bytes := int64(0)
 	for _, v := range values {
 		if t, ok := v.(*onnx.Tensor); ok {
-			f.bytes += int64(len(t.Bytes()))
+			bytes += int64(len(t.Bytes()))
+			for _, s := range t.Strings() {
+				bytes += int64(len(s)) + 16
+			}
 		}
 	}
-	if f.bytes > f.limits.InitializerBytes {
+	if bytes > f.most-f.bytes {
 		return false
 	}
+	f.bytes += bytes
 	for i, name := range n.Proto.Outputs {
 		if name == "" {
 			continue
@@ -161,6 +201,9 @@ func (f *folder) compute(n *ops.Node) []onnx.Value {
 	}
 	limits := f.limits
 	limits.RunBytes = foldBytes
+	if most := f.limits.RunBytes; most > 0 {
+		limits.RunBytes = min(most, foldBytes)
+	}
 	values, err := ops.Exec(f.ctx, n, k, in, limits)
 	if err != nil {
 		return nil
@@ -198,9 +241,9 @@ func (f *folder) taken(n *onnx.Node, scope *ops.Scope) *onnx.Graph {
 // initializers become g's. Values get fresh names, for branches and the graph
 // around may use the same ones.
 func (f *folder) splice(g *onnx.Graph, n *onnx.Node, branch *onnx.Graph, scope *ops.Scope) ([]*onnx.Node, error) {
-	prefix := n.Name
+	prefix := brief.Name(n.Name)
 	if prefix == "" {
-		prefix = n.Outputs[0]
+		prefix = brief.Name(n.Outputs[0])
 	}
 	names := map[string]string{}
 	for name := range definitions(branch) {

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"fmt"
 
+	"github.com/recur-ml/recur/internal/brief"
 	"github.com/recur-ml/recur/onnx"
 )
 
@@ -22,7 +23,7 @@ func inline(s *state) error {
 		in.imports[imp.Domain] = imp.Version
 	}
 	s.model.Functions = nil
-	return in.graph(s.model.Graph, 0)
+	return in.graph(s.model.Graph, 0, 0)
 }
 
 type inliner struct {
@@ -32,26 +33,31 @@ type inliner struct {
 	nodes     int
 }
 
-func (in *inliner) graph(g *onnx.Graph, depth int) error {
-	nodes, err := in.list(g.Nodes, depth)
+func (in *inliner) graph(g *onnx.Graph, depth, nesting int) error {
+	nodes, err := in.list(g.Nodes, depth, nesting)
 	g.Nodes = nodes
 	return err
 }
 
-// list gives the nodes with every call replaced.
-func (in *inliner) list(nodes []*onnx.Node, depth int) ([]*onnx.Node, error) {
+// list gives the nodes with every call replaced. depth counts the calls around
+// them, nesting the graphs.
+func (in *inliner) list(nodes []*onnx.Node, depth, nesting int) ([]*onnx.Node, error) {
+	if nesting > in.limits.Depth {
+		return nil, &onnx.LimitError{What: "depth of subgraphs after inlining functions", Got: int64(nesting), Max: int64(in.limits.Depth)}
+	}
 	if depth > in.limits.Depth {
 		return nil, &onnx.LimitError{What: "depth of function calls", Got: int64(depth), Max: int64(in.limits.Depth)}
 	}
 	var out []*onnx.Node
 	for _, n := range nodes {
+		// A call counts as a node: functions may hold nothing but calls.
+		if in.nodes++; in.nodes > in.limits.Nodes {
+			return nil, &onnx.LimitError{What: "nodes after inlining functions", Got: int64(in.nodes), Max: int64(in.limits.Nodes)}
+		}
 		f := in.functions[functionKey{n.Domain, n.OpType, n.Overload}]
 		if f == nil {
-			if in.nodes++; in.nodes > in.limits.Nodes {
-				return nil, &onnx.LimitError{What: "nodes after inlining functions", Got: int64(in.nodes), Max: int64(in.limits.Nodes)}
-			}
 			for _, g := range subgraphs(n) {
-				if err := in.graph(g, depth); err != nil {
+				if err := in.graph(g, depth, nesting+1); err != nil {
 					return nil, err
 				}
 			}
@@ -60,9 +66,9 @@ func (in *inliner) list(nodes []*onnx.Node, depth int) ([]*onnx.Node, error) {
 		}
 		body, err := in.call(n, f)
 		if err != nil {
-			return nil, fmt.Errorf("call of function %s:%s in node %q: %w", f.Domain, f.Name, n.Name, err)
+			return nil, fmt.Errorf("call of function %s:%s in node %q: %w", brief.Name(f.Domain), brief.Name(f.Name), brief.Name(n.Name), err)
 		}
-		if body, err = in.list(body, depth+1); err != nil {
+		if body, err = in.list(body, depth+1, nesting); err != nil {
 			return nil, err
 		}
 		out = append(out, body...)
@@ -77,9 +83,9 @@ func (in *inliner) call(n *onnx.Node, f *onnx.Function) ([]*onnx.Node, error) {
 	if len(n.Inputs) > len(f.Inputs) || len(n.Outputs) > len(f.Outputs) {
 		return nil, onnx.Errorf(onnx.ErrMalformed, "%d inputs and %d outputs, the function has %d and %d", len(n.Inputs), len(n.Outputs), len(f.Inputs), len(f.Outputs))
 	}
-	prefix := n.Name
+	prefix := brief.Name(n.Name)
 	if prefix == "" {
-		prefix = f.Name
+		prefix = brief.Name(f.Name)
 	}
 	names := map[string]string{}
 	for i, name := range f.Inputs {
@@ -110,7 +116,7 @@ func (in *inliner) call(n *onnx.Node, f *onnx.Function) ([]*onnx.Node, error) {
 	for i, node := range f.Nodes {
 		c := cloneNode(node)
 		if c.Name != "" {
-			c.Name = prefix + "/" + c.Name
+			c.Name = brief.Name(prefix + "/" + c.Name)
 		}
 		for _, o := range c.Outputs {
 			if _, ok := names[o]; !ok && o != "" {
@@ -120,10 +126,49 @@ func (in *inliner) call(n *onnx.Node, f *onnx.Function) ([]*onnx.Node, error) {
 		if err := in.bind(c, f, attrs); err != nil {
 			return nil, err
 		}
+		for _, g := range subgraphs(c) {
+			in.freshen(g, prefix)
+		}
 		body[i] = c
 	}
 	rename(body, names)
 	return append(body, tail...), nil
+}
+
+// freshen gives the values that a body of a function defines, and the bodies in
+// it, fresh names: a name of the caller's that comes in for one of the
+// function's must not mean them.
+func (in *inliner) freshen(g *onnx.Graph, prefix string) {
+	names := map[string]string{}
+	for name := range definitions(g) {
+		names[name] = in.fresh(prefix + "/" + name)
+	}
+	for i := range g.Inputs {
+		g.Inputs[i].Name = names[g.Inputs[i].Name]
+	}
+	for i, init := range g.Initializers {
+		c := *init
+		c.Name = names[init.Name]
+		g.Initializers[i] = &c
+	}
+	for i, init := range g.SparseInitializers {
+		c := *init
+		c.Name = names[init.Name]
+		g.SparseInitializers[i] = &c
+	}
+	for _, list := range [][]onnx.ValueInfo{g.ValueInfos, g.Outputs} {
+		for i := range list {
+			if to, own := names[list[i].Name]; own {
+				list[i].Name = to
+			}
+		}
+	}
+	rename(g.Nodes, names)
+	for _, n := range g.Nodes {
+		for _, sub := range subgraphs(n) {
+			in.freshen(sub, prefix)
+		}
+	}
 }
 
 // bind replaces references to the function's attributes by values, drops

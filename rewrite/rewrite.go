@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/recur-ml/recur/internal/brief"
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
 )
@@ -25,6 +26,12 @@ var passes = []Pass{
 	{"inline", "replaces calls of model-local functions by their bodies", true, inline},
 	{"dense", "gives sparse initializers their dense form, in which operators read them", true, dense},
 	{"fold", "computes what depends on constants alone, and replaces an If whose condition is a constant by its branch", true, fold},
+	{"hoist", "takes values that a Loop or Scan carries unchanged out of it", false, hoist},
+	{"lift", "replaces a Loop or Scan that computes recurrent cells by RNN, GRU and LSTM nodes", false, lift},
+	{"reroll", "replaces recurrent cells that are written out step after step by one RNN, GRU or LSTM node", false, reroll},
+	{"reverse", "makes an operator go backwards that goes forward over a reversed sequence", false, reverse},
+	{"bidirectional", "joins two recurrent nodes of opposite directions over one sequence to one of both directions", false, bidirectional},
+	{"cancel", "removes transpositions and other movements that undo one another", false, cancel},
 	{"drop", "removes nodes, initializers and optional outputs that nothing uses", true, drop},
 }
 
@@ -38,6 +45,9 @@ type Options struct {
 	Passes   []string
 	Registry *ops.Registry // nil means ops.Default
 	Limits   onnx.Limits
+	// Left, when it is not nil, is told of each Loop and Scan that the pass
+	// lift leaves, and why.
+	Left func(n *onnx.Node, why string)
 }
 
 // state is a model under rewriting.
@@ -45,6 +55,7 @@ type state struct {
 	model    *onnx.Model
 	registry *ops.Registry
 	limits   onnx.Limits
+	report   func(*onnx.Node, string)
 	names    map[string]bool // every name of a value in the model
 	serial   int
 }
@@ -56,11 +67,7 @@ func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), names: map[string]bool{}}
-	if s.registry == nil {
-		s.registry = ops.Default()
-	}
-	s.collect(s.model.Graph)
+	s := newState(m, o)
 	for _, p := range passes {
 		if !p.Required && !wanted(p.Name) {
 			continue
@@ -70,6 +77,23 @@ func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 		}
 	}
 	return s.model, nil
+}
+
+// newState copies a model for rewriting.
+func newState(m *onnx.Model, o Options) *state {
+	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), report: o.Left, names: map[string]bool{}}
+	if s.registry == nil {
+		s.registry = ops.Default()
+	}
+	s.collect(s.model.Graph)
+	return s
+}
+
+// left tells of a loop that stays one.
+func (s *state) left(n *onnx.Node, why string) {
+	if s.report != nil {
+		s.report(n, why)
+	}
 }
 
 // choose reads a list of optional passes.
@@ -114,8 +138,10 @@ func (s *state) collect(g *onnx.Graph) {
 	}
 }
 
-// fresh makes a name that no value has, from a wish.
+// fresh makes a name that no value has, from a wish. Names that are put
+// together from others do not grow without bound.
 func (s *state) fresh(wish string) string {
+	wish = brief.Name(wish)
 	name := wish
 	for s.names[name] || name == "" {
 		s.serial++
@@ -226,47 +252,51 @@ func cloneNode(n *onnx.Node) *onnx.Node {
 	return &c
 }
 
+// renaming says which names are replaced where: not those that one of the graphs
+// around defines anew.
+type renaming struct {
+	to     map[string]string
+	hidden []map[string]bool
+}
+
+func (r renaming) of(name string) string {
+	to, ok := r.to[name]
+	if !ok || name == "" {
+		return name
+	}
+	for _, own := range r.hidden {
+		if own[name] {
+			return name
+		}
+	}
+	return to
+}
+
 // rename replaces the names of values in nodes, and in the graphs within as
 // far as these do not define a name anew.
-func rename(nodes []*onnx.Node, to map[string]string) {
+func rename(nodes []*onnx.Node, to map[string]string) { renaming{to: to}.nodes(nodes) }
+
+func (r renaming) nodes(nodes []*onnx.Node) {
 	for _, n := range nodes {
 		for i, name := range n.Inputs {
-			if r, ok := to[name]; ok && name != "" {
-				n.Inputs[i] = r
-			}
+			n.Inputs[i] = r.of(name)
 		}
 		for i, name := range n.Outputs {
-			if r, ok := to[name]; ok && name != "" {
-				n.Outputs[i] = r
-			}
+			n.Outputs[i] = r.of(name)
 		}
 		for _, g := range subgraphs(n) {
-			renameGraph(g, to)
+			r.graph(g)
 		}
 	}
 }
 
-// renameGraph renames what a nested graph captures; names that it defines
-// itself are its own.
-func renameGraph(g *onnx.Graph, to map[string]string) {
-	inner := to
-	own := definitions(g)
-	for name := range to {
-		if own[name] {
-			inner = map[string]string{}
-			for k, v := range to {
-				if !own[k] {
-					inner[k] = v
-				}
-			}
-			break
-		}
-	}
-	rename(g.Nodes, inner)
+// graph renames what a nested graph captures; names that it defines itself are
+// its own.
+func (r renaming) graph(g *onnx.Graph) {
+	inner := renaming{r.to, append(r.hidden[:len(r.hidden):len(r.hidden)], definitions(g))}
+	inner.nodes(g.Nodes)
 	for i := range g.Outputs {
-		if r, ok := inner[g.Outputs[i].Name]; ok {
-			g.Outputs[i].Name = r
-		}
+		g.Outputs[i].Name = inner.of(g.Outputs[i].Name)
 	}
 }
 

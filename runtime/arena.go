@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"math"
 	"math/bits"
 	"unsafe"
 
@@ -67,11 +68,11 @@ func classOf(n int) (class, size int) {
 
 // charge counts bytes against the budget before they are taken.
 func (a *arena) charge(n int) error {
-	if a.used+int64(n) > a.budget {
+	if int64(n) > a.budget-a.used {
 		a.trim()
 	}
-	if a.used+int64(n) > a.budget {
-		return &onnx.LimitError{What: "run memory", Got: a.used + int64(n), Max: a.budget}
+	if int64(n) > a.budget-a.used {
+		return &onnx.LimitError{What: "run memory", Got: a.used + min(int64(n), math.MaxInt64-a.used), Max: a.budget}
 	}
 	a.used += int64(n)
 	return nil

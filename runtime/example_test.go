@@ -120,6 +120,94 @@ func ExampleWithRegistry() {
 	// Output: [12 14]
 }
 
+// recurrent is an RNN node that adds up x, with its state as input and output,
+// for any number of rows.
+func recurrent() *onnx.Model {
+	rows := onnx.Dim{Value: -1, Name: "batch"}
+	constant := func(name string, shape []int, data ...float32) *onnx.Initializer {
+		return &onnx.Initializer{Name: name, Tensor: onnx.MustTensor(shape, data)}
+	}
+	return &onnx.Model{
+		IRVersion: 8, OpsetImports: []onnx.OpsetImport{{Version: 17}},
+		Graph: &onnx.Graph{
+			Inputs: []onnx.ValueInfo{
+				{Name: "x", Type: onnx.TensorType(onnx.Float, onnx.Shape{onnx.Fixed(1), rows, onnx.Fixed(1)})},
+				{Name: "state", Type: onnx.TensorType(onnx.Float, onnx.Shape{onnx.Fixed(1), rows, onnx.Fixed(1)})},
+			},
+			Outputs: []onnx.ValueInfo{
+				{Name: "y", Type: onnx.TensorType(onnx.Float, onnx.Shape{onnx.Fixed(1), onnx.Fixed(1), rows, onnx.Fixed(1)})},
+				{Name: "stateN", Type: onnx.TensorType(onnx.Float, onnx.Shape{onnx.Fixed(1), rows, onnx.Fixed(1)})},
+			},
+			Initializers: []*onnx.Initializer{constant("W", []int{1, 1, 1}, 1), constant("R", []int{1, 1, 1}, 1)},
+			Nodes: []*onnx.Node{{OpType: "RNN", Inputs: []string{"x", "W", "R", "", "", "state"}, Outputs: []string{"y", "stateN"},
+				Attributes: []*onnx.Attribute{
+					{Name: "hidden_size", Type: onnx.AttrInt, Int: 1},
+					{Name: "activations", Type: onnx.AttrStrings, Strings: []string{"Relu"}},
+				}}},
+		},
+	}
+}
+
+// A stream carries the state of one sequence from frame to frame.
+func ExampleSession_Stream() {
+	s, err := rt.LoadModel(recurrent()) // h' = relu(x + h)
+	if err != nil {
+		log.Fatal(err)
+	}
+	st, err := s.Stream() // one speaker, one user, one sensor
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("carried:", st.Pairs())
+	for _, v := range []float32{1, 2, 3} {
+		out, err := st.Run(context.Background(), onnx.Values{"x": onnx.MustTensor([]int{1, 1, 1}, []float32{v})})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(onnx.Elements[float32](out["y"].(*onnx.Tensor)))
+	}
+	// Output:
+	// carried: [stateN=state]
+	// [1]
+	// [3]
+	// [6]
+}
+
+// Frames of many streams that have arrived are computed in one run; each gives
+// what it gives alone.
+func ExampleSession_RunStreams() {
+	s, err := rt.LoadModel(recurrent())
+	if err != nil {
+		log.Fatal(err)
+	}
+	var streams []*rt.Stream
+	var frames []onnx.Values
+	for i := range 3 {
+		st, err := s.Stream()
+		if err != nil {
+			log.Fatal(err)
+		}
+		streams = append(streams, st)
+		frames = append(frames, onnx.Values{"x": onnx.MustTensor([]int{1, 1, 1}, []float32{float32(i + 1)})})
+	}
+	for range 2 {
+		out, err := s.RunStreams(context.Background(), streams, frames)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for i := range out {
+			fmt.Println("stream", i, onnx.Elements[float32](out[i]["y"].(*onnx.Tensor)))
+		}
+	}
+	// Output:
+	// stream 0 [1]
+	// stream 1 [2]
+	// stream 2 [3]
+	// stream 0 [2]
+	// stream 1 [4]
+	// stream 2 [6]
+}
+
 // Limits bound what a model or an input that one does not trust may cost.
 func ExampleWithLimits() {
 	s, err := rt.LoadModel(scaled(), rt.WithLimits(onnx.Limits{RunBytes: 1 << 20}))

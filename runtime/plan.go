@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -106,6 +107,9 @@ func (p *planner) plan(g *onnx.Graph, in []ops.Info, outer *graphPlan) (*program
 		slot := gp.use(o.Name)
 		if slot < 0 {
 			return nil, onnx.Errorf(onnx.ErrMalformed, "graph output %q: no such value", o.Name)
+		}
+		if info, _ := gp.scope.Lookup(o.Name); outer == nil && !sameElements(info.Type, o.Type) {
+			return nil, onnx.Errorf(onnx.ErrType, "graph output %q is a %s, declared as a %s", o.Name, info.Type.Name(), o.Type.Name())
 		}
 		gp.prog.outputs = append(gp.prog.outputs, slot)
 		gp.prog.names = append(gp.prog.names, o.Name)
@@ -252,7 +256,7 @@ func (gp *graphPlan) liveness() {
 		s := &prog.steps[i]
 		s.free = append(s.free, slot)
 		for k, in := range s.in {
-			if in == slot && k < 64 && !s.captured(slot) {
+			if in == slot && k < 64 && !s.captured(slot) && !slices.Contains(s.in[k+1:], slot) && !slices.Contains(s.in[:k], slot) {
 				s.dies |= 1 << k
 			}
 		}

@@ -98,7 +98,7 @@ func (c *cli) root() *cobra.Command {
 	root.SetErr(c.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.SetUsageTemplate(root.UsageTemplate() + "\nExit codes: 0 fine, 1 mismatch or invalid, 2 usage, 3 unsupported, 4 limit, 130 interrupted.\n")
-	root.AddCommand(c.runCommand(), c.inspectCommand(), c.checkCommand(), c.opsCommand(),
+	root.AddCommand(c.runCommand(), c.inspectCommand(), c.convertCommand(), c.checkCommand(), c.opsCommand(),
 		c.verifyCommand(), c.demoCommand(), c.versionCommand())
 	return root
 }

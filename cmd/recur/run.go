@@ -32,6 +32,15 @@ elements in [-1, 1), integers in [0, 4), the lengths of a recurrent operator
 full. A dimension of unknown size is 1 unless --shape says otherwise, by input
 (--shape x=1,512) or by the dimension's name (--shape batch=4).
 
+With --stream the inputs hold many frames, and the model's state is carried from
+each to the next: an array with an axis more than the model wants has the frames
+on its first axis (--frame-axis names another), the others go with every frame.
+Where none has more, the arrays are cut along that axis of theirs, as far as the
+model leaves its size open. The outputs are stacked; those of states are the last
+ones. A state whose input is not given begins as zeros. recur inspect lists the
+states that are found; --state OUTPUT=INPUT names them by hand; --stateful first
+makes the hidden states of recurrent layers inputs and outputs.
+
 Without -o the outputs are printed; a large one is abridged. -o OUT.npz holds
 all outputs, .npy and .pb one, .json any; "-o -" writes an .npz to stdout.`
 
@@ -46,6 +55,11 @@ type runFlags struct {
 	full    bool
 	cast    bool
 	timeout time.Duration
+
+	stream    bool
+	frameAxis int
+	states    []string
+	stateful  bool
 }
 
 func (c *cli) runCommand() *cobra.Command {
@@ -56,11 +70,17 @@ func (c *cli) runCommand() *cobra.Command {
 		Long:  runHelp,
 		Example: `  recur run model.onnx -i x=in.npy -i lengths='[7, 5]' -o out.npz
   recur run model.onnx -i inputs.npz --json
-  recur run model.onnx --random 1 --shape batch=8 --timeout 10s`,
+  recur run model.onnx --random 1 --shape batch=8 --timeout 10s
+  recur run vad.onnx --stream -i input=frames.npy -i sr=16000 -o speech.npz`,
 		Args:              exactly(1, "one MODEL"),
 		ValidArgsFunction: completeModels,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			random := cmd.Flags().Changed("random")
+			for _, name := range []string{"frame-axis", "state", "stateful"} {
+				if cmd.Flags().Changed(name) && !f.stream {
+					return usagef("--%s goes with --stream", name)
+				}
+			}
 			return c.runModel(cmd.Context(), args[0], f, random)
 		},
 	}
@@ -73,13 +93,21 @@ func (c *cli) runCommand() *cobra.Command {
 	flags.BoolVar(&f.cast, "cast", false, "convert the inputs' element types to what the model wants")
 	flags.BoolVar(&f.json, "json", false, "print the outputs as JSON")
 	flags.BoolVar(&f.full, "full", false, "print every element")
+	flags.BoolVar(&f.stream, "stream", false, "run the model frame by frame and carry its state")
+	flags.IntVar(&f.frameAxis, "frame-axis", 0, "axis of the inputs on which the frames are")
+	flags.StringArrayVar(&f.states, "state", nil, "a state to carry, OUTPUT=INPUT (repeatable; default: those that are found)")
+	flags.BoolVar(&f.stateful, "stateful", false, "carry the hidden states of recurrent layers too")
 	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s")
 	f.add(flags)
 	return cmd
 }
 
 func (c *cli) runModel(ctx context.Context, path string, f *runFlags, random bool) error {
-	s, err := c.session(path, &f.loadFlags)
+	load := c.session
+	if f.stateful {
+		load = c.statefulSession
+	}
+	s, err := load(path, &f.loadFlags)
 	if err != nil {
 		return err
 	}
@@ -87,7 +115,13 @@ func (c *cli) runModel(ctx context.Context, path string, f *runFlags, random boo
 	if err := checkOutputs(s, f); err != nil {
 		return err
 	}
-	in, err := c.gatherInputs(s, f, random)
+	var st *rt.Stream
+	if f.stream {
+		if st, err = newStream(s, f); err != nil {
+			return err
+		}
+	}
+	in, err := c.gatherInputs(s, st, f, random)
 	if err != nil {
 		return err
 	}
@@ -97,7 +131,12 @@ func (c *cli) runModel(ctx context.Context, path string, f *runFlags, random boo
 		defer cancel()
 	}
 	start := time.Now()
-	out, err := s.Run(ctx, in, f.outputs...)
+	var out onnx.Values
+	if st != nil {
+		out, err = runFrames(ctx, s, st, in, f)
+	} else {
+		out, err = s.Run(ctx, in, f.outputs...)
+	}
 	took := time.Since(start)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("not done after %v (--timeout): %w", f.timeout, err)
@@ -150,9 +189,9 @@ func checkOutputs(s *rt.Session, f *runFlags) error {
 }
 
 // gatherInputs reads what -i names, makes what --random asks for, and wants
-// nothing to be missing.
-func (c *cli) gatherInputs(s *rt.Session, f *runFlags, random bool) (onnx.Values, error) {
-	inputs := s.Inputs()
+// nothing to be missing but the states of a stream, which may be nil.
+func (c *cli) gatherInputs(s *rt.Session, st *rt.Stream, f *runFlags, random bool) (onnx.Values, error) {
+	inputs := slices.Clone(s.Inputs())
 	known := slices.Clone(inputs)
 	for _, v := range s.Model().Graph.Inputs { // those with a default may be given too
 		if !slices.ContainsFunc(known, func(k onnx.ValueInfo) bool { return k.Name == v.Name }) {
@@ -162,6 +201,14 @@ func (c *cli) gatherInputs(s *rt.Session, f *runFlags, random bool) (onnx.Values
 	shapes, err := parseShapes(f.shapes, known)
 	if err != nil {
 		return nil, err
+	}
+	if st != nil {
+		inputs = slices.DeleteFunc(inputs, func(v onnx.ValueInfo) bool { return isState(st, v.Name) })
+		for i := range known {
+			if !isState(st, known[i].Name) {
+				known[i].Type.Shape = nil // frames have another one
+			}
+		}
 	}
 	r := &inputReader{c: c, known: known, shapes: shapes, cast: f.cast, most: f.limits().WithDefaults().FileBytes, values: onnx.Values{}}
 	for _, flag := range f.inputs {

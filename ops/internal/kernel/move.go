@@ -65,9 +65,9 @@ func copyRuns[T any](dst, src []T, to, from int, d Stride, n int) {
 	}
 }
 
-// tile is the side of the squares in which copySwapped goes: its lines of the
-// source and of the destination stay in the first cache.
-const tile = 16
+// tile is the side of the squares in which copySwapped goes, so that lines of the
+// source and of the destination are used again while they are in a cache.
+const tile = 64
 
 // copySwapped transposes: row has Src 1 and col has Dst 1.
 func copySwapped[T any](dst, src []T, to, from int, row, col Stride) {
@@ -75,7 +75,19 @@ func copySwapped[T any](dst, src []T, to, from int, row, col Stride) {
 		rows := min(tile, row.N-r)
 		for c := 0; c < col.N; c += tile {
 			cols := min(tile, col.N-c)
-			for i := range rows {
+			i := 0
+			for ; i+4 <= rows; i += 4 {
+				at := to + (r+i)*row.Dst + c
+				a0, a1 := dst[at:][:cols], dst[at+row.Dst:][:cols]
+				a2, a3 := dst[at+2*row.Dst:][:cols], dst[at+3*row.Dst:][:cols]
+				at = from + r + i + c*col.Src
+				for j := range a0 {
+					s := src[at : at+4 : at+4]
+					a0[j], a1[j], a2[j], a3[j] = s[0], s[1], s[2], s[3]
+					at += col.Src
+				}
+			}
+			for ; i < rows; i++ {
 				a := dst[to+(r+i)*row.Dst+c:][:cols]
 				at := from + r + i + c*col.Src
 				for j := range a {

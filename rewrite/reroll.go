@@ -1,0 +1,464 @@
+package rewrite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops"
+)
+
+// reroll replaces recurrent cells that are written out step after step by one
+// operator: cells that share their weights, are chained by their states, and
+// read one after the other the steps of one tensor.
+func reroll(s *state) error {
+	r := &reroller{state: s, analysis: ops.NewAnalysis(s.registry, s.model, s.limits)}
+	return r.graph(s.model.Graph, nil)
+}
+
+type reroller struct {
+	*state
+	analysis *ops.Analysis
+}
+
+// maxReroll bounds the layers of one graph, which are found one at a time: a
+// layer's input may be what another one gives.
+const maxReroll = 64
+
+func (r *reroller) graph(g *onnx.Graph, outer *facts) error {
+	f, err := factsOf(r.analysis, g, outer)
+	if err != nil {
+		return err
+	}
+	for range maxReroll {
+		if !twoProducts(g) || !r.layer(g, f) {
+			break
+		}
+		if g.Nodes, err = onnx.Sort(g); err != nil {
+			return err
+		}
+		if f, err = factsOf(r.analysis, g, outer); err != nil {
+			return err
+		}
+	}
+	for _, n := range g.Nodes {
+		for _, sub := range subgraphs(n) {
+			if err := r.graph(sub, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// twoProducts reports whether a graph has more than one matrix product, which
+// an unrolled layer has.
+func twoProducts(g *onnx.Graph) bool {
+	n := 0
+	for _, node := range g.Nodes {
+		if node.Domain == "" && (node.OpType == "MatMul" || node.OpType == "Gemm") {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// unrolledStep is a cell found in a graph, with the states that it starts from;
+// h is nil where there is none, which means zeros.
+type unrolledStep struct {
+	*cell
+	h, c *expr
+	key  string
+}
+
+// layer finds one unrolled layer and replaces it.
+func (r *reroller) layer(g *onnx.Graph, f *facts) bool {
+	read := &reader{algebra: newAlgebra(productType(g, f)), env: map[string]*expr{}, outer: f, inside: f, inputs: map[string]int{}, whole: map[*expr]int64{}}
+	if len(g.Nodes) == 0 || !isFloat(read.elem) {
+		return false
+	}
+	if read.opset = r.opsetOf(g.Nodes[0]); read.opset < 7 || read.elem == onnx.BFloat16 && read.opset < 22 {
+		return false
+	}
+	read.nodes(g.Nodes)
+	names := map[*expr]string{}
+	for name, e := range read.env {
+		if old, ok := names[e]; !ok || name < old {
+			names[e] = name
+		}
+	}
+	steps := map[*expr][]*unrolledStep{}
+	for _, n := range g.Nodes {
+		for _, o := range n.Outputs {
+			if e := read.env[o]; e != nil && steps[e] == nil {
+				steps[e] = read.stepCells(e)
+			}
+		}
+	}
+	followed := map[*unrolledStep]bool{}
+	for _, list := range steps {
+		for _, s := range list {
+			if p := s.before(steps); p != nil {
+				followed[p] = true
+			}
+		}
+	}
+	for _, n := range slices.Backward(g.Nodes) {
+		for _, o := range n.Outputs {
+			for _, last := range steps[read.env[o]] {
+				if followed[last] {
+					continue
+				}
+				if chain := read.chain(last, steps); len(chain) > 1 && r.replace(g, f, n, read, chain, names) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// productType is the element type of a graph's matrix products.
+func productType(g *onnx.Graph, f *facts) onnx.DataType {
+	for _, n := range g.Nodes {
+		if n.OpType == "MatMul" || n.OpType == "Gemm" {
+			return f.typeOf(n.Outputs[0]).Elem
+		}
+	}
+	return onnx.Undefined
+}
+
+// stepFree reports whether an expression may be what an unrolled cell reads:
+// a step of a tensor, or an input of the graph.
+func (r *reader) stepFree(x *expr) bool {
+	return x.rank == 2 && (x.kind == exprInput || x.kind == exprOuter && r.outer.typeOf(x.name).Elem == r.elem && r.outer.maker(x.name) == nil)
+}
+
+// stepCells finds the cells that give e.
+func (r *reader) stepCells(e *expr) []*unrolledStep {
+	if e.width < 1 {
+		return nil
+	}
+	var out []*unrolledStep
+	m := &matcher{algebra: r.algebra, hidden: e.width}
+	m.free = func(x *expr) bool { return x != m.h && r.stepFree(x) }
+	add := func(c *cell) bool {
+		if c == nil {
+			return false
+		}
+		out = append(out, &unrolledStep{cell: c, h: m.h, c: m.c, key: c.key()})
+		m.inputs = nil
+		return true
+	}
+	for _, h := range productArgs(e, 4) {
+		m.h, m.c = h, nil
+		if !add(m.gru(e)) {
+			add(m.rnn(e))
+		}
+		if e.kind != exprProd {
+			continue
+		}
+		for _, a := range e.args {
+			memory := a
+			if a.kind == exprUnary {
+				memory = a.args[0]
+			}
+			if memory.kind != exprSum || len(memory.args) != 2 {
+				continue
+			}
+			for _, p := range memory.args {
+				for _, c := range factors(p) {
+					if m.c = c; c.kind != exprConst && c != e {
+						add(m.lstm(e, memory))
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// firstStep finds the step before s where the state is zeros and was left out:
+// the same function of the input's product alone.
+func (r *reader) firstStep(s *unrolledStep) *unrolledStep {
+	if s.op != "RNN" || s.h == nil || s.h.kind == exprState {
+		return nil
+	}
+	f, sum, ok := activated(s.h)
+	if !ok || f != s.functions[0] {
+		return nil
+	}
+	m := &matcher{algebra: r.algebra, hidden: s.hidden, free: r.stepFree}
+	g, ok := m.gate(sum, nil, nil, false)
+	if !ok || g.state != nil || len(m.inputs) != len(s.inputs) {
+		return nil
+	}
+	g.state = s.gates[0].state
+	c := &cell{op: "RNN", functions: s.functions, gates: []gate{*g}, inputs: m.inputs, hidden: s.hidden, output: s.h}
+	p := &unrolledStep{cell: c, key: c.key()}
+	if !p.follows(s) {
+		return nil
+	}
+	return p
+}
+
+// productArgs lists what is multiplied by matrices near the root of an
+// expression, but steps of sequences.
+func productArgs(e *expr, depth int) []*expr {
+	var out []*expr
+	var walk func(e *expr, depth int)
+	walk = func(e *expr, depth int) {
+		if e.kind == exprMatMul {
+			if a := e.args[0]; a.kind != exprInput && a.kind != exprProd && !slices.Contains(out, a) {
+				out = append(out, a)
+			} else if a.kind == exprProd && !slices.Contains(out, a) {
+				out = append(out, a)
+				for _, f := range a.args {
+					if f.kind != exprUnary && !slices.Contains(out, f) {
+						out = append(out, f)
+					}
+				}
+			}
+			return
+		}
+		if depth > 0 && (e.kind == exprSum || e.kind == exprProd || e.kind == exprUnary) {
+			for _, x := range e.args {
+				walk(x, depth-1)
+			}
+		}
+	}
+	walk(e, depth)
+	return out
+}
+
+// key tells cells of different weights or functions apart.
+func (c *cell) key() string {
+	var b strings.Builder
+	fmt.Fprint(&b, c.op, c.functions, c.afterReset, c.inputForget, len(c.inputs))
+	view := func(v *view) {
+		if v != nil {
+			b.WriteString(v.key())
+		}
+		b.WriteByte(';')
+	}
+	for _, g := range c.gates {
+		for _, x := range c.inputs {
+			view(g.inputs[x])
+		}
+		view(g.state)
+		view(g.peephole)
+		for _, list := range [][]*expr{g.bias, g.inner} {
+			for _, x := range list {
+				fmt.Fprint(&b, x.id, " ")
+			}
+			b.WriteByte('|')
+		}
+	}
+	return b.String()
+}
+
+// follows reports whether next is the step after s.
+func (s *unrolledStep) follows(next *unrolledStep) bool {
+	return s.key == next.key && s.output == next.h && s.memory == next.c
+}
+
+// before gives the step that s follows, nil when there is none.
+func (s *unrolledStep) before(steps map[*expr][]*unrolledStep) *unrolledStep {
+	for _, p := range steps[s.h] {
+		if p.follows(s) {
+			return p
+		}
+	}
+	return nil
+}
+
+// chain lists the steps up to last, first one first: as far back as they read
+// neighbouring steps of the same tensors, or each an input of the graph.
+func (r *reader) chain(last *unrolledStep, steps map[*expr][]*unrolledStep) []*unrolledStep {
+	chain := []*unrolledStep{last}
+	direction := 0
+	for s := last; s.h != nil; {
+		p := s.before(steps)
+		if p == nil {
+			p = r.firstStep(s)
+		}
+		if p == nil {
+			break
+		}
+		d := stride(p, s)
+		if d == 0 || direction != 0 && d != direction {
+			break
+		}
+		direction = d
+		chain = append(chain, p)
+		s = p
+	}
+	slices.Reverse(chain)
+	return chain
+}
+
+// stride tells how the inputs of two steps lie to one another: 1 forward, -1
+// backward, 2 for inputs of the graph, 0 for anything else.
+func stride(p, s *unrolledStep) int {
+	d := 0
+	for i := range s.inputs {
+		x, y := p.inputs[i], s.inputs[i]
+		k := 2
+		switch {
+		case x.kind != y.kind || x.width != y.width:
+			return 0
+		case x.kind == exprInput:
+			if k = y.index - x.index; x.args[0] != y.args[0] || x.hi != y.hi || k != 1 && k != -1 {
+				return 0
+			}
+		}
+		if i > 0 && k != d {
+			return 0
+		}
+		d = k
+	}
+	return d
+}
+
+// replace puts an operator in the place of a chain of steps.
+func (r *reroller) replace(g *onnx.Graph, f *facts, at *onnx.Node, read *reader, chain []*unrolledStep, names map[*expr]string) bool {
+	e := r.emitter(g, at)
+	first, last := chain[0], chain[len(chain)-1]
+	n := len(chain)
+	direction := "forward"
+	separate := first.inputs[0].kind == exprOuter
+	if !separate && chain[1].inputs[0].index < first.inputs[0].index {
+		direction = "reverse"
+	}
+	if first.h != nil && names[first.h] == "" || first.c != nil && names[first.c] == "" {
+		return false
+	}
+	var parts []string
+	var batch onnx.Dim
+	for i, x := range first.inputs {
+		if separate {
+			// The operator wants as many rows of each; so do the steps, but
+			// for a batch of one that is repeated.
+			var rows []string
+			for _, s := range chain {
+				rows = append(rows, e.unsqueeze(s.inputs[i].name, 0))
+			}
+			parts = append(parts, e.concat(0, rows...))
+			batch = f.typeOf(x.name).Shape[0]
+			continue
+		}
+		source := names[x.args[0]]
+		shape := f.typeOf(source).Shape
+		if source == "" || len(shape) != 3 || x.hi > 1 || f.typeOf(source).Elem != read.elem {
+			return false
+		}
+		lo := min(x.index, last.inputs[i].index)
+		if i == 0 {
+			batch = shape[1-x.hi]
+		}
+		if lo != 0 || shape[x.hi].Value != n {
+			source = e.slice(source, int64(x.hi), int64(lo), int64(lo+n))
+		}
+		if x.hi == 1 {
+			source = e.transpose(source, 1, 0, 2)
+		}
+		parts = append(parts, source)
+	}
+	in := cellInputs{x: e.concat(2, parts...)}
+	if first.h != nil {
+		in.initialH = e.initialOf(f, names[first.h], batch, first.hidden, in.x)
+	}
+	if first.c != nil {
+		in.initialC = e.initialOf(f, names[first.c], batch, first.hidden, in.x)
+	}
+	out, err := e.cell(first.cell, read.elem, in, direction)
+	if err != nil {
+		return false
+	}
+	all := e.squeeze(out.y, 1)
+	for k, s := range chain {
+		var v string
+		if k == n-1 {
+			v = e.squeeze(out.h, 0)
+		} else {
+			place := int64(k)
+			if direction == "reverse" {
+				place = int64(n - 1 - k)
+			}
+			v = e.squeeze(e.slice(all, 0, place, place+1), 0)
+		}
+		r.redefine(g, e, read, s.output, v)
+	}
+	if first.c != nil {
+		r.redefine(g, e, read, last.memory, e.squeeze(out.c, 0))
+	}
+	e.stack(g, read, chain, all, direction)
+	g.Nodes = append(g.Nodes, e.finish()...)
+	return true
+}
+
+// initialOf gives an initial state as [1, B, H]; "" for zeros.
+func (e *emitter) initialOf(f *facts, name string, batch onnx.Dim, hidden int, x string) string {
+	if f.zero(name) {
+		return ""
+	}
+	s := f.typeOf(name).Shape
+	if len(s) != 2 || !s[0].Same(batch) || s[1].Value != hidden {
+		rows := e.slice(e.node("Shape", []string{x}), 0, 1, 2)
+		name = e.node("Expand", []string{name, e.concat(0, rows, e.int64s(int64(hidden)))})
+	}
+	return e.unsqueeze(name, 0)
+}
+
+// redefine gives all names of an expression to a new value. What made them
+// stays under another name, for nodes that nothing uses are dropped.
+func (r *reroller) redefine(g *onnx.Graph, e *emitter, read *reader, old *expr, value string) {
+	for _, n := range g.Nodes {
+		for i, o := range n.Outputs {
+			if o != "" && read.env[o] == old {
+				n.Outputs[i] = r.fresh(o + "/unrolled")
+				e.name(value, o)
+			}
+		}
+	}
+}
+
+// stack replaces the stacking of all steps' outputs by the operator's.
+func (e *emitter) stack(g *onnx.Graph, read *reader, chain []*unrolledStep, all, direction string) {
+	makers := producers(g)
+	for _, n := range g.Nodes {
+		if n.OpType != "Concat" || n.Domain != "" || len(n.Inputs) != len(chain) || direction != "forward" {
+			continue
+		}
+		axis := attrInt(n, "axis", 0)
+		matches := axis == 0 || axis == 1
+		for k, in := range n.Inputs {
+			u := makers[in]
+			if !matches || u == nil || u.OpType != "Unsqueeze" || u.Domain != "" || read.env[u.Inputs[0]] != chain[k].output {
+				matches = false
+				break
+			}
+			axes, ok := listArg(u, []*expr{nil, read.lookupSecond(u)}, "axes", 1)
+			matches = ok && len(axes) == 1 && axes[0] == axis
+		}
+		if !matches {
+			continue
+		}
+		v := all
+		if axis == 1 {
+			v = e.transpose(all, 1, 0, 2)
+		}
+		o := n.Outputs[0]
+		n.Outputs[0] = e.fresh(o + "/unrolled")
+		e.name(v, o)
+	}
+}
+
+// lookupSecond gives the expression of a node's second input, nil without one.
+func (r *reader) lookupSecond(n *onnx.Node) *expr {
+	if len(n.Inputs) < 2 {
+		return nil
+	}
+	return r.lookup(n.Inputs[1])
+}

@@ -1,0 +1,178 @@
+package rewrite_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand"
+	"strings"
+	"testing"
+
+	"github.com/recur-ml/recur/onnx"
+)
+
+// unrolled writes a cell step after step over the parts x0, x1... of a
+// sequence, in the given order.
+func unrolled(c stepCell, order []int) string {
+	var b strings.Builder
+	state := map[string]string{"h": "H0", "c": "C0"}
+	for k, place := range order {
+		own := map[string]bool{}
+		for _, line := range strings.Split(strings.TrimSpace(c.nodes), "\n") {
+			if line == "" {
+				continue
+			}
+			outs, rest, _ := strings.Cut(line, " = ")
+			op, rest, _ := strings.Cut(rest, "(")
+			args, attrs, _ := strings.Cut(rest, ")")
+			var in, out []string
+			for _, a := range split(args) {
+				switch {
+				case a == "x":
+					a = fmt.Sprintf("x%d", place)
+				case own[a]:
+					a = fmt.Sprintf("%s_%d", a, k)
+				case state[a] != "":
+					a = state[a]
+				}
+				in = append(in, a)
+			}
+			for _, o := range split(outs) {
+				own[o] = true
+				out = append(out, fmt.Sprintf("%s_%d", o, k))
+			}
+			fmt.Fprintf(&b, "%s = %s(%s)%s\n", strings.Join(out, ", "), op, strings.Join(in, ", "), attrs)
+		}
+		for _, s := range states(c) {
+			state[s] = fmt.Sprintf("%sn_%d", s, k)
+		}
+	}
+	return b.String()
+}
+
+// parts writes the ways to take a sequence of [time, batch, columns] apart.
+var parts = map[string]string{
+	"Split": "p0, p1, p2, p3, p4 = Split(X) axis=0\n" +
+		"x0 = Squeeze(p0, ax0)\nx1 = Squeeze(p1, ax0)\nx2 = Squeeze(p2, ax0)\nx3 = Squeeze(p3, ax0)\nx4 = Squeeze(p4, ax0)\n",
+	"Gather": "x0 = Gather(X, n0) axis=0\nx1 = Gather(X, n1) axis=0\nx2 = Gather(X, n2) axis=0\nx3 = Gather(X, n3) axis=0\nx4 = Gather(X, n4) axis=0\n",
+	"Split of the second axis": "Xt = Transpose(X) perm=1,0,2\np0, p1, p2, p3, p4 = Split(Xt) axis=1\n" +
+		"x0 = Squeeze(p0, ax1)\nx1 = Squeeze(p1, ax1)\nx2 = Squeeze(p2, ax1)\nx3 = Squeeze(p3, ax1)\nx4 = Squeeze(p4, ax1)\n",
+}
+
+// sequenceProblem makes a model over X, H0 and C0 with outputs of float.
+func sequenceProblem(t *testing.T, text string, outputs ...string) problem {
+	t.Helper()
+	inits := maps.Clone(numbers)
+	maps.Copy(inits, weightsOf(3, weightShapes))
+	for k := range steps {
+		inits[fmt.Sprintf("n%d", k)] = onnx.Scalar(int64(k))
+	}
+	inits["full"] = onnx.MustTensor([]int{rows}, []int64{steps, steps, steps})
+	inits["part"] = onnx.MustTensor([]int{rows}, []int64{steps, 2, steps})
+	batch := onnx.Fixed(rows)
+	in := []onnx.ValueInfo{
+		{Name: "X", Type: onnx.TensorType(onnx.Float, onnx.FixedShape(steps, rows, columns))},
+		{Name: "H0", Type: onnx.TensorType(onnx.Float, onnx.Shape{batch, onnx.Fixed(units)})},
+		{Name: "C0", Type: onnx.TensorType(onnx.Float, onnx.Shape{batch, onnx.Fixed(units)})},
+	}
+	var out []onnx.ValueInfo
+	for _, o := range outputs {
+		out = append(out, onnx.ValueInfo{Name: o, Type: onnx.TensorType(onnx.Float, nil)})
+	}
+	r := rand.New(rand.NewSource(8))
+	g := graphOf(t, text, inits, in, out)
+	return problem{&onnx.Model{IRVersion: 8, OpsetImports: []onnx.OpsetImport{{Version: 15}}, Graph: g}, onnx.Values{
+		"X": randomTensor(r, []int{steps, rows, columns}), "H0": randomTensor(r, []int{rows, units}), "C0": randomTensor(r, []int{rows, units}),
+	}}
+}
+
+func TestReroll(t *testing.T) {
+	forward, backward := []int{0, 1, 2, 3, 4}, []int{4, 3, 2, 1, 0}
+	stack := "u0 = Unsqueeze(hn_0, ax1)\nu1 = Unsqueeze(hn_1, ax1)\nu2 = Unsqueeze(hn_2, ax1)\nu3 = Unsqueeze(hn_3, ax1)\nu4 = Unsqueeze(hn_4, ax1)\n" +
+		"Y = Concat(u0, u1, u2, u3, u4) axis=1\n"
+	for name, cut := range parts {
+		for _, c := range stepCells {
+			t.Run(name+"/"+c.name, func(t *testing.T) {
+				want := ""
+				if c.want != "" {
+					want = c.want + ":1"
+				}
+				sequenceProblem(t, cut+unrolled(c, forward)+stack, "Y", "hn_4").check(t, nil, want)
+				sequenceProblem(t, cut+unrolled(c, backward), "hn_1", "hn_4").check(t, nil, want)
+				sequenceProblem(t, cut+unrolled(c, []int{1, 2, 3}), "hn_2").check(t, nil, want)
+				// Steps out of order are not one sequence.
+				sequenceProblem(t, cut+unrolled(c, []int{2, 0}), "hn_1").check(t, nil, "")
+			})
+		}
+	}
+	t.Run("a middle cell state is used too", func(t *testing.T) {
+		sequenceProblem(t, parts["Split"]+unrolled(stepCells[6], forward), "cn_2", "hn_4", "cn_4").check(t, nil, "LSTM:1")
+	})
+}
+
+// TestReverse: an operator over a reversed sequence goes backwards, unless its
+// output is wanted in the order in which it was made.
+func TestReverse(t *testing.T) {
+	rnn := "W = Unsqueeze(Wr, ax0)\nRw = Unsqueeze(R1, ax0)\nWr = Transpose(K1) perm=1,0\n"
+	for _, c := range []struct{ name, text, direction string }{
+		{"reversed again", "Xr = ReverseSequence(X, full) time_axis=0 batch_axis=1\nY0, Hl = RNN(Xr, W, Rw) hidden_size=4\nY1 = Squeeze(Y0, ax1)\nY = ReverseSequence(Y1, full) time_axis=0 batch_axis=1\n", "reverse"},
+		{"the last step", "Xr = ReverseSequence(X, full) time_axis=0 batch_axis=1\nY0, Hl = RNN(Xr, W, Rw) hidden_size=4\nY1 = Squeeze(Y0, ax1)\nYt = Transpose(Y1) perm=1,0,2\nY = Slice(Yt, last, end, ax1)\n", "reverse"},
+		{"by Slice", "Xr = Slice(X, last, first, ax0, last)\nY0, Hl = RNN(Xr, W, Rw) hidden_size=4\nY1 = Squeeze(Y0, ax1)\nY = Slice(Y1, last, first, ax0, last)\n", "reverse"},
+		{"the order of the steps is wanted", "Xr = ReverseSequence(X, full) time_axis=0 batch_axis=1\nY0, Hl = RNN(Xr, W, Rw) hidden_size=4\nY = Squeeze(Y0, ax1)\n", "forward"},
+		{"reversed otherwise", "Xr = ReverseSequence(X, part) time_axis=0 batch_axis=1\nY0, Hl = RNN(Xr, W, Rw) hidden_size=4\nY1 = Squeeze(Y0, ax1)\nY = ReverseSequence(Y1, full) time_axis=0 batch_axis=1\n", "forward"},
+		{"rows shorter", "Xr = ReverseSequence(X, part) time_axis=0 batch_axis=1\nlen = Cast(part) to=6\nY0, Hl = RNN(Xr, W, Rw, _, len) hidden_size=4\nY1 = Squeeze(Y0, ax1)\nY = ReverseSequence(Y1, part) time_axis=0 batch_axis=1\n", "reverse"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := sequenceProblem(t, rnn+c.text, "Y", "Hl").check(t, nil, "RNN:1")
+			direction := "forward"
+			for _, n := range m.Graph.Nodes {
+				if a := n.Attr("direction"); n.OpType == "RNN" && a != nil {
+					direction = a.String
+				}
+			}
+			if direction != c.direction {
+				t.Errorf("direction %s, want %s", direction, c.direction)
+			}
+		})
+	}
+}
+
+// TestBidirectional: two directions over one sequence become one operator, a
+// reversed one that the pass before it turned around included.
+func TestBidirectional(t *testing.T) {
+	weights := "W = Unsqueeze(Wt, ax0)\nWt = Transpose(K1) perm=1,0\nRw = Unsqueeze(R1, ax0)\nV = Unsqueeze(Vt, ax0)\nVt = Neg(Wt)\nB0 = Concat(bias1, bias1) axis=0\nB = Unsqueeze(B0, ax0)\n"
+	back := "Xr = ReverseSequence(X, full) time_axis=0 batch_axis=1\nYb0, Hb = RNN(Xr, V, Rw) hidden_size=4\nYb1 = Squeeze(Yb0, ax1)\nYb = ReverseSequence(Yb1, full) time_axis=0 batch_axis=1\n"
+	for _, c := range []struct{ name, text, want string }{
+		{"concatenated", "Yf0, Hf = RNN(X, W, Rw, B) hidden_size=4\nYf = Squeeze(Yf0, ax1)\n" + back + "Y = Concat(Yf, Yb) axis=-1\n", "RNN:1"},
+		{"a state from outside on one side only", "h = Unsqueeze(H0, ax0)\nYf0, Hf = RNN(X, W, Rw, B, _, h) hidden_size=4\nYf = Squeeze(Yf0, ax1)\n" + back + "Y = Concat(Yf, Yb) axis=-1\n", "RNN:2"},
+		{"one starts where the other ends", "Yf0, Hf = RNN(X, W, Rw, B, _, Hb) hidden_size=4\nYf = Squeeze(Yf0, ax1)\n" + back + "Y = Concat(Yf, Yb) axis=-1\n", "RNN:2"},
+		{"different sequences", "Z = Tanh(X)\nYf0, Hf = RNN(Z, W, Rw, B) hidden_size=4\nYf = Squeeze(Yf0, ax1)\n" + back + "Y = Concat(Yf, Yb) axis=-1\n", "RNN:2"},
+		{"other functions are kept apart", "Yf0, Hf = GRU(X, W3, R33) hidden_size=4\nW3 = Unsqueeze(W3t, ax0)\nW3t = Transpose(K3) perm=1,0\nR33 = Unsqueeze(R3t, ax0)\nR3t = Transpose(R3) perm=1,0\nYf = Squeeze(Yf0, ax1)\n" + back + "Y = Concat(Yf, Yb) axis=-1\n", "GRU:1 RNN:1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			sequenceProblem(t, weights+c.text, "Y", "Hf", "Hb").check(t, nil, c.want)
+		})
+	}
+}
+
+// TestCancel: movements that undo one another go, others stay.
+func TestCancel(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		nodes      int
+	}{
+		{"two transpositions", "a = Transpose(X) perm=1,0,2\nb = Transpose(a) perm=1,0,2\nY = Relu(b)", 1},
+		{"three", "a = Transpose(X) perm=1,2,0\nb = Transpose(a) perm=1,2,0\nc = Transpose(b) perm=1,2,0\nY = Relu(c)", 1},
+		{"two that turn", "a = Transpose(X) perm=1,2,0\nb = Transpose(a) perm=1,2,0\nY = Relu(b)", 2},
+		{"an output stays", "a = Transpose(X) perm=1,0,2\nY = Transpose(a) perm=1,0,2", 1},
+		{"an axis added and left out", "a = Unsqueeze(X, ax1)\nb = Squeeze(a, ax1)\nY = Relu(b)", 1},
+		{"another axis", "a = Unsqueeze(H0, ax0)\nb = Transpose(a) perm=1,0,2\nY = Squeeze(b, ax1)", 3},
+		{"before what they read", "Y = Relu(b)\nb = Identity(a)\na = Identity(X)", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := sequenceProblem(t, c.text, "Y").check(t, nil, "")
+			if n := len(m.Graph.Nodes); n != c.nodes {
+				t.Errorf("%d nodes, want %d", n, c.nodes)
+			}
+		})
+	}
+}

@@ -1,0 +1,144 @@
+package rewrite
+
+import (
+	"slices"
+
+	"github.com/recur-ml/recur/onnx"
+)
+
+// cancel removes movements that undo one another: two transpositions, a
+// Squeeze after the Unsqueeze of its axis, an Identity.
+func cancel(s *state) error {
+	s.cancelGraph(s.model.Graph)
+	return nil
+}
+
+func (s *state) cancelGraph(g *onnx.Graph) {
+	makers := producers(g)
+	inits := map[string]*onnx.Tensor{}
+	for _, i := range g.Initializers {
+		inits[i.Name] = i.Tensor
+	}
+	for _, v := range g.Inputs { // what a caller may give is no constant
+		delete(inits, v.Name)
+	}
+	isOutput := map[string]bool{}
+	for _, o := range g.Outputs {
+		isOutput[o.Name] = true
+	}
+	inner, captured := map[string]bool{}, map[string]bool{} // of nested graphs
+	for _, n := range g.Nodes {
+		for _, sub := range subgraphs(n) {
+			nestedNames(sub, inner)
+			for _, c := range captures(sub) {
+				captured[c] = true
+			}
+		}
+	}
+	to := map[string]string{}
+	resolve := func(name string) string {
+		for to[name] != "" {
+			name = to[name]
+		}
+		return name
+	}
+	var nodes []*onnx.Node
+	for _, n := range g.Nodes {
+		for i, in := range n.Inputs {
+			n.Inputs[i] = resolve(in)
+		}
+		if source := s.undone(n, makers, inits); source != "" && len(n.Outputs) == 1 {
+			if o := n.Outputs[0]; !isOutput[o] && !(captured[o] && inner[source]) {
+				to[n.Outputs[0]] = source
+				continue
+			}
+			n.OpType, n.Attributes, n.Inputs = "Identity", nil, []string{source}
+		}
+		nodes = append(nodes, n)
+	}
+	g.Nodes = nodes
+	for name := range to {
+		to[name] = resolve(name)
+	}
+	for _, n := range g.Nodes {
+		for i, in := range n.Inputs { // also of nodes that stand before what they read
+			n.Inputs[i] = resolve(in)
+		}
+		for _, sub := range subgraphs(n) {
+			if len(to) > 0 {
+				renaming{to: to}.graph(sub)
+			}
+			s.cancelGraph(sub)
+		}
+	}
+}
+
+// nestedNames collects the names that a graph and those within define.
+func nestedNames(g *onnx.Graph, into map[string]bool) {
+	for name := range definitions(g) {
+		into[name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, sub := range subgraphs(n) {
+			nestedNames(sub, into)
+		}
+	}
+}
+
+// undone gives the value that a node's output equals, "" when there is none.
+// Of two transpositions that do not cancel it makes one.
+func (s *state) undone(n *onnx.Node, makers map[string]*onnx.Node, inits map[string]*onnx.Tensor) string {
+	if n.Domain != "" || len(n.Inputs) == 0 {
+		return ""
+	}
+	m := makers[n.Inputs[0]]
+	switch n.OpType {
+	case "Identity":
+		return n.Inputs[0]
+	case "Transpose":
+		p := n.Attr("perm")
+		if p == nil {
+			return ""
+		}
+		if m != nil && m.OpType == "Transpose" && m.Domain == "" {
+			q := m.Attr("perm")
+			if q == nil || len(q.Ints) != len(p.Ints) {
+				return ""
+			}
+			perm := make([]int64, len(p.Ints))
+			for i, k := range p.Ints {
+				if k < 0 || int(k) >= len(q.Ints) {
+					return ""
+				}
+				perm[i] = q.Ints[k]
+			}
+			n.Attributes = []*onnx.Attribute{attrInts("perm", perm...)}
+			n.Inputs = []string{m.Inputs[0]}
+			p = n.Attributes[0]
+		}
+		if slices.IsSorted(p.Ints) {
+			return n.Inputs[0]
+		}
+	case "Squeeze":
+		if m == nil || m.OpType != "Unsqueeze" || m.Domain != "" {
+			return ""
+		}
+		x, y := constAxes(n, inits), constAxes(m, inits)
+		if len(x) == 1 && x[0] >= 0 && slices.Equal(x, y) {
+			return m.Inputs[0]
+		}
+	}
+	return ""
+}
+
+// constAxes reads the axes of a Squeeze or Unsqueeze, nil when they are not
+// known.
+func constAxes(n *onnx.Node, inits map[string]*onnx.Tensor) []int64 {
+	if a := n.Attr("axes"); a != nil {
+		return a.Ints
+	}
+	if t := inits[input(n, 1)]; t != nil && t.DataType() == onnx.Int64 && t.External() == nil {
+		return onnx.Elements[int64](t)
+	}
+	return nil
+}

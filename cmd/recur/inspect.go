@@ -151,6 +151,12 @@ func (c *cli) inspectCommand() *cobra.Command {
 			if f.json && f.tree {
 				return usagef("--json and --tree both write to stdout")
 			}
+			if f.svg == "-" && (f.json || f.tree) {
+				return usagef("--svg - writes to stdout, as --json and --tree do")
+			}
+			if f.json && f.svg != "" {
+				return usagef("--json and --svg: one of them")
+			}
 			return c.inspectModel(args[0], f)
 		},
 	}
@@ -159,7 +165,7 @@ func (c *cli) inspectCommand() *cobra.Command {
 	flags.BoolVar(&f.values, "shapes", false, "list the type and shape inferred for every value")
 	flags.StringArrayVar(&f.shapes, "shape", nil, "shape of an input, x=1,512, or size of a dimension, batch=4 (repeatable)")
 	flags.BoolVar(&f.tree, "tree", false, "print the nodes as a tree instead of the report")
-	flags.StringVar(&f.svg, "svg", "", "draw the model into this file instead of the report")
+	flags.StringVar(&f.svg, "svg", "", "draw the model into this file instead of the report; - is stdout")
 	flags.BoolVar(&f.rewritten, "rewritten", false, "show the model as it runs in --tree and --svg")
 	cmd.MarkFlagFilename("svg", "svg")
 	f.addLimits(flags)

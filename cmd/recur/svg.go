@@ -115,6 +115,7 @@ func writeSVG(out io.Writer, d *diagram, title string, remarks []string) error {
 	}
 	width += 2 * pageMargin
 	height := head + d.h + 26 + legend.height + pageMargin
+	width, height = math.Ceil(width), math.Ceil(height)
 	s.printf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %s %s" width="%s" height="%s" role="img" aria-label="%s">`+"\n",
 		num(width), num(height), num(width), num(height), escape(title))
 	s.printf("<style>%s</style>\n", styleSheet())

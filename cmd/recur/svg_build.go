@@ -336,6 +336,7 @@ func (d *drawer) value(v *view, name, role string) *box {
 // reads lists what a node needs, what the graphs within capture included.
 func reads(n *onnx.Node) []string {
 	out := slices.Clone(n.Inputs)
+	listed := map[string]bool{}
 	for _, a := range n.Attributes {
 		graphs := a.Graphs
 		if a.Graph != nil {
@@ -355,7 +356,8 @@ func reads(n *onnx.Node) []string {
 				}
 			}
 			add := func(name string) {
-				if !own[name] && !slices.Contains(out, name) {
+				if !own[name] && !listed[name] && !slices.Contains(n.Inputs, name) {
+					listed[name] = true
 					out = append(out, name)
 				}
 			}

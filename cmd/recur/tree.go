@@ -25,6 +25,9 @@ func (c *cli) show(m *onnx.Model, path string, given map[string]onnx.Type, f *in
 	}
 	v := viewModel(m, f.limits(), given)
 	if f.svg != "" {
+		if f.svg == "-" {
+			return drawModel(c.out, m, v, path)
+		}
 		if err := writeFile(f.svg, func(w io.Writer) error { return drawModel(w, m, v, path) }); err != nil {
 			return err
 		}

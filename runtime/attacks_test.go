@@ -786,3 +786,140 @@ func TestAttackRecurrent(t *testing.T) {
 		}
 	}
 }
+
+// TestAttackLoops has loops that would not end, in trips or in what they
+// gather: limits end them, and the context at any time.
+func TestAttackLoops(t *testing.T) {
+	always := initOf("always", onnx.Scalar(true))
+	most := initOf("most", i64(nil, math.MaxInt64))
+	one := initOf("one", f32([]int{1}, 1))
+	loopWith := func(in string, b *onnx.Graph, out string) *onnx.Node {
+		return op("Loop", in, out, graphAttr("body", b))
+	}
+	same := func(more ...*onnx.Node) []*onnx.Node { return append(more, op("Identity", "c", "c2")) }
+	inner := loopWith("most always s", body("i1 d s1", "d2 s2", op("Identity", "d", "d2"), op("Neg", "s1", "s2")), "t")
+	for _, c := range []struct {
+		name string
+		node *onnx.Node
+		grow bool // it ends by memory
+	}{
+		{"trips", loopWith("most _ x", body("i c s", "c2 t", same(op("Neg", "s", "t"))...), "y"), false},
+		{"a condition", loopWith("_ always x", body("i c s", "c2 t", same(op("Neg", "s", "t"))...), "y"), false},
+		{"neither", loopWith("_ _ x", body("i c s", "c2 t", same(op("Neg", "s", "t"))...), "y"), false},
+		{"nothing in it", loopWith("most always x", body("i c s", "c s"), "y"), false},
+		{"nested", loopWith("most always x", body("i c s", "c2 t", same(inner)...), "y"), false},
+		{"scan outputs", loopWith("most always x", body("i c s", "c2 t t", same(op("Neg", "s", "t"))...), "y z"), true},
+		{"a state that doubles", loopWith("most always x", body("i c s", "c2 t", same(op("Concat", "s s", "t", intAttr("axis", 0)))...), "y"), true},
+		{"a state that grows", loopWith("most always x", body("i c s", "c2 t", same(op("Concat", "s big", "t", intAttr("axis", 0)))...), "y"), true},
+		{"a rank that grows", loopWith("most always x", body("i c s", "c2 t", same(op("Unsqueeze", "s zero", "t"))...), "y"), true},
+		{"a sequence that grows", loopWith("most always q", body("i c s", "c2 t", same(op("SequenceInsert", "s big", "t"))...), "y"), false}, // without a copy of big: slow before it is large
+		{"strings that double", loopWith("most always text", body("i c s", "c2 t", same(op("StringConcat", "s s", "t"))...), "y"), true},
+		{"strings that gather", loopWith("most always text", body("i c s", "c2 t", same(op("Concat", "s s", "t", intAttr("axis", 0)))...), "y"), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("x", onnx.Float, "n"), value("text", onnx.String, "m"), value("big", onnx.Float, "b")}, Outputs: []onnx.ValueInfo{{Name: "y"}},
+				Initializers: []*onnx.Initializer{always, most, one, initOf("zero", i64([]int{1}, 0))},
+				Nodes:        []*onnx.Node{op("SequenceConstruct", "x", "q"), c.node}}
+			if len(c.node.Outputs) > 1 {
+				g.Outputs = append(g.Outputs, onnx.ValueInfo{Name: "z"})
+			}
+			in := onnx.Values{"x": f32([]int{1000}, make([]float32, 1000)...), "text": onnx.MustTensor([]int{1}, []string{"0123456789"}), "big": f32([]int{400_000}, make([]float32, 400_000)...)}
+			m := modelOf(g)
+			m.OpsetImports[0].Version = 21
+			for name, l := range map[string]onnx.Limits{"memory": {RunBytes: attackBytes}, "iterations": {LoopIterations: 500, RunBytes: attackBytes}} {
+				s, err := rt.LoadModel(m, rt.WithLimits(l), rt.WithThreads(1))
+				if err != nil {
+					t.Fatalf("%.300v", err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				if c.grow || name == "iterations" {
+					ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
+				}
+				start := time.Now()
+				_, err = s.Run(ctx, in)
+				cancel()
+				if err == nil && c.name == "nothing in it" {
+					continue // what it gives is known without going through it
+				}
+				if want := onnx.ErrLimit; (c.grow || name == "iterations") && c.name != "nested" && !errors.Is(err, want) {
+					t.Errorf("under a limit of %s: got error %.300v, want %v", name, err, want)
+				} else if err == nil || !isSentinel(err) {
+					t.Errorf("under a limit of %s: got error %.300v", name, err)
+				}
+				if d := time.Since(start); d > 30*time.Second {
+					t.Errorf("it took %v", d)
+				}
+			}
+		})
+	}
+}
+
+// TestAttackScans has scans and recurrences over very many steps of nothing.
+func TestAttackScans(t *testing.T) {
+	nothing, err := onnx.NewZeros(onnx.Float, []int{math.MaxInt / 8, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sequence, err := onnx.NewZeros(onnx.Float, []int{math.MaxInt / 8, 0, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := body("s e", "s2 e2", op("Add", "s e", "s2"), op("Neg", "e", "e2"))
+	hidden := intAttr("hidden_size", 2)
+	for _, c := range []struct {
+		name string
+		in   onnx.Values
+		node *onnx.Node
+	}{
+		{"Scan", onnx.Values{"x": nothing, "s": f32([]int{0})}, op("Scan", "s x", "_ y", graphAttr("body", step), intAttr("num_scan_inputs", 1))},
+		{"Scan, backwards", onnx.Values{"x": nothing, "s": f32([]int{0})}, op("Scan", "s x", "y _", graphAttr("body", step), intAttr("num_scan_inputs", 1), intsAttr("scan_input_directions", 1))},
+		{"RNN", onnx.Values{"x": sequence, "w": f32([]int{1, 2, 2}, 1, 2, 3, 4)}, op("RNN", "x w w", "y", hidden)},
+		{"LSTM", onnx.Values{"x": sequence, "w": f32([]int{1, 8, 2}, make([]float32, 16)...)}, op("LSTM", "x w w", "y", hidden)},
+		{"GRU", onnx.Values{"x": sequence, "w": f32([]int{1, 6, 2}, make([]float32, 12)...)}, op("GRU", "x w w", "y", hidden)},
+		{"SplitToSequence", onnx.Values{"x": nothing}, op("SplitToSequence", "x", "y")},
+		{"SequenceMap", onnx.Values{"x": nothing}, op("SequenceMap", "x", "y", graphAttr("body", body("e", "f", op("Neg", "e", "f"))))},
+		{"ReverseSequence", onnx.Values{"x": nothing, "l": i64([]int{0})}, op("ReverseSequence", "x l", "y")},
+		{"NonZero", onnx.Values{"x": nothing}, op("NonZero", "x", "y")},
+		{"EyeLike", onnx.Values{"x": nothing}, op("EyeLike", "x", "y")},
+		{"ReduceSum", onnx.Values{"x": nothing}, op("ReduceSum", "x", "y", intAttr("keepdims", 0))},
+		{"TopK", onnx.Values{"x": nothing, "k": i64([]int{1}, 0)}, op("TopK", "x k", "y z")},
+		{"ArgMax", onnx.Values{"x": nothing}, op("ArgMax", "x", "y", intAttr("axis", 0))},
+		{"Unique", onnx.Values{"x": nothing}, op("Unique", "x", "y", intAttr("axis", 0))},
+		{"Softmax", onnx.Values{"x": nothing}, op("Softmax", "x", "y")},
+		{"Transpose", onnx.Values{"x": nothing}, op("Transpose", "x", "y")},
+		{"MatMul", onnx.Values{"x": nothing, "w": f32([]int{0, 0})}, op("MatMul", "x w", "y")},
+		{"Split", onnx.Values{"x": nothing}, op("Split", "x", "y z")},
+		{"Concat", onnx.Values{"x": nothing}, op("Concat", "x x", "y", intAttr("axis", 0))},
+		{"OneHot", onnx.Values{"x": nothing, "d": i64(nil, 3), "v": f32([]int{2}, 0, 1)}, op("OneHot", "x d v", "y")},
+		{"CumSum", onnx.Values{"x": nothing, "a": i64(nil, 0)}, op("CumSum", "x a", "y")},
+		{"LayerNormalization", onnx.Values{"x": nothing, "w": f32([]int{0})}, op("LayerNormalization", "x w", "y")},
+		{"Compress", onnx.Values{"x": nothing, "c": onnx.MustTensor([]int{1}, []bool{true})}, op("Compress", "x c", "y", intAttr("axis", 0))},
+		{"Slice", onnx.Values{"x": nothing, "b": i64([]int{1}, 0), "e": i64([]int{1}, math.MaxInt64), "a": i64([]int{1}, 0), "t": i64([]int{1}, 2)}, op("Slice", "x b e a t", "y")},
+		{"Gather", onnx.Values{"x": nothing, "i": i64([]int{2}, 0, 1)}, op("Gather", "x i", "y", intAttr("axis", 0))},
+		{"Pad", onnx.Values{"x": nothing, "p": i64([]int{4}, 1, 0, 1, 0)}, op("Pad", "x p", "y")},
+		{"Tile", onnx.Values{"x": nothing, "p": i64([]int{2}, 2, 2)}, op("Tile", "x p", "y")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			done := make(chan error, 1)
+			a := attack{values: c.in, nodes: []*onnx.Node{c.node}}
+			m, in := a.model(false)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			go func() {
+				s, err := rt.LoadModel(m, rt.WithThreads(1), rt.WithLimits(attackLimits))
+				if err == nil {
+					_, err = s.Run(ctx, in)
+				}
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				if err != nil && (!isSentinel(err) || errors.Is(err, onnx.ErrUnsupported)) {
+					t.Errorf("%.2000v", err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("it does not end")
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -146,12 +147,26 @@ func literal(t *onnx.Tensor) string {
 	}
 	var list []string
 	for i := range t.Len() {
-		list = append(list, abridge(shortText(t, e, i), 20))
+		list = append(list, elementText(t, e, i))
 	}
 	if t.Rank() == 0 {
 		return strings.Join(list, "")
 	}
 	return "[" + strings.Join(list, " ") + "]"
+}
+
+// elementText writes an element; the extremes of int64, which mean "to the end",
+// by name.
+func elementText(t *onnx.Tensor, e *elements, i int) string {
+	if t.DataType() == onnx.Int64 {
+		switch v := onnx.Elements[int64](t)[i]; {
+		case v >= math.MaxInt64-1:
+			return "max"
+		case v <= math.MinInt64+1:
+			return "min"
+		}
+	}
+	return abridge(shortText(t, e, i), 20)
 }
 
 // shortNames abridges names such as "model/layer_1/MatMul:0" to as many of

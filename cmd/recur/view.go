@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"slices"
 
 	"github.com/recur-ml/recur/onnx"
@@ -231,7 +232,7 @@ func (v *view) steps(n *viewedNode) (poly, bool) {
 		}
 		info, _ := v.scope.Lookup(n.Inputs[0])
 		if c, err := onnx.Data[int64](info.Const); err == nil && len(c) == 1 && c[0] >= 0 {
-			return constant(c[0]), true
+			return constant(c[0]), c[0] < math.MaxInt32 // more says that the condition ends it
 		}
 		if c := info.Content; c != nil && len(c.Elems) == 1 {
 			return dimension(c.Elems[0].Dim())

@@ -160,18 +160,6 @@ func (v *view) unsqueeze(axis int) *view {
 	return c
 }
 
-// isPermutation reports whether a list has each of 0..n-1 once.
-func isPermutation(list []int64, n int) bool {
-	seen := make([]bool, n)
-	for _, p := range list {
-		if p < 0 || p >= int64(n) || seen[p] {
-			return false
-		}
-		seen[p] = true
-	}
-	return len(list) == n
-}
-
 func (v *view) permute(perm []int64) *view {
 	c := v.clone()
 	for i, p := range perm {

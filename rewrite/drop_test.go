@@ -27,32 +27,36 @@ func TestDropKeepsDefaults(t *testing.T) {
 	}
 }
 
-// TestBrokenTranspositionsStay: a perm that is none must not be taken for one
-// that changes nothing, nor be followed.
-func TestBrokenTranspositionsStay(t *testing.T) {
-	for _, perm := range [][]int64{{0, 0}, {0, 1, 3}, {5, 7}, {-1, 0}, {0, 1, 1}} {
-		m := &onnx.Model{IRVersion: 8, OpsetImports: []onnx.OpsetImport{{Version: 14}}, Graph: &onnx.Graph{Name: "g",
-			Nodes: []*onnx.Node{
-				{OpType: "Transpose", Inputs: []string{"x"}, Outputs: []string{"t"}, Attributes: []*onnx.Attribute{attrInts("perm", perm...)}},
-				{OpType: "Transpose", Inputs: []string{"t"}, Outputs: []string{"y"}, Attributes: []*onnx.Attribute{attrInts("perm", 1, 0)}},
-				{OpType: "Transpose", Inputs: []string{"w"}, Outputs: []string{"z"}, Attributes: []*onnx.Attribute{attrInts("perm", perm...)}},
-			},
-			Inputs:       []onnx.ValueInfo{{Name: "x", Type: onnx.TensorType(onnx.Float, nil)}},
-			Outputs:      []onnx.ValueInfo{{Name: "y"}, {Name: "z"}},
-			Initializers: []*onnx.Initializer{{Name: "w", Tensor: onnx.MustTensor([]int{1, 2}, []float32{1, 2})}}}}
-		got, err := Apply(m, Options{})
-		if err != nil {
-			t.Errorf("perm %v: %v", perm, err)
-			continue
-		}
-		broken := 0
-		for _, n := range got.Graph.Nodes {
-			if a := n.Attr("perm"); a != nil && !isPermutation(a.Ints, len(a.Ints)) {
-				broken++
-			}
-		}
-		if broken != 2 {
-			t.Errorf("perm %v: %d of two broken transpositions are left", perm, broken)
-		}
+// TestDropTrimsBodies: an output of a loop that nobody reads goes with what
+// computes it, and what stays has a name.
+func TestDropTrimsBodies(t *testing.T) {
+	f, b, i := onnx.TensorType(onnx.Float, onnx.FixedShape(1)), onnx.TensorType(onnx.Bool, onnx.Shape{}), onnx.TensorType(onnx.Int64, onnx.Shape{})
+	info := func(name string, t onnx.Type) onnx.ValueInfo { return onnx.ValueInfo{Name: name, Type: t} }
+	body := &onnx.Graph{Name: "b", Inputs: []onnx.ValueInfo{info("i", i), info("c", b), info("v", f)},
+		Outputs: []onnx.ValueInfo{info("c2", b), info("v2", f), info("s1", f), info("s2", f)},
+		Nodes: []*onnx.Node{
+			{OpType: "Identity", Inputs: []string{"c"}, Outputs: []string{"c2"}},
+			{OpType: "Relu", Inputs: []string{"v"}, Outputs: []string{"v2"}},
+			{OpType: "Neg", Inputs: []string{"v"}, Outputs: []string{"s1"}},
+			{OpType: "Abs", Inputs: []string{"v"}, Outputs: []string{"s2"}},
+		}}
+	m := &onnx.Model{IRVersion: 8, OpsetImports: []onnx.OpsetImport{{Version: 14}}, Graph: &onnx.Graph{Name: "g",
+		Inputs: []onnx.ValueInfo{info("x", f), info("n", i)}, Outputs: []onnx.ValueInfo{info("stack2", onnx.TensorType(onnx.Float, nil))},
+		Nodes: []*onnx.Node{{OpType: "Loop", Inputs: []string{"n", "", "x"}, Outputs: []string{"last", "stack1", "stack2"},
+			Attributes: []*onnx.Attribute{{Name: "body", Type: onnx.AttrGraph, Graph: body}}}}}}
+	got, err := Apply(m, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := got.Graph.Nodes[0]
+	if len(n.Outputs) != 2 || n.Outputs[0] != "last" || n.Outputs[1] != "stack2" {
+		t.Errorf("the loop gives %q, want the state and the second stack", n.Outputs)
+	}
+	left := n.Attr("body").Graph
+	if len(left.Outputs) != 3 || left.Outputs[2].Name != "s2" || len(left.Nodes) != 3 {
+		t.Errorf("the body gives %v by %d nodes, want condition, state and s2 by three", left.Outputs, len(left.Nodes))
+	}
+	if len(body.Outputs) != 4 || len(m.Graph.Nodes[0].Outputs) != 3 {
+		t.Error("the model that was given was changed")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +46,8 @@ type report struct {
 	Memory     memoryRow         `json:"memory"`
 	Recurrent  []recurrentLayer  `json:"recurrent"`
 	Lifted     []recurrentLayer  `json:"recurrent_after_rewriting"` // null when the model cannot be run
-	Loops      []loopRow         `json:"loops"`
+	Recurrence []recurrenceRow   `json:"recurrence"`
+	Loops      []loopRow         `json:"loops_left,omitempty"`
 	States     []stateRow        `json:"state_pairs"`
 	StateError string            `json:"state_pairs_error,omitempty"`
 	Values     []valueRow        `json:"values,omitempty"`
@@ -94,13 +96,21 @@ type memoryRow struct {
 	Peak    *int64 `json:"peak"` // null where it hangs on sizes that are not known
 	At      string `json:"at,omitempty"`
 	Unknown int    `json:"unknown_values,omitempty"`
+	Reason  string `json:"reason,omitempty"` // why there is no peak
 }
 
-// loopRow counts an operator in the file and in the model that runs.
-type loopRow struct {
+// recurrenceRow counts an operator in the file and in the model that runs.
+type recurrenceRow struct {
 	Op     string `json:"op"`
 	Before int    `json:"before"`
 	After  int    `json:"after"`
+}
+
+// loopRow is a Loop or Scan that runs as it is.
+type loopRow struct {
+	Node string `json:"node"`
+	Op   string `json:"op"`
+	Why  string `json:"why"` // it is no recurrent operator
 }
 
 type parameters struct {
@@ -141,6 +151,12 @@ func (c *cli) inspectCommand() *cobra.Command {
 			if f.json && f.tree {
 				return usagef("--json and --tree both write to stdout")
 			}
+			if f.svg == "-" && (f.json || f.tree) {
+				return usagef("--svg - writes to stdout, as --json and --tree do")
+			}
+			if f.json && f.svg != "" {
+				return usagef("--json and --svg: one of them")
+			}
 			return c.inspectModel(args[0], f)
 		},
 	}
@@ -149,7 +165,7 @@ func (c *cli) inspectCommand() *cobra.Command {
 	flags.BoolVar(&f.values, "shapes", false, "list the type and shape inferred for every value")
 	flags.StringArrayVar(&f.shapes, "shape", nil, "shape of an input, x=1,512, or size of a dimension, batch=4 (repeatable)")
 	flags.BoolVar(&f.tree, "tree", false, "print the nodes as a tree instead of the report")
-	flags.StringVar(&f.svg, "svg", "", "draw the model into this file instead of the report")
+	flags.StringVar(&f.svg, "svg", "", "draw the model into this file instead of the report; - is stdout")
 	flags.BoolVar(&f.rewritten, "rewritten", false, "show the model as it runs in --tree and --svg")
 	cmd.MarkFlagFilename("svg", "svg")
 	f.addLimits(flags)
@@ -208,7 +224,7 @@ func (f *inspectFlags) given(m *onnx.Model) (map[string]onnx.Type, error) {
 
 func (c *cli) inspect(m *onnx.Model, path string, given map[string]onnx.Type, f *inspectFlags) (*report, error) {
 	limits := f.limits()
-	r := &report{header: headerOf("inspect"), Model: path, IR: m.IRVersion, Producer: m.ProducerName, Graph: m.Graph.Name, Doc: m.Doc,
+	r := &report{header: headerOf("inspect"), States: []stateRow{}, Model: path, IR: m.IRVersion, Producer: m.ProducerName, Graph: m.Graph.Name, Doc: m.Doc,
 		Opsets: map[string]int{}, Metadata: map[string]string{}, Operators: countOperators(m), Parameters: countParameters(m)}
 	if m.ProducerVersion != "" {
 		r.Producer += " " + m.ProducerVersion
@@ -260,7 +276,6 @@ func (r *report) cost(m *onnx.Model, limits onnx.Limits, given map[string]onnx.T
 // makes of loops; and the memory that a run takes.
 func (r *report) load(m *onnx.Model, given map[string]onnx.Type, f *inspectFlags) error {
 	r.Memory.Weights = r.Parameters.Bytes
-	r.Loops = countLoops(m, nil)
 	s, err := rt.LoadModel(m, rt.WithLimits(f.limits()))
 	var refused *rt.RefusalError
 	switch {
@@ -274,7 +289,8 @@ func (r *report) load(m *onnx.Model, given map[string]onnx.Type, f *inspectFlags
 	defer s.Close()
 	r.Supported = true
 	r.Lifted = recurrentLayers(s.Model(), analyse(s.Model(), f.limits(), given))
-	r.Loops = countLoops(m, s.Model())
+	r.findStates(s)
+	r.findLoops(m, f.limits())
 	shapes := map[string][]int{}
 	for name, t := range given {
 		if dims, ok := t.Shape.Ints(); ok {
@@ -282,8 +298,9 @@ func (r *report) load(m *onnx.Model, given map[string]onnx.Type, f *inspectFlags
 		}
 	}
 	e, err := s.EstimateMemory(shapes)
-	if err != nil {
-		return hintf("--shape: %v", err)
+	if err != nil { // a branch that is not taken for these shapes may not allow them
+		r.Memory.Reason, _, _ = strings.Cut(err.Error(), "\n")
+		return nil
 	}
 	if r.Memory.Unknown = e.Unknown; e.Unknown == 0 {
 		r.Memory.Peak, r.Memory.At = &e.Peak, e.At
@@ -291,24 +308,40 @@ func (r *report) load(m *onnx.Model, given map[string]onnx.Type, f *inspectFlags
 	return nil
 }
 
-// countLoops counts recurrent operators and loops in a model and in what
-// becomes of it, nil when that is nothing.
-func countLoops(m, after *onnx.Model) []loopRow {
-	rows := []loopRow{{Op: "RNN"}, {Op: "GRU"}, {Op: "LSTM"}, {Op: "Loop"}, {Op: "Scan"}}
-	count := func(m *onnx.Model, at func(*loopRow) *int) {
-		walk(m, func(p placed) {
-			for i := range rows {
-				if rows[i].Op == p.OpType && qualified(p.Domain, p.OpType) == p.OpType {
-					*at(&rows[i])++
-				}
-			}
-		})
+func (r *report) findStates(s *rt.Session) {
+	pairs, err := s.StatePairs()
+	if err != nil {
+		r.StateError = err.Error()
 	}
-	count(m, func(r *loopRow) *int { return &r.Before })
-	if after != nil {
-		count(after, func(r *loopRow) *int { return &r.After })
+	for _, p := range pairs {
+		i := slices.IndexFunc(s.Model().Graph.Inputs, func(v onnx.ValueInfo) bool { return v.Name == p.Input })
+		t := s.Model().Graph.Inputs[i].Type
+		r.States = append(r.States, stateRow{p.Output, p.Input, t.Name(), t.Shape})
 	}
-	return slices.DeleteFunc(rows, func(r loopRow) bool { return r.Before == 0 && r.After == 0 })
+}
+
+// findLoops counts recurrent operators and loops in the file and in the model
+// that runs, and tells why loops stay.
+func (r *report) findLoops(m *onnx.Model, limits onnx.Limits) {
+	before, after, err := rewrite.Recurrences(m, rewrite.Options{Limits: limits})
+	if err != nil {
+		return
+	}
+	r.Recurrence = []recurrenceRow{{Op: "RNN"}, {Op: "GRU"}, {Op: "LSTM"}, {Op: "Loop"}, {Op: "Scan"}}
+	row := func(kind string) *recurrenceRow {
+		i := slices.IndexFunc(r.Recurrence, func(x recurrenceRow) bool { return x.Op == kind })
+		return &r.Recurrence[i]
+	}
+	for _, x := range before {
+		row(x.Kind).Before++
+	}
+	for _, x := range after {
+		row(x.Kind).After++
+		if x.Why != "" {
+			r.Loops = append(r.Loops, loopRow{x.Name, x.Kind, x.Why})
+		}
+	}
+	r.Recurrence = slices.DeleteFunc(r.Recurrence, func(x recurrenceRow) bool { return x.Before == 0 && x.After == 0 })
 }
 
 func refusalRows(e *rt.RefusalError) []refusalRow {

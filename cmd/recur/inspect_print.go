@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -39,13 +38,12 @@ func (c *cli) printReport(r *report) error {
 		if op.Parameters > 0 {
 			parameters = grouped(op.Parameters)
 		}
-		line := fmt.Sprintf("  %s\t%d\t%s\t%s", opLabel(op.Op, op.Version), op.Count, parameters, clean(op.Cost))
-		fmt.Fprintln(w, strings.TrimRight(line, "\t"))
+		fmt.Fprintf(w, "  %s\t%d\t%s\t%s\n", opLabel(op.Op, op.Version), op.Count, parameters, clean(op.Cost))
 	}
 	if len(r.Functions) > 0 {
 		fmt.Fprintf(w, "\nfunctions\t%s\n", clean(strings.Join(r.Functions, ", ")))
 	}
-	printLoops(w, r)
+	printRecurrence(w, r)
 	if r.Lifted == nil || sameLayers(r.Recurrent, r.Lifted) {
 		printLayers(w, "recurrent layers", r.Recurrent)
 	} else {
@@ -100,14 +98,20 @@ func printStates(w io.Writer, r *report) {
 	}
 }
 
-// printLoops sets the counts of recurrent operators and loops side by side.
-func printLoops(w io.Writer, r *report) {
-	if len(r.Loops) == 0 || !r.Supported || !slices.ContainsFunc(r.Loops, func(l loopRow) bool { return l.Before != l.After }) {
-		return
+// printRecurrence sets the counts of recurrent operators and loops side by
+// side, and tells why loops stay.
+func printRecurrence(w io.Writer, r *report) {
+	if len(r.Recurrence) > 0 {
+		fmt.Fprint(w, "\nrecurrence\n  TYPE\tIN THE FILE\tAS IT RUNS\n")
 	}
-	fmt.Fprint(w, "\nrecurrence\n  TYPE\tIN THE FILE\tAS IT RUNS\n")
-	for _, l := range r.Loops {
-		fmt.Fprintf(w, "  %s\t%d\t%d\n", l.Op, l.Before, l.After)
+	for _, x := range r.Recurrence {
+		fmt.Fprintf(w, "  %s\t%d\t%d\n", x.Op, x.Before, x.After)
+	}
+	if len(r.Loops) > 0 {
+		fmt.Fprint(w, "\nloops that stay\n  NODE\tTYPE\tWHY\n")
+	}
+	for _, x := range r.Loops {
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", clean(abridge(x.Node, 48)), x.Op, clean(x.Why))
 	}
 }
 
@@ -124,7 +128,10 @@ func (r costRow) text() string {
 
 func (r memoryRow) text() string {
 	text := formatBytes(r.Weights) + " of weights"
-	if r.Peak == nil {
+	switch {
+	case r.Reason != "":
+		return text + "; values: not known: " + abridge(r.Reason, 160)
+	case r.Peak == nil:
 		return text + fmt.Sprintf("; values: %d of unknown size (give --shape)", r.Unknown)
 	}
 	text += "; values: " + formatBytes(*r.Peak) + " at most"

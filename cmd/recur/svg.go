@@ -115,6 +115,7 @@ func writeSVG(out io.Writer, d *diagram, title string, remarks []string) error {
 	}
 	width += 2 * pageMargin
 	height := head + d.h + 26 + legend.height + pageMargin
+	width, height = math.Ceil(width), math.Ceil(height)
 	s.printf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %s %s" width="%s" height="%s" role="img" aria-label="%s">`+"\n",
 		num(width), num(height), num(width), num(height), escape(title))
 	s.printf("<style>%s</style>\n", styleSheet())
@@ -184,11 +185,28 @@ func (s *svgWriter) edge(e *edge, x, y float64) {
 // state draws the way of a state back, with round corners.
 func (s *svgWriter) state(f *edge, x, y float64) {
 	p := f.path
-	r := min(8, math.Abs(p[1][1]-p[2][1])/2, p[1][0]-p[0][0], p[2][0]-p[3][0])
-	at := func(dx, dy float64) string { return num(x+dx) + " " + num(y+dy) }
-	s.printf(`<path class="s" marker-end="url(#n)" d="M%sL%sQ%s %sL%sQ%s %sL%s"><title>%s</title></path>`+"\n",
-		at(p[0][0], p[0][1]), at(p[1][0]-r, p[1][1]), at(p[1][0], p[1][1]), at(p[1][0], p[1][1]-r),
-		at(p[2][0], p[2][1]+r), at(p[2][0], p[2][1]), at(p[2][0]-r, p[2][1]), at(p[3][0], p[3][1]), escape(f.tip))
+	if len(p) == 0 {
+		return
+	}
+	s.printf(`<path class="s" marker-end="url(#n)" d="M%s %s`, num(x+p[0][0]), num(y+p[0][1]))
+	for i := 1; i+1 < len(p); i++ {
+		before, corner, after := p[i-1], p[i], p[i+1]
+		in, out := toward(corner, before, 6), toward(corner, after, 6)
+		s.printf("L%s %sQ%s %s %s %s", num(x+in[0]), num(y+in[1]), num(x+corner[0]), num(y+corner[1]), num(x+out[0]), num(y+out[1]))
+	}
+	last := p[len(p)-1]
+	s.printf(`L%s %s"><title>%s</title></path>`+"\n", num(x+last[0]), num(y+last[1]), escape(f.tip))
+}
+
+// toward gives the point at a distance from a point on the way to another, at
+// most half way.
+func toward(from, to [2]float64, distance float64) [2]float64 {
+	length := math.Abs(to[0]-from[0]) + math.Abs(to[1]-from[1]) // one of them is 0
+	if length == 0 {
+		return from
+	}
+	t := min(distance, length/2) / length
+	return [2]float64{from[0] + (to[0]-from[0])*t, from[1] + (to[1]-from[1])*t}
 }
 
 func (s *svgWriter) box(b *box, x, y float64) {
@@ -263,7 +281,7 @@ func (l *legend) draw(s *svgWriter, x, y float64) {
 	}
 	if l.states {
 		s.printf(`<path class="s" d="M%s %sH%s"/>`, num(x), num(y+6), num(x+15))
-		s.text(x+20, y+10, "d", "state, carried to the next step")
+		s.text(x+20, y+10, "d", "state, carried to the next step or call")
 	}
 }
 

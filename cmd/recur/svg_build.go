@@ -9,14 +9,16 @@ import (
 	"strings"
 
 	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/rewrite"
 )
 
 // diagram is a graph to be drawn.
 type diagram struct {
-	boxes  []*box
-	edges  []*edge
-	states []*edge // from a loop's output state to its input state
-	w, h   float64
+	boxes           []*box
+	edges           []*edge
+	states          []*edge // from an output state to the input state that it becomes
+	inputs, outputs map[string]*box
+	w, h            float64
 }
 
 // box is what is drawn of a node, of several, or of an input or output.
@@ -75,6 +77,7 @@ const (
 func drawModel(w io.Writer, m *onnx.Model, v *view, path string) error {
 	d := &drawer{names: shorten(m), left: maxBoxes}
 	top := d.graph(v, 0, nil)
+	d.statePairs(m, v, top)
 	top.arrange()
 	p := countParameters(m)
 	nodes := 0
@@ -84,14 +87,43 @@ func drawModel(w io.Writer, m *onnx.Model, v *view, path string) error {
 	if c := costOf(v); len(c.total) > 0 {
 		remarks = append(remarks, "multiply-adds: "+shortened(costRow{Formula: c.total.String()}.text(), 90))
 	}
+	var not []string
 	if d.hidden > 0 {
-		remarks = append(remarks, fmt.Sprintf("not drawn: constants, and %s that compute shapes", plural(d.hidden, "node")))
+		not = append(not, plural(d.hidden, "node")+" that compute shapes")
+	}
+	if d.dead > 0 {
+		not = append(not, plural(d.dead, "node")+" that no output needs")
+	}
+	if len(not) > 0 {
+		remarks = append(remarks, "not drawn: constants, "+strings.Join(not, ", "))
 	}
 	title := filepath.Base(path)
 	if m.Graph.Name != "" {
 		title += ": " + shortened(m.Graph.Name, 40)
 	}
 	return writeSVG(w, top, title, remarks)
+}
+
+// statePairs draws the states that a stream carries from call to call.
+func (d *drawer) statePairs(m *onnx.Model, v *view, top *diagram) {
+	if len(m.Functions) > 0 || onnx.Check(m) != nil {
+		return // FindPairs wants a valid model without functions
+	}
+	types := make([]onnx.Type, len(m.Graph.Outputs))
+	for i, o := range m.Graph.Outputs {
+		if types[i] = v.typeOf(o.Name); !types[i].Shape.Ranked() {
+			types[i] = o.Type
+		}
+	}
+	pairs, err := rewrite.FindPairs(m, types)
+	if err != nil {
+		return // ambiguous
+	}
+	for _, p := range pairs {
+		if from, to := top.outputs[p.Output], top.inputs[p.Input]; from != nil && to != nil {
+			top.states = append(top.states, &edge{from: from, to: to, tip: "state: " + p.Output + " becomes " + p.Input + " of the next call"})
+		}
+	}
 }
 
 func plural(n int, what string) string {
@@ -106,12 +138,14 @@ type drawer struct {
 	names  shortNames
 	left   int // boxes that may still be drawn
 	hidden int // nodes that compute shapes
+	dead   int // nodes that no output depends on
 }
 
 // graph makes the diagram of a graph; body says what the graph is the body of.
 func (d *drawer) graph(v *view, depth int, body *viewedBody) *diagram {
 	out := &diagram{}
-	nodes := d.drawn(v)
+	kept := keptStates(v, body)
+	nodes := d.drawn(v, kept)
 	boxes := map[*viewedNode]*box{}
 	for _, group := range d.groups(v, nodes) {
 		b := d.box(v, group, depth)
@@ -120,13 +154,13 @@ func (d *drawer) graph(v *view, depth int, body *viewedBody) *diagram {
 		}
 		out.boxes = append(out.boxes, b)
 	}
-	d.connect(v, out, nodes, boxes, body)
+	d.connect(v, out, nodes, boxes, body, kept)
 	d.left -= len(out.boxes)
 	return out
 }
 
 // connect adds the inputs, the outputs and the edges.
-func (d *drawer) connect(v *view, out *diagram, nodes []*viewedNode, boxes map[*viewedNode]*box, body *viewedBody) {
+func (d *drawer) connect(v *view, out *diagram, nodes []*viewedNode, boxes map[*viewedNode]*box, body *viewedBody, kept map[int]bool) {
 	maker := map[string]*box{}
 	for _, n := range v.nodes {
 		for _, o := range n.Outputs {
@@ -146,7 +180,7 @@ func (d *drawer) connect(v *view, out *diagram, nodes []*viewedNode, boxes map[*
 	inputs := map[string]*box{}
 	for i, x := range v.graph.Inputs {
 		if info, _ := v.scope.Lookup(x.Name); info.Const == nil {
-			inputs[x.Name] = d.value(v, x.Name, inputRole(body, i))
+			inputs[x.Name] = d.value(v, x.Name, inputRole(body, kept, i))
 		}
 	}
 	seen := map[[2]*box]bool{}
@@ -179,8 +213,8 @@ func (d *drawer) connect(v *view, out *diagram, nodes []*viewedNode, boxes map[*
 	outputs := make([]*box, len(v.graph.Outputs))
 	for i, o := range v.graph.Outputs {
 		info, _ := v.scope.Lookup(o.Name)
-		if info.Const != nil && body != nil && body.of != nil && i == 0 && body.of[0] == -1 {
-			continue // a condition that is always true
+		if kept[i] || info.Const != nil && body != nil && body.of != nil && i == 0 && body.of[0] == -1 {
+			continue // a state that stays, or a condition that is always true
 		}
 		outputs[i] = d.value(v, o.Name, outputRole(body, i))
 		link(o.Name, outputs[i])
@@ -188,7 +222,7 @@ func (d *drawer) connect(v *view, out *diagram, nodes []*viewedNode, boxes map[*
 	}
 	var pills []*box
 	for i, x := range v.graph.Inputs {
-		if b := inputs[x.Name]; b != nil && (used[b] || body == nil || i >= len(body.of) || body.of[i] >= 0) {
+		if b := inputs[x.Name]; b != nil && (used[b] || body == nil || body.of == nil || isTarget(body, kept, i)) {
 			pills = append(pills, b)
 		} else {
 			delete(inputs, x.Name)
@@ -200,8 +234,10 @@ func (d *drawer) connect(v *view, out *diagram, nodes []*viewedNode, boxes map[*
 		}
 	}
 	out.boxes = append(pills, out.boxes...)
-	for _, b := range outputs {
+	out.inputs, out.outputs = inputs, map[string]*box{}
+	for i, b := range outputs {
 		if b != nil {
+			out.outputs[v.graph.Outputs[i].Name] = b
 			out.boxes = append(out.boxes, b)
 		}
 	}
@@ -214,6 +250,31 @@ func (d *drawer) connect(v *view, out *diagram, nodes []*viewedNode, boxes map[*
 	}
 }
 
+// keptStates finds the outputs of a loop's body that are states which stay as
+// they are.
+func keptStates(v *view, body *viewedBody) map[int]bool {
+	kept := map[int]bool{}
+	if body == nil {
+		return kept
+	}
+	for _, s := range body.states {
+		if s[1] < len(v.graph.Outputs) && origin(v, v.graph.Outputs[s[1]].Name) == v.graph.Inputs[s[0]].Name {
+			kept[s[1]] = true
+		}
+	}
+	return kept
+}
+
+// origin follows a value back through nodes that pass it on.
+func origin(v *view, name string) string {
+	for i := len(v.nodes) - 1; i >= 0; i-- {
+		if n := v.nodes[i]; n.OpType == "Identity" && slices.Contains(n.Outputs, name) {
+			name = n.Inputs[0]
+		}
+	}
+	return name
+}
+
 func at(list []*box, i int) *box {
 	if i < 0 || i >= len(list) {
 		return nil
@@ -221,14 +282,21 @@ func at(list []*box, i int) *box {
 	return list[i]
 }
 
-func inputRole(body *viewedBody, i int) string {
+// isTarget reports whether input i of a body is a state that changes.
+func isTarget(body *viewedBody, kept map[int]bool, i int) bool {
+	return slices.ContainsFunc(body.states, func(s [2]int) bool { return s[0] == i && !kept[s[1]] })
+}
+
+func inputRole(body *viewedBody, kept map[int]bool, i int) string {
 	switch {
 	case body == nil || body.of == nil:
 		return ""
 	case i < len(body.of) && body.of[i] < 0:
 		return [...]string{"iteration", "condition"}[min(i, 1)]
-	case slices.ContainsFunc(body.states, func(s [2]int) bool { return s[0] == i }):
+	case isTarget(body, kept, i):
 		return "state"
+	case slices.ContainsFunc(body.states, func(s [2]int) bool { return s[0] == i }):
+		return "the same each step"
 	}
 	return "each step"
 }
@@ -248,7 +316,7 @@ func outputRole(body *viewedBody, i int) string {
 // value makes the box of an input or output.
 func (d *drawer) value(v *view, name, role string) *box {
 	t := v.typeOf(name)
-	b := &box{kind: "value", lines: []string{shortened(d.names.short(name), 30)}, tip: name + "\n" + t.String()}
+	b := &box{kind: "value", lines: []string{shortened(d.names.short(name), 24)}, tip: name + "\n" + t.String()}
 	if t.Known() {
 		text := t.Name()
 		if t.Kind == onnx.KindTensor {
@@ -268,6 +336,7 @@ func (d *drawer) value(v *view, name, role string) *box {
 // reads lists what a node needs, what the graphs within capture included.
 func reads(n *onnx.Node) []string {
 	out := slices.Clone(n.Inputs)
+	listed := map[string]bool{}
 	for _, a := range n.Attributes {
 		graphs := a.Graphs
 		if a.Graph != nil {
@@ -287,7 +356,8 @@ func reads(n *onnx.Node) []string {
 				}
 			}
 			add := func(name string) {
-				if !own[name] && !slices.Contains(out, name) {
+				if !own[name] && !listed[name] && !slices.Contains(n.Inputs, name) {
+					listed[name] = true
 					out = append(out, name)
 				}
 			}
@@ -306,7 +376,7 @@ func reads(n *onnx.Node) []string {
 
 // drawn lists the nodes of a view that are drawn: not constants, nor, in
 // larger graphs, what computes shapes.
-func (d *drawer) drawn(v *view) []*viewedNode {
+func (d *drawer) drawn(v *view, kept map[int]bool) []*viewedNode {
 	var out []*viewedNode
 	for _, n := range v.nodes {
 		known := len(n.Outputs) > 0
@@ -318,12 +388,37 @@ func (d *drawer) drawn(v *view) []*viewedNode {
 			out = append(out, n)
 		}
 	}
+	out = d.living(v, out, kept)
 	if len(out) <= fewNodes {
 		return out
 	}
 	shapes := d.shapeNodes(v, out)
 	d.hidden += len(shapes)
 	return slices.DeleteFunc(out, func(n *viewedNode) bool { return shapes[n] })
+}
+
+// living drops the nodes that no output of the graph depends on.
+func (d *drawer) living(v *view, nodes []*viewedNode, kept map[int]bool) []*viewedNode {
+	needed := map[string]bool{}
+	for i, o := range v.graph.Outputs {
+		if !kept[i] {
+			needed[o.Name] = true
+		}
+	}
+	var out []*viewedNode
+	for i := len(nodes) - 1; i >= 0; i-- {
+		n := nodes[i]
+		if !slices.ContainsFunc(n.Outputs, func(o string) bool { return o != "" && needed[o] }) {
+			d.dead++
+			continue
+		}
+		for _, name := range reads(n.Node) {
+			needed[name] = true
+		}
+		out = append(out, n)
+	}
+	slices.Reverse(out)
+	return out
 }
 
 // shapeInputs are the inputs that say sizes and places, by operator.
@@ -339,14 +434,7 @@ func (d *drawer) shapeNodes(v *view, nodes []*viewedNode) map[*viewedNode]bool {
 	}
 	for i := len(nodes) - 1; i >= 0; i-- {
 		n := nodes[i]
-		hide := len(n.bodies) == 0
-		sizes := false
-		for _, o := range n.Outputs {
-			hide = hide && !needed[o]
-			t := v.typeOf(o)
-			sizes = sizes || t.Elem == onnx.Int64 || t.Elem == onnx.Int32 || !t.Known()
-		}
-		if hide && sizes && category(n) != "recurrent" && category(n) != "product" {
+		if len(n.bodies) == 0 && !slices.ContainsFunc(n.Outputs, func(o string) bool { return needed[o] }) {
 			out[n] = true
 			continue
 		}
@@ -556,6 +644,9 @@ func (d *drawer) bodies(v *view, b *box, n *viewedNode, depth int) {
 		b.lines = append(b.lines, shortened(steps.String(), 40)+" steps")
 	}
 	for i := range n.bodies {
+		if n.OpType == "If" && n.bodies[0].name == "else_branch" {
+			i = len(n.bodies) - 1 - i // then comes first
+		}
 		body := &n.bodies[i]
 		count := countViewed(body.view)
 		if small := smallBody(body.view); n.OpType == "If" && small != "" {

@@ -16,6 +16,8 @@ const (
 	boxGap   = 22.0 // between boxes of a layer
 	pointGap = 10.0 // between an edge that passes and what stands beside it
 	layerGap = 34.0
+	// stateRoom is what the ways of states take above and below a loop's body.
+	stateRoom = 26.0
 )
 
 // stop is a box, or a point of a passing edge, in a layer.
@@ -271,7 +273,7 @@ func (l *layout) place(layer []*stop, want func(*stop) (float64, bool)) {
 		case !known:
 			x, weight = offset[i]-middle, 0.01
 		case s.box == nil:
-			weight = 3
+			weight = 8
 		}
 		p := pool{i, i, weight * (x - offset[i]), weight}
 		for len(pools) > 0 {
@@ -301,6 +303,9 @@ func (l *layout) finish() {
 	}
 	tops, bottoms := make([]float64, len(l.layers)), make([]float64, len(l.layers))
 	y := 0.0
+	if len(l.d.states) > 0 {
+		y = stateRoom
+	}
 	for k, layer := range l.layers {
 		tops[k] = y
 		height := 0.0
@@ -316,6 +321,9 @@ func (l *layout) finish() {
 		y += layerGap
 	}
 	l.d.w, l.d.h = right-left, y-layerGap
+	if len(l.d.states) > 0 {
+		l.d.h += stateRoom
+	}
 	ports := l.ports()
 	for _, e := range l.d.edges {
 		from, to := l.stops[e.from], l.stops[e.to]
@@ -330,7 +338,7 @@ func (l *layout) finish() {
 		}
 		e.path = append(e.path, [2]float64{ports[to][last], tops[to.layer]})
 	}
-	l.feedback()
+	l.feedback(tops, bottoms)
 }
 
 // ports spreads the edges into a box over its upper side, in the order of
@@ -356,15 +364,16 @@ func (l *layout) ports() map[*stop]map[*stop]float64 {
 	return out
 }
 
-// feedback leads the states of a loop from the outputs up to the inputs, on
-// the right of everything.
-func (l *layout) feedback() {
+// feedback leads the states of a loop back from the outputs to the inputs:
+// below the output's layer, on the right of everything, above the input's.
+func (l *layout) feedback(tops, bottoms []float64) {
 	right := l.d.w
 	for i, f := range l.d.states {
-		x := right + 16 + 9*float64(i)
-		f.path = [][2]float64{
-			{f.from.x + f.from.w, f.from.y + f.from.h/2}, {x, f.from.y + f.from.h/2},
-			{x, f.to.y + f.to.h/2}, {f.to.x + f.to.w, f.to.y + f.to.h/2}}
-		l.d.w = x + 8
+		track := 4 * float64(i%4)
+		x := right + 14 + 8*float64(i)
+		from, to := l.stops[f.from], l.stops[f.to]
+		below, above := bottoms[from.layer]+7+track, tops[to.layer]-12-track
+		f.path = [][2]float64{{from.x, f.from.y + f.from.h}, {from.x, below}, {x, below}, {x, above}, {to.x, above}, {to.x, f.to.y}}
+		l.d.w = x + 6
 	}
 }

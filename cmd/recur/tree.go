@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -24,6 +25,9 @@ func (c *cli) show(m *onnx.Model, path string, given map[string]onnx.Type, f *in
 	}
 	v := viewModel(m, f.limits(), given)
 	if f.svg != "" {
+		if f.svg == "-" {
+			return drawModel(c.out, m, v, path)
+		}
 		if err := writeFile(f.svg, func(w io.Writer) error { return drawModel(w, m, v, path) }); err != nil {
 			return err
 		}
@@ -146,12 +150,26 @@ func literal(t *onnx.Tensor) string {
 	}
 	var list []string
 	for i := range t.Len() {
-		list = append(list, abridge(shortText(t, e, i), 20))
+		list = append(list, elementText(t, e, i))
 	}
 	if t.Rank() == 0 {
 		return strings.Join(list, "")
 	}
 	return "[" + strings.Join(list, " ") + "]"
+}
+
+// elementText writes an element; the extremes of int64, which mean "to the end",
+// by name.
+func elementText(t *onnx.Tensor, e *elements, i int) string {
+	if t.DataType() == onnx.Int64 {
+		switch v := onnx.Elements[int64](t)[i]; {
+		case v >= math.MaxInt64-1:
+			return "max"
+		case v <= math.MinInt64+1:
+			return "min"
+		}
+	}
+	return abridge(shortText(t, e, i), 20)
 }
 
 // shortNames abridges names such as "model/layer_1/MatMul:0" to as many of

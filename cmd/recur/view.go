@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"slices"
 
 	"github.com/recur-ml/recur/onnx"
@@ -36,12 +37,17 @@ type viewedBody struct {
 // viewer makes views of one model.
 type viewer struct {
 	analysis *ops.Analysis
+	visits   int // nodes viewed, bodies that are viewed again included
 }
+
+// visitsAgain bounds the views of bodies for better knowledge of states: loops
+// nest.
+const visitsAgain = 200_000
 
 // viewModel views the model's graph; given replaces the declared types of
 // inputs.
 func viewModel(m *onnx.Model, limits onnx.Limits, given map[string]onnx.Type) *view {
-	v := &viewer{ops.NewAnalysis(ops.Default(), m, limits)}
+	v := &viewer{analysis: ops.NewAnalysis(ops.Default(), m, limits)}
 	in := make([]ops.Info, len(m.Graph.Inputs))
 	replaced := false
 	for i, x := range m.Graph.Inputs {
@@ -76,6 +82,7 @@ func (v *viewer) nodes(g *onnx.Graph, scope *ops.Scope) *view {
 		list = g.Nodes
 	}
 	for _, n := range list {
+		v.visits++
 		x := &viewedNode{Node: n, label: qualified(n.Domain, n.OpType)}
 		if known, err := scope.Node(n); err == nil {
 			x.label = opLabel(x.label, known.Since)
@@ -114,6 +121,15 @@ func (v *viewer) body(n *onnx.Node, name string, g *onnx.Graph, scope *ops.Scope
 		b.scan(n, v.opset(n), g, in, scope)
 	default:
 		b.view = v.graph(g, scope, nil)
+		return b
+	}
+	if v.visits > visitsAgain {
+		for _, s := range b.states {
+			if s[0] < len(in) {
+				in[s[0]].Type.Shape = nil
+			}
+		}
+		b.view = v.graph(g, scope, in)
 		return b
 	}
 	b.view = v.graph(g, scope, in)
@@ -231,7 +247,7 @@ func (v *view) steps(n *viewedNode) (poly, bool) {
 		}
 		info, _ := v.scope.Lookup(n.Inputs[0])
 		if c, err := onnx.Data[int64](info.Const); err == nil && len(c) == 1 && c[0] >= 0 {
-			return constant(c[0]), true
+			return constant(c[0]), c[0] < math.MaxInt32 // more says that the condition ends it
 		}
 		if c := info.Content; c != nil && len(c.Elems) == 1 {
 			return dimension(c.Elems[0].Dim())

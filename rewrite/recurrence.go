@@ -17,10 +17,10 @@ type Recurrence struct {
 // after the passes have made operators of loops and of cells that are written
 // out. An error is one of Apply.
 func Recurrences(m *onnx.Model, o Options) (before, after []Recurrence, err error) {
-	whys := map[string]string{}
+	whys := map[*onnx.Node]string{}
 	left := o.Left
 	o.Left = func(n *onnx.Node, why string) {
-		whys[placeOf(n)] = why
+		whys[n] = why
 		if left != nil {
 			left(n, why)
 		}
@@ -45,12 +45,12 @@ func placeOf(n *onnx.Node) string {
 	return ""
 }
 
-func recurrences(g *onnx.Graph, whys map[string]string, list []Recurrence) []Recurrence {
+func recurrences(g *onnx.Graph, whys map[*onnx.Node]string, list []Recurrence) []Recurrence {
 	for _, n := range g.Nodes {
 		if canonical(n.Domain) == "" {
 			switch n.OpType {
 			case "Loop", "Scan":
-				list = append(list, Recurrence{n.OpType, placeOf(n), whys[placeOf(n)]})
+				list = append(list, Recurrence{n.OpType, placeOf(n), whys[n]})
 			case "RNN", "GRU", "LSTM":
 				list = append(list, Recurrence{Kind: n.OpType, Name: placeOf(n)})
 			}

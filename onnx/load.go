@@ -39,6 +39,9 @@ func Load(path string, o *DecodeOptions) (*Model, error) {
 // LoadFS is Load from a file system, such as an embed.FS. A model with
 // external data cannot be read this way: the error matches ErrUnsupported.
 func LoadFS(fsys fs.FS, name string, o *DecodeOptions) (*Model, error) {
+	if fsys == nil {
+		return nil, Errorf(ErrMalformed, "%s: no file system", name)
+	}
 	limits := newDecoder(nil, o).limits
 	f, err := fsys.Open(name)
 	if err != nil {

@@ -16,6 +16,8 @@ type fixedEngine struct {
 	local   any
 }
 
+func (*fixedEngine) Limits() onnx.Limits { return onnx.DefaultLimits() }
+
 func (e *fixedEngine) New(_ int, d onnx.DataType, shape []int, _ uint64) (*onnx.Tensor, error) {
 	if e.out == nil {
 		var err error

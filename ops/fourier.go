@@ -280,6 +280,9 @@ func (k *dftKernel[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	if err != nil {
 		return err
 	}
+	if len(y) == 0 {
+		return nil
+	}
 	if _, err := Scratch[float64](c, transformCost(n)); err != nil { // charged: the plan is as large
 		return err
 	}
@@ -290,9 +293,6 @@ func (k *dftKernel[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	}
 	for _, d := range s[axis+1 : len(s)-1] {
 		inner *= d
-	}
-	if len(y) == 0 {
-		return nil
 	}
 	for o := range outer {
 		for i := range inner {

@@ -271,7 +271,7 @@ func inferGatherND(n *Node) error {
 		return nil
 	}
 	depth := index[len(index)-1].Value
-	if batch+depth > len(in) {
+	if depth > len(in)-batch {
 		return onnx.Errorf(onnx.ErrShape, "indices of %d numbers after %d batch dimensions, the data has rank %d", depth, batch, len(in))
 	}
 	out := slices.Concat(index[:len(index)-1], in[batch+depth:])
@@ -325,7 +325,7 @@ func checkTuples(x, index *onnx.Tensor, batch int) (depth int, err error) {
 		return 0, onnx.Errorf(onnx.ErrShape, "indices have rank %d, batch_dims is %d", index.Rank(), batch)
 	}
 	depth = index.Shape()[index.Rank()-1]
-	if batch+depth > x.Rank() {
+	if depth > x.Rank()-batch {
 		return 0, onnx.Errorf(onnx.ErrShape, "indices of %d numbers after %d batch dimensions, the data has rank %d", depth, batch, x.Rank())
 	}
 	for i := range batch {

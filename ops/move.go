@@ -275,6 +275,9 @@ func (m *mover) list(k int, v onnx.Value, name string) ([]int64, error) {
 	}
 	switch t.DataType() {
 	case onnx.Int64:
+		if t.Len() == 0 {
+			return []int64{}, nil // nil is an absent one
+		}
 		return onnx.Elements[int64](t), nil
 	case onnx.Int32:
 		m.lists[k] = m.lists[k][:0]

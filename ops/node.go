@@ -221,9 +221,10 @@ func (n *Node) Set(i int, t onnx.Type) {
 // unknown rank.
 func (n *Node) SetTensor(i int, d onnx.DataType, s onnx.Shape) { n.Set(i, onnx.TensorType(d, s)) }
 
-// SetContent gives what is known of the elements of output i.
+// SetContent gives what is known of the elements of output i. Of a scalar that
+// would not have one element, nothing is: the run will tell.
 func (n *Node) SetContent(i int, c *Content) {
-	if i < len(n.out) && c != nil && len(c.Elems) <= maxContent {
+	if i < len(n.out) && c != nil && len(c.Elems) <= maxContent && (!c.Scalar || len(c.Elems) == 1) {
 		n.out[i].Content = c
 	}
 }

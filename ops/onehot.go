@@ -207,10 +207,12 @@ func eye(c *Ctx, shape []int, one *onnx.Tensor, k int64) error {
 		return err
 	}
 	zeroElements(y)
-	for row := range shape[0] {
-		if col := int64(row) + k; col >= 0 && col < int64(shape[1]) {
-			copyElements(y, row*shape[1]+int(col), one, 0, 1)
-		}
+	rows, cols := int64(shape[0]), int64(shape[1])
+	if rows == 0 || cols == 0 || k <= -rows || k >= cols {
+		return nil
+	}
+	for row := max(0, -k); row < min(rows, cols-k); row++ {
+		copyElements(y, int(row*cols+row+k), one, 0, 1)
 	}
 	return c.Err()
 }

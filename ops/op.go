@@ -89,12 +89,18 @@ func (r *Registry) Register(op Op) error {
 	key := opKey{op.Domain, op.Name}
 	rows := r.rows[key]
 	for _, since := range op.Since {
+		if since < 1 {
+			return onnx.Errorf(onnx.ErrMalformed, "operator %s: version %d, want 1 or more", opName(op.Domain, op.Name, 0), since)
+		}
 		if slices.ContainsFunc(rows, func(h registered) bool { return h.since == since }) {
 			return onnx.Errorf(onnx.ErrMalformed, "operator %s is registered twice", opName(op.Domain, op.Name, since))
 		}
 		rows = append(rows, registered{since, &op})
 	}
 	sort.Slice(rows, func(i, j int) bool { return rows[i].since < rows[j].since })
+	if r.rows == nil {
+		r.rows = map[opKey][]registered{}
+	}
 	r.rows[key] = rows
 	return nil
 }

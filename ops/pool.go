@@ -127,28 +127,51 @@ func (l *poolLocal[T]) doPlanes(lo, hi int) {
 }
 
 // eachTap calls f for every tap and row of places of which some meet the input:
-// places lo..hi-1 of row r meet the elements from at on, a stride apart.
-func (p *places) eachTap(f func(tap, r, lo, hi, at int)) {
-	var room [2 * maxInlineRank]int
-	rank := len(p.in)
-	pos := room[:]
-	if 2*rank > len(pos) {
-		pos = make([]int, 2*rank)
+// places lo..hi-1 of row r meet the elements from at on, a stride apart. It ends
+// early when the run is cancelled.
+func (l *poolLocal[T]) eachTap(f func(r, lo, hi, at int)) {
+	var room [4 * maxInlineRank]int
+	p, rank := &l.places, len(l.in)
+	list := room[:]
+	if 4*rank > len(list) {
+		list = make([]int, 4*rank)
 	}
-	taps, pos := pos[:rank], pos[rank:2*rank]
+	taps, pos, first, count := list[:rank], list[rank:2*rank], list[2*rank:3*rank], list[3*rank:4*rank]
+	total := 1
+	for d := range rank { // a kernel may be much larger than the input
+		first[d], count[d] = p.tapsWithin(d)
+		total *= count[d]
+	}
 	rows := p.outSize / p.out[rank-1]
-	for k := range p.taps {
-		split(taps, p.kernel, k)
-		lo, hi, first := p.span(rank-1, taps[rank-1])
+	for k := range total {
+		split(taps, count, k)
+		for d := range taps {
+			taps[d] += first[d]
+		}
+		lo, hi, start := p.span(rank-1, taps[rank-1])
 		if lo >= hi {
 			continue
 		}
 		for r := range rows {
 			if off, ok := p.row(r, taps, pos); ok {
-				f(k, r, lo, hi, off+first)
+				f(r, lo, hi, off+start)
 			}
 		}
+		if k&63 == 63 && l.c.Err() != nil {
+			return
+		}
 	}
+}
+
+// tapsWithin gives the first tap of dimension d that lies within the input at
+// some place, and how many taps there are from it on that may.
+func (p *places) tapsWithin(d int) (first, count int) {
+	step := p.dilate[d]
+	if off := p.begin[d] - (p.out[d]-1)*p.stride[d]; off > 0 { // of the last place, before the input
+		first = (off + step - 1) / step
+	}
+	last := min((p.begin[d]+p.in[d]-1)/step, p.kernel[d]-1) // of the first place
+	return first, max(last-first+1, 0)
 }
 
 // lowest is what a maximum starts from.
@@ -174,7 +197,7 @@ func maxPlane[T poolElement](l *poolLocal[T], y, x []T, plane int) {
 	}
 	width, stride := l.out[len(l.out)-1], l.stride[len(l.out)-1]
 	if l.index == nil {
-		l.eachTap(func(_, r, lo, hi, at int) {
+		l.eachTap(func(r, lo, hi, at int) {
 			kernel.MaxInto(y[r*width+lo:r*width+hi], x[at:], stride)
 		})
 		return
@@ -183,7 +206,7 @@ func maxPlane[T poolElement](l *poolLocal[T], y, x []T, plane int) {
 	for i := range index {
 		index[i] = -1
 	}
-	l.eachTap(func(_, r, lo, hi, at int) {
+	l.eachTap(func(r, lo, hi, at int) {
 		for o := r*width + lo; o < r*width+hi; o, at = o+1, at+stride {
 			if v := x[at]; index[o] < 0 || v > y[o] || v != v && y[o] == y[o] {
 				y[o], index[o] = v, int64(at)
@@ -232,7 +255,7 @@ func averagePlane[T floating](l *poolLocal[T], y, x []T, _ int) {
 	clear(y)
 	last := len(l.out) - 1
 	width, stride := l.out[last], l.stride[last]
-	l.eachTap(func(_, r, lo, hi, at int) {
+	l.eachTap(func(r, lo, hi, at int) {
 		kernel.AddScaled(y[r*width+lo:r*width+hi], x[at:], stride, 1)
 	})
 	for o := range y {
@@ -255,7 +278,7 @@ func lpPlane[T floating](l *poolLocal[T], y, x []T, _ int) {
 	clear(y)
 	last, p := len(l.out)-1, l.k.p
 	width, stride := l.out[last], l.stride[last]
-	l.eachTap(func(_, r, lo, hi, at int) {
+	l.eachTap(func(r, lo, hi, at int) {
 		for o := r*width + lo; o < r*width+hi; o, at = o+1, at+stride {
 			y[o] += T(kernel.SumPowers(x[at:], 1, 1, p))
 		}

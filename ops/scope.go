@@ -241,6 +241,9 @@ func (n *Node) Build(compile CompileBody) (Kernel, error) {
 		}
 		return nil, err
 	}
+	if k == nil {
+		return nil, onnx.Errorf(onnx.ErrUnsupported, "its Build gives no kernel")
+	}
 	return k, n.unread()
 }
 

@@ -235,7 +235,7 @@ func (r *reader) node(n *onnx.Node) []*expr {
 			return one(x)
 		}
 	case "Transpose":
-		if a := n.Attr("perm"); x.kind == exprConst && x.k != nil && a != nil {
+		if a := n.Attr("perm"); x.kind == exprConst && x.k != nil && a != nil && len(a.Ints) == x.rank && isPermutation(a.Ints) {
 			return one(r.constant(x.k.permute(a.Ints)))
 		}
 	case "Concat":

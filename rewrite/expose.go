@@ -43,7 +43,7 @@ func ExposeState(m *onnx.Model, nodes ...string) (*onnx.Model, []Pair, error) {
 	found := map[string]bool{}
 	for _, r := range e.recurrent {
 		name := stateName(r.node)
-		if r.place != e.top || len(nodes) > 0 && !slices.Contains(nodes, name) || len(nodes) == 0 && direction(r.node) != "forward" {
+		if r.place != e.top || portsOf(r.node)[0] != hiddenState[0] || len(nodes) > 0 && !slices.Contains(nodes, name) || len(nodes) == 0 && direction(r.node) != "forward" {
 			continue
 		}
 		before := len(e.pairs)
@@ -87,11 +87,8 @@ func direction(n *onnx.Node) string {
 // node exposes the states of a node that are hidden.
 func (e *exposure) node(n *onnx.Node) error {
 	name := stateName(n)
-	for k, letter := range []string{"h", "c"} {
-		if k == 1 && n.OpType != "LSTM" && n.OpType != "DynamicQuantizeLSTM" {
-			break
-		}
-		initial, hidden := e.hidden(n, k)
+	for k, p := range portsOf(n) {
+		initial, hidden := e.hidden(n, p)
 		if !hidden {
 			continue
 		}
@@ -99,21 +96,22 @@ func (e *exposure) node(n *onnx.Node) error {
 		if err != nil {
 			return ops.NodeError(n, 0, err)
 		}
-		in := onnx.ValueInfo{Name: e.fresh(name + "_" + letter + "_in"), Type: t}
-		for len(n.Inputs) <= initialState+k {
+		base := name + "_" + []string{"h", "c"}[k]
+		in := onnx.ValueInfo{Name: e.fresh(base + "_in"), Type: t}
+		for len(n.Inputs) <= p.in {
 			n.Inputs = append(n.Inputs, "")
 		}
-		n.Inputs[initialState+k] = in.Name
+		n.Inputs[p.in] = in.Name
 		e.addInput(in, initial)
-		e.pairs = append(e.pairs, Pair{Output: e.output(n, k, name+"_"+letter+"_out", t), Input: in.Name})
+		e.pairs = append(e.pairs, Pair{Output: e.output(n, p, base+"_out", t), Input: in.Name})
 	}
 	return nil
 }
 
 // hidden reports whether an initial state is the same in every run, and gives
 // the constant, nil for zeros.
-func (e *exposure) hidden(n *onnx.Node, k int) (*onnx.Tensor, bool) {
-	in := inputOf(n, initialState+k)
+func (e *exposure) hidden(n *onnx.Node, p port) (*onnx.Tensor, bool) {
+	in := inputOf(n, p.in)
 	if in == "" || e.zero(e.top, in, 0) {
 		return nil, true
 	}
@@ -191,18 +189,18 @@ func (e *exposure) allowDefaults() {
 }
 
 // output makes a final state an output of the graph, and gives its name.
-func (e *exposure) output(n *onnx.Node, k int, wish string, t onnx.Type) string {
+func (e *exposure) output(n *onnx.Node, p port, wish string, t onnx.Type) string {
 	g := e.model.Graph
-	for len(n.Outputs) <= 1+k {
+	for len(n.Outputs) <= p.out {
 		n.Outputs = append(n.Outputs, "")
 	}
-	have := n.Outputs[1+k]
+	have := n.Outputs[p.out]
 	if have != "" && slices.ContainsFunc(g.Outputs, func(o onnx.ValueInfo) bool { return o.Name == have }) {
 		return have
 	}
 	name := e.fresh(wish)
 	if have == "" {
-		n.Outputs[1+k] = name
+		n.Outputs[p.out] = name
 	} else {
 		g.Nodes = append(g.Nodes, &onnx.Node{Name: e.fresh(name + "/output"), OpType: "Identity", Inputs: []string{have}, Outputs: []string{name}})
 	}

@@ -13,7 +13,7 @@ import (
 	rt "github.com/recur-ml/recur/runtime"
 )
 
-const features, hidden = 2, 3
+const inputs, hidden = 2, 3
 
 func tensor(k float64, shape ...int) *onnx.Tensor {
 	n, _ := onnx.NumElements(shape)
@@ -43,15 +43,15 @@ func text(name, v string) *onnx.Attribute {
 	return &onnx.Attribute{Name: name, Type: onnx.AttrString, String: v}
 }
 
-// model has x [time, rows, features] and y; a recurrent node reads W, R of the
+// model has x [time, rows, inputs] and y; a recurrent node reads W, R of the
 // given number of gates.
 func model(gates, directions int, rows onnx.Dim, nodes ...*onnx.Node) *onnx.Model {
 	step := onnx.Dim{Value: -1, Name: "time"}
 	return &onnx.Model{IRVersion: 8, OpsetImports: []onnx.OpsetImport{{Version: 17}}, Graph: &onnx.Graph{
-		Inputs:  []onnx.ValueInfo{{Name: "x", Type: onnx.TensorType(onnx.Float, onnx.Shape{step, rows, onnx.Fixed(features)})}},
+		Inputs:  []onnx.ValueInfo{{Name: "x", Type: onnx.TensorType(onnx.Float, onnx.Shape{step, rows, onnx.Fixed(inputs)})}},
 		Outputs: []onnx.ValueInfo{{Name: "y", Type: onnx.TensorType(onnx.Float, nil)}},
 		Initializers: []*onnx.Initializer{
-			{Name: "W", Tensor: tensor(1, directions, gates*hidden, features)},
+			{Name: "W", Tensor: tensor(1, directions, gates*hidden, inputs)},
 			{Name: "R", Tensor: tensor(2, directions, gates*hidden, hidden)},
 			{Name: "two", Tensor: onnx.MustTensor([]int{1}, []int64{2})},
 			{Name: "one", Tensor: onnx.MustTensor([]int{1}, []int64{1})},
@@ -154,7 +154,7 @@ func compareExposed(t *testing.T, m, exposed *onnx.Model, hasDefault bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := onnx.Values{"x": tensor(5, steps, rows, features)}
+	in := onnx.Values{"x": tensor(5, steps, rows, inputs)}
 	for _, v := range whole.Inputs()[1:] { // a state that was there before
 		in[v.Name] = tensor(7, 1, rows, hidden)
 		clear(onnx.Elements[float32](in[v.Name].(*onnx.Tensor)))
@@ -180,8 +180,8 @@ func compareExposed(t *testing.T, m, exposed *onnx.Model, hasDefault bool) {
 	var streamed []float32
 	x := onnx.Elements[float32](in["x"].(*onnx.Tensor))
 	for len(x) > 0 {
-		n := 2 * rows * features
-		out, err := st.Run(context.Background(), onnx.Values{"x": onnx.MustTensor([]int{2, rows, features}, x[:n])}, "y")
+		n := 2 * rows * inputs
+		out, err := st.Run(context.Background(), onnx.Values{"x": onnx.MustTensor([]int{2, rows, inputs}, x[:n])}, "y")
 		if err != nil {
 			t.Fatal(err)
 		}

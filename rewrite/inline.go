@@ -126,10 +126,49 @@ func (in *inliner) call(n *onnx.Node, f *onnx.Function) ([]*onnx.Node, error) {
 		if err := in.bind(c, f, attrs); err != nil {
 			return nil, err
 		}
+		for _, g := range subgraphs(c) {
+			in.freshen(g, prefix)
+		}
 		body[i] = c
 	}
 	rename(body, names)
 	return append(body, tail...), nil
+}
+
+// freshen gives the values that a body of a function defines, and the bodies in
+// it, fresh names: a name of the caller's that comes in for one of the
+// function's must not mean them.
+func (in *inliner) freshen(g *onnx.Graph, prefix string) {
+	names := map[string]string{}
+	for name := range definitions(g) {
+		names[name] = in.fresh(prefix + "/" + name)
+	}
+	for i := range g.Inputs {
+		g.Inputs[i].Name = names[g.Inputs[i].Name]
+	}
+	for i, init := range g.Initializers {
+		c := *init
+		c.Name = names[init.Name]
+		g.Initializers[i] = &c
+	}
+	for i, init := range g.SparseInitializers {
+		c := *init
+		c.Name = names[init.Name]
+		g.SparseInitializers[i] = &c
+	}
+	for _, list := range [][]onnx.ValueInfo{g.ValueInfos, g.Outputs} {
+		for i := range list {
+			if to, own := names[list[i].Name]; own {
+				list[i].Name = to
+			}
+		}
+	}
+	rename(g.Nodes, names)
+	for _, n := range g.Nodes {
+		for _, sub := range subgraphs(n) {
+			in.freshen(sub, prefix)
+		}
+	}
 }
 
 // bind replaces references to the function's attributes by values, drops

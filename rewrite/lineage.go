@@ -21,10 +21,10 @@ type made struct {
 	index int
 }
 
-// finalState is what a recurrent node hands to its next call: Y_h (0) or Y_c (1).
+// finalState is what a recurrent node hands to its next call, such as Y_h.
 type finalState struct {
-	node  *onnx.Node
-	index int
+	node *onnx.Node
+	port port
 }
 
 // leaf is a place that elements of a value come from, followed back through
@@ -58,7 +58,8 @@ type choice struct {
 
 // Bounds on the work: what is beyond them counts as computed.
 const (
-	maxLeaves  = 512
+	maxLeaves  = 256
+	maxTurns   = 64   // parts, cuts and choices of a leaf
 	maxLineage = 2000 // operators on the way
 )
 
@@ -106,7 +107,7 @@ func (l *lineage) enter(g *onnx.Graph, outer *place) *place {
 				p.made[o] = made{n, i}
 			}
 		}
-		if isRecurrent(n) {
+		if portsOf(n) != nil {
 			l.recurrent = append(l.recurrent, placedNode{n, p})
 		}
 		for _, sub := range subgraphs(n) {
@@ -116,20 +117,34 @@ func (l *lineage) enter(g *onnx.Graph, outer *place) *place {
 	return p
 }
 
-// isRecurrent reports whether a node has the inputs and outputs of ONNX's
-// recurrent operators.
-func isRecurrent(n *onnx.Node) bool {
+// port is where a node takes a state, and where it gives the next one.
+type port struct{ in, out int }
+
+// portsOf lists the states of a recurrent node; none for another one.
+func portsOf(n *onnx.Node) []port {
 	switch canonical(n.Domain) {
 	case "":
-		return n.OpType == "RNN" || n.OpType == "GRU" || n.OpType == "LSTM"
+		switch n.OpType {
+		case "RNN", "GRU":
+			return hiddenState
+		case "LSTM":
+			return hiddenAndCell
+		case "CausalConvWithState", "LinearAttention":
+			return pastState
+		}
 	case "com.microsoft":
-		return n.OpType == "DynamicQuantizeLSTM"
+		if n.OpType == "DynamicQuantizeLSTM" {
+			return hiddenAndCell
+		}
 	}
-	return false
+	return nil
 }
 
-// initialState is the position of initial_h; initial_c follows it.
-const initialState = 5
+var (
+	hiddenAndCell = []port{{5, 1}, {6, 2}} // initial_h, Y_h; initial_c, Y_c
+	hiddenState   = hiddenAndCell[:1]
+	pastState     = []port{{3, 1}} // past_state, present_state
+)
 
 func inputOf(n *onnx.Node, i int) string {
 	if i < len(n.Inputs) {
@@ -169,8 +184,8 @@ func (l *lineage) trace(p *place, name string, depth int) []leaf {
 	if known, ok := l.memo[key]; ok {
 		return known
 	}
-	out := unique(l.follow(p, m, depth+1))
-	if out == nil || len(out) > maxLeaves {
+	out := l.follow(p, m, depth+1)
+	if len(out) == 0 || len(out) > maxLeaves || slices.ContainsFunc(out, leaf.tooLong) {
 		out = opaque
 	}
 	l.memo[key] = out
@@ -180,11 +195,10 @@ func (l *lineage) trace(p *place, name string, depth int) []leaf {
 // follow gives the leaves of an output of a node; nil when it is computed.
 func (l *lineage) follow(p *place, m made, depth int) []leaf {
 	n := m.node
-	if isRecurrent(n) {
-		if m.index == 0 {
-			return nil
+	for _, p := range portsOf(n) {
+		if p.out == m.index {
+			return []leaf{{kind: stateLeaf, state: finalState{n, p}}}
 		}
-		return []leaf{{kind: stateLeaf, state: finalState{n, m.index - 1}}}
 	}
 	if canonical(n.Domain) != "" {
 		return nil
@@ -199,8 +213,11 @@ func (l *lineage) follow(p *place, m made, depth int) []leaf {
 				f.parts = append([]int{i}, f.parts...)
 				out = append(out, f)
 			}
+			if len(out) > maxLeaves {
+				return nil
+			}
 		}
-		return out
+		return unique(out)
 	case "Split":
 		return cut(l.trace(p, inputOf(n, 0), depth), m.index)
 	case "Slice", "Gather":
@@ -217,7 +234,7 @@ func (l *lineage) follow(p *place, m made, depth int) []leaf {
 		}
 		return out
 	case "Where":
-		return append(chosen(l.trace(p, inputOf(n, 1), depth), n, 0), chosen(l.trace(p, inputOf(n, 2), depth), n, 1)...)
+		return unique(append(chosen(l.trace(p, inputOf(n, 1), depth), n, 0), chosen(l.trace(p, inputOf(n, 2), depth), n, 1)...))
 	case "Add":
 		for i := range n.Inputs {
 			if l.zero(p, inputOf(n, 1-i), depth) {
@@ -236,7 +253,7 @@ func (l *lineage) follow(p *place, m made, depth int) []leaf {
 			}
 			out = append(out, chosen(l.trace(l.places[g], g.Outputs[m.index].Name, depth), n, way)...)
 		}
-		return out
+		return unique(out)
 	}
 	if l.constant(p, m) != nil || l.zero(p, n.Outputs[m.index], depth) {
 		return []leaf{{kind: constLeaf}}
@@ -263,10 +280,9 @@ func chosen(leaves []leaf, n *onnx.Node, way int) []leaf {
 	return out
 }
 
+func (f leaf) tooLong() bool { return len(f.parts)+len(f.cuts)+len(f.choices) > maxTurns }
+
 func unique(leaves []leaf) []leaf {
-	if len(leaves) > 4*maxLeaves {
-		return leaves
-	}
 	var out []leaf
 	for _, f := range leaves {
 		same := func(o leaf) bool {
@@ -282,7 +298,7 @@ func unique(leaves []leaf) []leaf {
 
 // fromEnd is added to positions counted from the end, so that they come after
 // those counted from the start.
-const fromEnd = 1 << 30
+const fromEnd = 1 << 29
 
 // cutOf says where a Slice or a Gather begins, nil when that is not constant
 // or the order of the elements changes.

@@ -24,9 +24,9 @@ var ErrAmbiguous = errors.New("ambiguous state pairs")
 // its graph. An output and an input are a pair when they are of the same
 // element type, their shapes agree, and
 //
-//   - the states Y_h, Y_c of RNN, GRU and LSTM nodes that reach the output are
-//     those of the nodes whose initial_h, initial_c come from the input, in the
-//     same order; both are followed through operators that only move data, the
+//   - the states Y_h, Y_c of RNN, GRU and LSTM nodes (or present_state) that
+//     reach the output are those of the nodes whose initial_h, initial_c (or
+//     past_state) come from the input, in the same order; both are followed through operators that only move data, the
 //     branches of If and additions of zero; or
 //   - the output is the input with elements overwritten (ScatterND), or pushed
 //     on by new ones (Concat and Slice). Such a cache is also read by another
@@ -63,17 +63,23 @@ type pairing struct {
 	*lineage
 	model   *onnx.Model
 	outputs []onnx.Type
-	symbols map[string]bool // dimensions that inputs name
-	leaves  [][]leaf        // by output
-	fed     map[string][]carried
+	symbols map[string]bool      // dimensions that inputs name
+	leaves  [][]leaf             // by output
+	fed     map[string][]carried // by input
+	isFed   map[piece]bool
 	initial map[finalState][]leaf
 	pieces  map[finalState][2][][]int // how a state is cut up: towards outputs, and from inputs
 }
 
-// carried is a state, or a piece of one, and where in an input or output it lies.
+// piece is a part of a state, 0 where that is whole.
+type piece struct {
+	state finalState
+	part  int
+}
+
+// carried is a piece of a state, and where in an input or output it lies.
 type carried struct {
-	state   finalState
-	piece   int
+	piece
 	at      []int
 	choices []choice
 }
@@ -82,15 +88,15 @@ type carried struct {
 func (f *pairing) readInitial() {
 	f.initial = map[finalState][]leaf{}
 	f.pieces = map[finalState][2][][]int{}
-	f.fed = map[string][]carried{}
+	f.fed, f.isFed = map[string][]carried{}, map[piece]bool{}
 	for _, r := range f.recurrent {
-		for k := range 2 {
-			if in := inputOf(r.node, initialState+k); in != "" {
-				f.initial[finalState{r.node, k}] = f.trace(r.place, in, 0)
+		for _, p := range portsOf(r.node) {
+			if in := inputOf(r.node, p.in); in != "" {
+				f.initial[finalState{r.node, p}] = f.trace(r.place, in, 0)
 			}
 		}
 	}
-	piece := func(s finalState, side int, key []int) {
+	note := func(s finalState, side int, key []int) {
 		p := f.pieces[s]
 		if !slices.ContainsFunc(p[side], func(o []int) bool { return slices.Equal(o, key) }) {
 			p[side] = append(p[side], key)
@@ -101,23 +107,25 @@ func (f *pairing) readInitial() {
 	for _, leaves := range f.leaves {
 		for _, o := range leaves {
 			if o.kind == stateLeaf {
-				piece(f.root(o.state), 0, o.cuts)
+				note(f.root(o.state), 0, o.cuts)
 			}
 		}
 	}
 	for s, leaves := range f.initial {
 		for _, i := range leaves {
 			if i.kind == inputLeaf {
-				piece(s, 1, i.parts)
+				note(s, 1, i.parts)
 			}
 		}
 	}
 	for _, r := range f.recurrent {
-		for k := range 2 {
-			s := finalState{r.node, k}
+		for _, p := range portsOf(r.node) {
+			s := finalState{r.node, p}
 			for _, i := range f.initial[s] {
 				if i.kind == inputLeaf && !i.touched {
-					f.fed[i.name] = append(f.fed[i.name], carried{s, f.rank(s, 1, i.parts), i.cuts, i.choices})
+					c := carried{piece{s, f.rank(s, 1, i.parts)}, i.cuts, i.choices}
+					f.fed[i.name] = append(f.fed[i.name], c)
+					f.isFed[c.piece] = true
 				}
 			}
 		}
@@ -146,7 +154,8 @@ func (f *pairing) root(s finalState) finalState {
 	return s
 }
 
-// statesOf lists the states in an output that come from inputs.
+// statesOf lists the states in an output that come from inputs; nil when it
+// holds one that begins with what is computed.
 func (f *pairing) statesOf(leaves []leaf) []carried {
 	var out []carried
 	for _, o := range leaves {
@@ -154,12 +163,12 @@ func (f *pairing) statesOf(leaves []leaf) []carried {
 			continue
 		}
 		s := f.root(o.state)
-		c := carried{s, f.rank(s, 0, o.cuts), o.parts, o.choices}
-		for _, in := range f.fed {
-			if slices.ContainsFunc(in, func(i carried) bool { return i.state == c.state && i.piece == c.piece }) {
-				out = append(out, c)
-				break
-			}
+		c := carried{piece{s, f.rank(s, 0, o.cuts)}, o.parts, o.choices}
+		switch {
+		case f.isFed[c.piece]:
+			out = append(out, c)
+		case slices.ContainsFunc(f.initial[s], func(i leaf) bool { return i.kind != constLeaf }):
+			return nil
 		}
 	}
 	return out
@@ -193,34 +202,42 @@ func (f *pairing) recurrentPairs() ([]Pair, error) {
 // sameStates reports whether an output and an input hold the same states in
 // the same order.
 func sameStates(out, in []carried) bool {
-	within := func(a, b []carried) bool {
-		for _, x := range a {
-			if !slices.ContainsFunc(b, func(y carried) bool { return x.state == y.state && x.piece == y.piece }) {
-				return false
-			}
-		}
-		return true
-	}
-	if !within(out, in) || !within(in, out) {
+	if len(in) > maxLeaves {
 		return false
 	}
-	for _, a := range out {
-		for _, b := range out {
-			if exclude(a.choices, b.choices) {
-				continue
-			}
-			order := slices.Compare(a.at, b.at)
-			for _, x := range in {
-				for _, y := range in {
-					if x.state == a.state && x.piece == a.piece && y.state == b.state && y.piece == b.piece &&
-						!exclude(x.choices, y.choices) && slices.Compare(x.at, y.at) != order {
-						return false
-					}
-				}
+	given, taken := map[piece][]carried{}, map[piece][]carried{}
+	for _, c := range out {
+		given[c.piece] = append(given[c.piece], c)
+	}
+	for _, c := range in {
+		taken[c.piece] = append(taken[c.piece], c)
+	}
+	if len(given) != len(taken) {
+		return false
+	}
+	for a := range given {
+		for b := range given {
+			// Each way that both take out must lie like each way that they take in.
+			order := orders(given[a], given[b]) | orders(taken[a], taken[b])
+			if taken[a] == nil || order&(order-1) != 0 {
+				return false
 			}
 		}
 	}
 	return true
+}
+
+// orders gives the set of the orders in which two pieces lie, over all ways
+// that can occur in one run: 1 before, 2 at the same place, 4 after.
+func orders(a, b []carried) (set int) {
+	for _, x := range a {
+		for _, y := range b {
+			if !exclude(x.choices, y.choices) {
+				set |= 1 << (1 + slices.Compare(x.at, y.at))
+			}
+		}
+	}
+	return set
 }
 
 // exclude reports whether two ways through branches never occur in one run.

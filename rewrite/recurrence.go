@@ -17,7 +17,7 @@ type Recurrence struct {
 // after the passes have made operators of loops and of cells that are written
 // out. An error is one of Apply.
 func Recurrences(m *onnx.Model, o Options) (before, after []Recurrence, err error) {
-	whys := map[*onnx.Node]string{}
+	whys := map[*onnx.Node]string{} // by the node, whose outputs a later pass may blank
 	left := o.Left
 	o.Left = func(n *onnx.Node, why string) {
 		whys[n] = why

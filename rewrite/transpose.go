@@ -97,19 +97,16 @@ func (s *state) undone(n *onnx.Node, makers map[string]*onnx.Node, inits map[str
 		return n.Inputs[0]
 	case "Transpose":
 		p := n.Attr("perm")
-		if p == nil {
+		if p == nil || !isPermutation(p.Ints) {
 			return ""
 		}
 		if m != nil && m.OpType == "Transpose" && m.Domain == "" {
 			q := m.Attr("perm")
-			if q == nil || len(q.Ints) != len(p.Ints) {
+			if q == nil || len(q.Ints) != len(p.Ints) || !isPermutation(q.Ints) {
 				return ""
 			}
 			perm := make([]int64, len(p.Ints))
 			for i, k := range p.Ints {
-				if k < 0 || int(k) >= len(q.Ints) {
-					return ""
-				}
 				perm[i] = q.Ints[k]
 			}
 			n.Attributes = []*onnx.Attribute{attrInts("perm", perm...)}
@@ -141,4 +138,16 @@ func constAxes(n *onnx.Node, inits map[string]*onnx.Tensor) []int64 {
 		return onnx.Elements[int64](t)
 	}
 	return nil
+}
+
+// isPermutation reports whether a list holds each of 0..n-1 once.
+func isPermutation(perm []int64) bool {
+	seen := make([]bool, len(perm))
+	for _, k := range perm {
+		if k < 0 || k >= int64(len(perm)) || seen[k] {
+			return false
+		}
+		seen[k] = true
+	}
+	return true
 }

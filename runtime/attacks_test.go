@@ -562,3 +562,364 @@ func TestAttackNestedInference(t *testing.T) {
 		}
 	}
 }
+
+// TestAttackIndices has indices, lengths and weights that lie outside of what
+// they point into, in every operator that takes some.
+func TestAttackIndices(t *testing.T) {
+	x3 := f32([]int{3}, 1, 2, 3)
+	x23 := f32([]int{2, 3}, 1, 2, 3, 4, 5, 6)
+	img := f32([]int{1, 1, 2, 2}, 1, 2, 3, 4)
+	s := func(v ...int64) *onnx.Tensor { return i64([]int{len(v)}, v...) }
+	bad := []int64{3, -4, 100, -100, math.MaxInt32, math.MaxInt64, math.MinInt64, math.MinInt32, 1 << 32}
+	var cases []attack
+	add := func(name string, values onnx.Values, nodes ...*onnx.Node) {
+		cases = append(cases, attack{name: name, values: values, nodes: nodes})
+	}
+	for _, v := range bad {
+		with := func(name string) string { return fmt.Sprint(name, " ", v) }
+		add(with("Gather"), onnx.Values{"x": x3, "i": s(0, v)}, op("Gather", "x i", "y"))
+		add(with("Gather, axis 1"), onnx.Values{"x": x23, "i": s(v)}, op("Gather", "x i", "y", intAttr("axis", 1)))
+		add(with("Gather, strings"), onnx.Values{"x": onnx.MustTensor([]int{3}, []string{"a", "b", "c"}), "i": s(v)}, op("Gather", "x i", "y"))
+		add(with("GatherElements"), onnx.Values{"x": x3, "i": s(0, v)}, op("GatherElements", "x i", "y"))
+		add(with("GatherND"), onnx.Values{"x": x23, "i": i64([]int{1, 2}, 0, v)}, op("GatherND", "x i", "y"))
+		add(with("GatherND, slice"), onnx.Values{"x": f32([]int{3, 2}, 1, 2, 3, 4, 5, 6), "i": i64([]int{2, 1}, 0, v)}, op("GatherND", "x i", "y"))
+		add(with("Scatter"), onnx.Values{"x": x3, "i": s(v), "u": f32([]int{1}, 9)}, op("ScatterElements", "x i u", "y"))
+		add(with("ScatterElements, add"), onnx.Values{"x": x3, "i": s(v), "u": f32([]int{1}, 9)}, op("ScatterElements", "x i u", "y", strAttr("reduction", "add")))
+		add(with("ScatterND"), onnx.Values{"x": x3, "i": i64([]int{1, 1}, v), "u": f32([]int{1}, 9)}, op("ScatterND", "x i u", "y"))
+		add(with("ScatterND, max"), onnx.Values{"x": x3, "i": i64([]int{1, 1}, v), "u": f32([]int{1}, 9)}, op("ScatterND", "x i u", "y", strAttr("reduction", "max")))
+		add(with("SequenceAt"), onnx.Values{"x": x3, "i": i64(nil, v)}, op("SequenceConstruct", "x x x", "q"), op("SequenceAt", "q i", "y"))
+		add(with("SequenceErase"), onnx.Values{"x": x3, "i": i64(nil, v)}, op("SequenceConstruct", "x x x", "q"), op("SequenceErase", "q i", "y"))
+		if v != 3 && v != -4 {
+			add(with("Resize, axis"), onnx.Values{"x": img, "z": s(2)}, op("Resize", "x _ _ z", "y", intsAttr("axes", v)))
+			add(with("MaxUnpool"), onnx.Values{"x": img, "i": i64([]int{1, 1, 2, 2}, 0, 1, 2, v)}, op("MaxUnpool", "x i", "y", intsAttr("kernel_shape", 1, 1)))
+			add(with("SequenceInsert"), onnx.Values{"x": x3, "i": i64(nil, v)}, op("SequenceConstruct", "x x x", "q"), op("SequenceInsert", "q x i", "y"))
+			add(with("ArrayFeatureExtractor"), onnx.Values{"x": x3, "i": s(0, v)}, ml(op("ArrayFeatureExtractor", "x i", "y")))
+		}
+		add(with("CumSum"), onnx.Values{"x": x3, "i": i64(nil, v)}, op("CumSum", "x i", "y"))
+		add(with("Squeeze"), onnx.Values{"x": x3, "i": s(v)}, op("Squeeze", "x i", "y"))
+		add(with("ReduceSum"), onnx.Values{"x": x3, "i": s(v)}, op("ReduceSum", "x i", "y"))
+		add(with("Slice, axis"), onnx.Values{"x": x3, "b": s(0), "e": s(1), "a": s(v)}, op("Slice", "x b e a", "y"))
+		add(with("Pad, axis"), onnx.Values{"x": x3, "p": s(0, 1), "a": s(v)}, op("Pad", "x p _ a", "y"))
+		add(with("Concat, axis"), onnx.Values{"x": x3}, op("Concat", "x x", "y", intAttr("axis", v)))
+		add(with("Transpose"), onnx.Values{"x": x23}, op("Transpose", "x", "y", intsAttr("perm", 0, v)))
+		add(with("TopK, axis"), onnx.Values{"x": x3, "k": s(1)}, op("TopK", "x k", "y z", intAttr("axis", v)))
+		add(with("ArgMax"), onnx.Values{"x": x3}, op("ArgMax", "x", "y", intAttr("axis", v)))
+		add(with("Unique"), onnx.Values{"x": x3}, op("Unique", "x", "y _ z", intAttr("axis", v)))
+		add(with("Compress"), onnx.Values{"x": x3, "c": onnx.MustTensor([]int{1}, []bool{true})}, op("Compress", "x c", "y", intAttr("axis", v)))
+		add(with("LogSoftmax"), onnx.Values{"x": x3}, op("LogSoftmax", "x", "y", intAttr("axis", v)))
+		add(with("RoiAlign"), onnx.Values{"x": img, "r": f32([]int{1, 4}, 0, 0, 1, 1), "i": s(v)}, op("RoiAlign", "x r i", "y"))
+		add(with("NegativeLogLikelihoodLoss"), onnx.Values{"x": f32([]int{1, 3}, 1, 2, 3), "i": s(v)}, op("NegativeLogLikelihoodLoss", "x i", "y"))
+		add(with("SoftmaxCrossEntropyLoss"), onnx.Values{"x": f32([]int{1, 3}, 1, 2, 3), "i": s(v)}, op("SoftmaxCrossEntropyLoss", "x i", "y"))
+		add(with("ReverseSequence"), onnx.Values{"x": f32([]int{3, 1}, 1, 2, 3), "l": s(v + b2i(v == 3))}, op("ReverseSequence", "x l", "y"))
+	}
+	add("GatherND, batch_dims", onnx.Values{"x": x23, "i": i64([]int{2, 1}, 0, 1)}, op("GatherND", "x i", "y", intAttr("batch_dims", 2)))
+	add("GatherND, too deep", onnx.Values{"x": x23, "i": i64([]int{1, 3}, 0, 0, 0)}, op("GatherND", "x i", "y"))
+	add("GatherElements, shape", onnx.Values{"x": x23, "i": i64([]int{3, 1}, 0, 0, 0)}, op("GatherElements", "x i", "y", intAttr("axis", 1)))
+	add("ScatterElements, shape", onnx.Values{"x": x23, "i": i64([]int{1, 1}, 0), "u": f32([]int{1, 2}, 1, 2)}, op("ScatterElements", "x i u", "y"))
+	add("ScatterND, shape", onnx.Values{"x": x23, "i": i64([]int{1, 1}, 0), "u": f32([]int{1, 2}, 1, 2)}, op("ScatterND", "x i u", "y"))
+	add("NonMaxSuppression, boxes", onnx.Values{"b": f32([]int{1, 2, 3}, 0, 0, 1, 1, 1, 1), "s": f32([]int{1, 1, 2}, 1, 2), "k": i64([]int{1}, 3)}, op("NonMaxSuppression", "b s k", "y"))
+	add("NonMaxSuppression, scores", onnx.Values{"b": f32([]int{1, 1, 4}, 0, 0, 1, 1), "s": f32([]int{1, 1, 2}, 1, 2), "k": i64([]int{1}, 3)}, op("NonMaxSuppression", "b s k", "y"))
+	add("NonMaxSuppression, batches", onnx.Values{"b": f32([]int{1, 1, 4}, 0, 0, 1, 1), "s": f32([]int{2, 1, 1}, 1, 2), "k": i64([]int{1}, 3)}, op("NonMaxSuppression", "b s k", "y"))
+	add("TopK, k", onnx.Values{"x": x3, "k": s(4)}, op("TopK", "x k", "y z"))
+	add("TopK, negative k", onnx.Values{"x": x3, "k": s(-1)}, op("TopK", "x k", "y z"))
+	add("Split", onnx.Values{"x": x3, "p": s(2, 2)}, op("Split", "x p", "y z"))
+	add("Split, negative", onnx.Values{"x": x3, "p": s(4, -1)}, op("Split", "x p", "y z"))
+	add("Split, overflow", onnx.Values{"x": x3, "p": s(math.MaxInt64, math.MaxInt64)}, op("Split", "x p", "y z"))
+	add("Slice, no step", onnx.Values{"x": x3, "b": s(0), "e": s(3), "a": s(0), "t": s(0)}, op("Slice", "x b e a t", "y"))
+	add("Conv, rank", onnx.Values{"x": x23, "w": img}, op("Conv", "x w", "y"))
+	add("Conv, channels", onnx.Values{"x": img, "w": f32([]int{1, 2, 1, 1}, 1, 2)}, op("Conv", "x w", "y"))
+	add("Conv, group", onnx.Values{"x": img, "w": img}, op("Conv", "x w", "y", intAttr("group", math.MaxInt64)))
+	add("Conv, no group", onnx.Values{"x": img, "w": img}, op("Conv", "x w", "y", intAttr("group", 0)))
+	add("Conv, stride", onnx.Values{"x": img, "w": img}, op("Conv", "x w", "y", intsAttr("strides", 0, 1)))
+	add("Conv, kernel_shape", onnx.Values{"x": img, "w": img}, op("Conv", "x w", "y", intsAttr("kernel_shape", 3, 3)))
+	add("MaxPool, stride", onnx.Values{"x": img}, op("MaxPool", "x", "y", intsAttr("kernel_shape", 1, 1), intsAttr("strides", 0, -1)))
+	add("Col2Im, blocks", onnx.Values{"x": f32([]int{1, 1, 2}, 1, 2), "i": s(5, 5), "b": s(1, 1)}, op("Col2Im", "x i b", "y"))
+	add("Col2Im, negative", onnx.Values{"x": f32([]int{1, 1, 1}, 1), "i": s(-1, -1), "b": s(1, 1)}, op("Col2Im", "x i b", "y"))
+	add("BatchNormalization", onnx.Values{"x": img, "a": f32([]int{2}, 1, 2)}, op("BatchNormalization", "x a a a a", "y"))
+	add("LayerNormalization", onnx.Values{"x": x23, "a": f32([]int{2}, 1, 2)}, op("LayerNormalization", "x a", "y"))
+	add("MatMul", onnx.Values{"x": x23, "w": x23}, op("MatMul", "x w", "y"))
+	add("Gemm, bias", onnx.Values{"x": x23, "w": f32([]int{3, 1}, 1, 2, 3), "c": x23}, op("Gemm", "x w c", "y"))
+	add("DequantizeLinear", onnx.Values{"x": onnx.MustTensor([]int{3}, []uint8{1, 2, 3}), "s": f32([]int{2}, 1, 2)}, op("DequantizeLinear", "x s", "y", intAttr("axis", 0)))
+	add("QuantizeLinear, block", onnx.Values{"x": x3, "s": f32([]int{2}, 1, 2)}, op("QuantizeLinear", "x s", "y", intAttr("axis", 0), intAttr("block_size", math.MaxInt64)))
+	add("DepthToSpace", onnx.Values{"x": img}, op("DepthToSpace", "x", "y", intAttr("blocksize", math.MaxInt64)))
+	add("SpaceToDepth", onnx.Values{"x": img}, op("SpaceToDepth", "x", "y", intAttr("blocksize", 0)))
+	add("Reshape, two unknown", onnx.Values{"x": x3, "s": s(-1, -1)}, op("Reshape", "x s", "y"))
+	add("Reshape, beyond", onnx.Values{"x": x3, "s": s(3, 0)}, op("Reshape", "x s", "y"))
+	add("Reshape, negative", onnx.Values{"x": x3, "s": s(-3, -1)}, op("Reshape", "x s", "y"))
+	add("Range, no step", onnx.Values{"a": i64(nil, 0), "b": i64(nil, 3), "c": i64(nil, 0)}, op("Range", "a b c", "y"))
+	add("Tile, negative", onnx.Values{"x": x3, "s": s(-2)}, op("Tile", "x s", "y"))
+	add("Pad, odd", onnx.Values{"x": x3, "s": s(1)}, op("Pad", "x s", "y"))
+	add("Pad, beyond", onnx.Values{"x": x3, "s": s(-2, -2)}, op("Pad", "x s", "y"))
+	add("Pad, reflect", onnx.Values{"x": f32([]int{0}), "s": s(1, 0)}, op("Pad", "x s", "y", strAttr("mode", "reflect")))
+	add("OneHot, depth", onnx.Values{"i": s(0), "d": i64(nil, -1), "v": f32([]int{2}, 0, 1)}, op("OneHot", "i d v", "y"))
+	add("OneHot, values", onnx.Values{"i": s(0), "d": i64(nil, 3), "v": f32([]int{1}, 0)}, op("OneHot", "i d v", "y"))
+	add("ArgMax of nothing", onnx.Values{"x": f32([]int{0})}, op("ArgMax", "x", "y"))
+	add("Div by zero", onnx.Values{"x": s(1), "z": s(0)}, op("Div", "x z", "y"))
+	add("Mod by zero", onnx.Values{"x": s(math.MinInt64), "z": s(0)}, op("Mod", "x z", "y"))
+	add("SVMRegressor", onnx.Values{"x": x23}, ml(op("SVMRegressor", "x", "y", intAttr("n_supports", math.MaxInt32), floatsAttr("support_vectors", 1, 2, 3), floatsAttr("coefficients", 1), floatsAttr("rho", 1))))
+	add("SVMClassifier", onnx.Values{"x": x23}, ml(op("SVMClassifier", "x", "y z", intsAttr("vectors_per_class", 1, 1<<40), floatsAttr("support_vectors", 1, 2, 3), floatsAttr("coefficients", 1), floatsAttr("rho", 1), intsAttr("classlabels_ints", 0, 1))))
+	add("LinearClassifier", onnx.Values{"x": x23}, ml(op("LinearClassifier", "x", "y z", floatsAttr("coefficients", 1), intsAttr("classlabels_ints", 0, 1))))
+	add("Scaler", onnx.Values{"x": x23}, ml(op("Scaler", "x", "y", floatsAttr("scale", 1, 2), floatsAttr("offset", 1, 2))))
+	add("TreeEnsembleRegressor", onnx.Values{"x": x23}, ml(op("TreeEnsembleRegressor", "x", "y", intAttr("n_targets", 1), intsAttr("nodes_treeids", 0, 0), intsAttr("nodes_nodeids", 0, 1), intsAttr("nodes_featureids", 100, 0), floatsAttr("nodes_values", 1, 0),
+		&onnx.Attribute{Name: "nodes_modes", Type: onnx.AttrStrings, Strings: []string{"BRANCH_LEQ", "LEAF"}}, intsAttr("nodes_truenodeids", 1, 0), intsAttr("nodes_falsenodeids", 7, 0), intsAttr("target_treeids", 0), intsAttr("target_nodeids", 1), intsAttr("target_ids", 5), floatsAttr("target_weights", 1))))
+	for _, a := range cases {
+		t.Run(a.name, func(t *testing.T) {
+			for _, constant := range []bool{true, false} {
+				m, in := a.model(constant)
+				inBounds(t, func(ctx context.Context) {
+					s, err := rt.LoadModel(m, rt.WithLimits(attackLimits), rt.WithThreads(1))
+					if err == nil {
+						_, err = s.Run(ctx, in)
+					}
+					if err == nil || !isSentinel(err) || errors.Is(err, onnx.ErrUnsupported) {
+						t.Errorf("constant %v: got error %.2000v, want one about the index", constant, err)
+					}
+				})
+			}
+		})
+	}
+}
+
+func b2i(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// TestAttackRecurrent has recurrent operators whose weights, states and lengths
+// do not fit each other or hidden_size.
+func TestAttackRecurrent(t *testing.T) {
+	const T, B, I, H = 3, 2, 2, 2
+	zeros := func(shape ...int) *onnx.Tensor {
+		n, _ := onnx.NumElements(shape)
+		return f32(shape, make([]float32, n)...)
+	}
+	lens := func(v ...int32) *onnx.Tensor { return onnx.MustTensor([]int{len(v)}, v) }
+	for kind, gates := range map[string]int{"RNN": 1, "GRU": 3, "LSTM": 4} {
+		good := func() onnx.Values {
+			v := onnx.Values{"x": zeros(T, B, I), "W": zeros(1, gates*H, I), "R": zeros(1, gates*H, H), "B": zeros(1, 2*gates*H), "L": lens(3, 1), "h": zeros(1, B, H)}
+			if kind == "LSTM" {
+				v["c"], v["P"] = zeros(1, B, H), zeros(1, 3*H)
+			}
+			return v
+		}
+		in := "x W R B L h"
+		if kind == "LSTM" {
+			in += " c P"
+		}
+		hidden := intAttr("hidden_size", H)
+		for _, c := range []struct {
+			name  string
+			attrs []*onnx.Attribute
+			spoil func(v onnx.Values)
+			good  bool
+		}{
+			{"fitting", nil, func(v onnx.Values) {}, true},
+			{"no time", nil, func(v onnx.Values) { v["x"], v["L"] = zeros(0, B, I), lens(0, 0) }, true},
+			{"no batch", nil, func(v onnx.Values) {
+				v["x"], v["L"], v["h"] = zeros(T, 0, I), lens(), zeros(1, 0, H)
+				if v["c"] != nil {
+					v["c"] = zeros(1, 0, H)
+				}
+			}, true},
+			{"lengths of zero", nil, func(v onnx.Values) { v["L"] = lens(0, 0) }, true},
+			{"long", nil, func(v onnx.Values) { v["L"] = lens(3, 4) }, false},
+			{"very long", nil, func(v onnx.Values) { v["L"] = lens(3, math.MaxInt32) }, false},
+			{"negative length", nil, func(v onnx.Values) { v["L"] = lens(-1, 1) }, false},
+			{"least length", nil, func(v onnx.Values) { v["L"] = lens(math.MinInt32, 1) }, false},
+			{"few lengths", nil, func(v onnx.Values) { v["L"] = lens(3) }, false},
+			{"many lengths", nil, func(v onnx.Values) { v["L"] = lens(3, 3, 3) }, false},
+			{"lengths of rank 2", nil, func(v onnx.Values) { v["L"] = onnx.MustTensor([]int{2, 1}, []int32{1, 1}) }, false},
+			{"W rows", nil, func(v onnx.Values) { v["W"] = zeros(1, gates*H-1, I) }, false},
+			{"W columns", nil, func(v onnx.Values) { v["W"] = zeros(1, gates*H, I-1) }, false},
+			{"W directions", nil, func(v onnx.Values) { v["W"] = zeros(2, gates*H, I) }, false},
+			{"W rank", nil, func(v onnx.Values) { v["W"] = zeros(gates*H, I) }, false},
+			{"W empty", nil, func(v onnx.Values) { v["W"] = zeros(1, 0, I) }, false},
+			{"R rows", nil, func(v onnx.Values) { v["R"] = zeros(1, gates*H-1, H) }, false},
+			{"R columns", nil, func(v onnx.Values) { v["R"] = zeros(1, gates*H, H+1) }, false},
+			{"R rank", nil, func(v onnx.Values) { v["R"] = zeros(1, gates*H*H) }, false},
+			{"R scalar", nil, func(v onnx.Values) { v["R"] = zeros() }, false},
+			{"B short", nil, func(v onnx.Values) { v["B"] = zeros(1, gates*H) }, false},
+			{"B directions", nil, func(v onnx.Values) { v["B"] = zeros(2, 2*gates*H) }, false},
+			{"h batch", nil, func(v onnx.Values) { v["h"] = zeros(1, B+1, H) }, false},
+			{"h hidden", nil, func(v onnx.Values) { v["h"] = zeros(1, B, H-1) }, false},
+			{"h rank", nil, func(v onnx.Values) { v["h"] = zeros(B, H) }, false},
+			{"x rank", nil, func(v onnx.Values) { v["x"] = zeros(T, B*I) }, false},
+			{"x scalar", nil, func(v onnx.Values) { v["x"] = zeros() }, false},
+			{"x features", nil, func(v onnx.Values) { v["x"] = zeros(T, B, I+1) }, false},
+			{"c batch", nil, func(v onnx.Values) { v["c"] = zeros(1, B+1, H) }, false},
+			{"P short", nil, func(v onnx.Values) { v["P"] = zeros(1, 3*H-1) }, false},
+			{"hidden_size more", []*onnx.Attribute{intAttr("hidden_size", H+1)}, func(v onnx.Values) {}, false},
+			{"hidden_size huge", []*onnx.Attribute{intAttr("hidden_size", math.MaxInt64)}, func(v onnx.Values) {}, false},
+			{"hidden_size overflowing", []*onnx.Attribute{intAttr("hidden_size", 1<<62+H)}, func(v onnx.Values) {}, false},
+			{"hidden_size 0", []*onnx.Attribute{intAttr("hidden_size", 0)}, func(v onnx.Values) {}, false},
+			{"hidden_size negative", []*onnx.Attribute{intAttr("hidden_size", -H)}, func(v onnx.Values) {}, false},
+			{"direction", []*onnx.Attribute{hidden, strAttr("direction", "bidirectional")}, func(v onnx.Values) {}, false},
+			{"no direction", []*onnx.Attribute{hidden, strAttr("direction", "sideways")}, func(v onnx.Values) {}, false},
+			{"layout", []*onnx.Attribute{hidden, intAttr("layout", 1)}, func(v onnx.Values) {}, false},
+			{"layout 2", []*onnx.Attribute{hidden, intAttr("layout", 2)}, func(v onnx.Values) {}, false},
+			{"activations", []*onnx.Attribute{hidden, {Name: "activations", Type: onnx.AttrStrings, Strings: []string{"Tanh", "Tanh", "Tanh", "Tanh", "Tanh"}}}, func(v onnx.Values) {}, false},
+			{"clip", []*onnx.Attribute{hidden, floatAttr("clip", -1)}, func(v onnx.Values) {}, false},
+		} {
+			if kind != "LSTM" && (c.name == "c batch" || c.name == "P short") {
+				continue
+			}
+			v := good()
+			c.spoil(v)
+			attrs := c.attrs
+			if attrs == nil {
+				attrs = []*onnx.Attribute{hidden}
+			}
+			outputs := "y yh"
+			a := attack{name: kind, values: v, nodes: []*onnx.Node{op(kind, in, outputs, attrs...)}}
+			for _, constant := range []bool{true, false} {
+				m, in := a.model(constant)
+				s, err := rt.LoadModel(m, rt.WithLimits(attackLimits), rt.WithThreads(1))
+				if err == nil {
+					_, err = s.Run(t.Context(), in)
+				}
+				if c.good && err != nil || !c.good && (err == nil || !isSentinel(err)) {
+					t.Errorf("%s, %s, constant %v: got error %.2000v", kind, c.name, constant, err)
+				}
+			}
+		}
+	}
+}
+
+// TestAttackLoops has loops that would not end, in trips or in what they
+// gather: limits end them, and the context at any time.
+func TestAttackLoops(t *testing.T) {
+	always := initOf("always", onnx.Scalar(true))
+	most := initOf("most", i64(nil, math.MaxInt64))
+	one := initOf("one", f32([]int{1}, 1))
+	loopWith := func(in string, b *onnx.Graph, out string) *onnx.Node {
+		return op("Loop", in, out, graphAttr("body", b))
+	}
+	same := func(more ...*onnx.Node) []*onnx.Node { return append(more, op("Identity", "c", "c2")) }
+	inner := loopWith("most always s", body("i1 d s1", "d2 s2", op("Identity", "d", "d2"), op("Neg", "s1", "s2")), "t")
+	for _, c := range []struct {
+		name string
+		node *onnx.Node
+		grow bool // it ends by memory
+	}{
+		{"trips", loopWith("most _ x", body("i c s", "c2 t", same(op("Neg", "s", "t"))...), "y"), false},
+		{"a condition", loopWith("_ always x", body("i c s", "c2 t", same(op("Neg", "s", "t"))...), "y"), false},
+		{"neither", loopWith("_ _ x", body("i c s", "c2 t", same(op("Neg", "s", "t"))...), "y"), false},
+		{"nothing in it", loopWith("most always x", body("i c s", "c s"), "y"), false},
+		{"nested", loopWith("most always x", body("i c s", "c2 t", same(inner)...), "y"), false},
+		{"scan outputs", loopWith("most always x", body("i c s", "c2 t t", same(op("Neg", "s", "t"))...), "y z"), true},
+		{"a state that doubles", loopWith("most always x", body("i c s", "c2 t", same(op("Concat", "s s", "t", intAttr("axis", 0)))...), "y"), true},
+		{"a state that grows", loopWith("most always x", body("i c s", "c2 t", same(op("Concat", "s big", "t", intAttr("axis", 0)))...), "y"), true},
+		{"a rank that grows", loopWith("most always x", body("i c s", "c2 t", same(op("Unsqueeze", "s zero", "t"))...), "y"), true},
+		{"a sequence that grows", loopWith("most always q", body("i c s", "c2 t", same(op("SequenceInsert", "s big", "t"))...), "y"), false}, // without a copy of big: slow before it is large
+		{"strings that double", loopWith("most always text", body("i c s", "c2 t", same(op("StringConcat", "s s", "t"))...), "y"), true},
+		{"strings that gather", loopWith("most always text", body("i c s", "c2 t", same(op("Concat", "s s", "t", intAttr("axis", 0)))...), "y"), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("x", onnx.Float, "n"), value("text", onnx.String, "m"), value("big", onnx.Float, "b")}, Outputs: []onnx.ValueInfo{{Name: "y"}},
+				Initializers: []*onnx.Initializer{always, most, one, initOf("zero", i64([]int{1}, 0))},
+				Nodes:        []*onnx.Node{op("SequenceConstruct", "x", "q"), c.node}}
+			if len(c.node.Outputs) > 1 {
+				g.Outputs = append(g.Outputs, onnx.ValueInfo{Name: "z"})
+			}
+			in := onnx.Values{"x": f32([]int{1000}, make([]float32, 1000)...), "text": onnx.MustTensor([]int{1}, []string{"0123456789"}), "big": f32([]int{400_000}, make([]float32, 400_000)...)}
+			m := modelOf(g)
+			m.OpsetImports[0].Version = 21
+			for name, l := range map[string]onnx.Limits{"memory": {RunBytes: attackBytes}, "iterations": {LoopIterations: 500, RunBytes: attackBytes}} {
+				s, err := rt.LoadModel(m, rt.WithLimits(l), rt.WithThreads(1))
+				if err != nil {
+					t.Fatalf("%.300v", err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				if c.grow || name == "iterations" {
+					ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
+				}
+				start := time.Now()
+				_, err = s.Run(ctx, in)
+				cancel()
+				if err == nil && c.name == "nothing in it" {
+					continue // what it gives is known without going through it
+				}
+				if want := onnx.ErrLimit; (c.grow || name == "iterations") && c.name != "nested" && !errors.Is(err, want) {
+					t.Errorf("under a limit of %s: got error %.300v, want %v", name, err, want)
+				} else if err == nil || !isSentinel(err) {
+					t.Errorf("under a limit of %s: got error %.300v", name, err)
+				}
+				if d := time.Since(start); d > 30*time.Second {
+					t.Errorf("it took %v", d)
+				}
+			}
+		})
+	}
+}
+
+// TestAttackScans has scans and recurrences over very many steps of nothing.
+func TestAttackScans(t *testing.T) {
+	nothing, err := onnx.NewZeros(onnx.Float, []int{math.MaxInt / 8, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sequence, err := onnx.NewZeros(onnx.Float, []int{math.MaxInt / 8, 0, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := body("s e", "s2 e2", op("Add", "s e", "s2"), op("Neg", "e", "e2"))
+	hidden := intAttr("hidden_size", 2)
+	for _, c := range []struct {
+		name string
+		in   onnx.Values
+		node *onnx.Node
+	}{
+		{"Scan", onnx.Values{"x": nothing, "s": f32([]int{0})}, op("Scan", "s x", "_ y", graphAttr("body", step), intAttr("num_scan_inputs", 1))},
+		{"Scan, backwards", onnx.Values{"x": nothing, "s": f32([]int{0})}, op("Scan", "s x", "y _", graphAttr("body", step), intAttr("num_scan_inputs", 1), intsAttr("scan_input_directions", 1))},
+		{"RNN", onnx.Values{"x": sequence, "w": f32([]int{1, 2, 2}, 1, 2, 3, 4)}, op("RNN", "x w w", "y", hidden)},
+		{"LSTM", onnx.Values{"x": sequence, "w": f32([]int{1, 8, 2}, make([]float32, 16)...)}, op("LSTM", "x w w", "y", hidden)},
+		{"GRU", onnx.Values{"x": sequence, "w": f32([]int{1, 6, 2}, make([]float32, 12)...)}, op("GRU", "x w w", "y", hidden)},
+		{"SplitToSequence", onnx.Values{"x": nothing}, op("SplitToSequence", "x", "y")},
+		{"SequenceMap", onnx.Values{"x": nothing}, op("SequenceMap", "x", "y", graphAttr("body", body("e", "f", op("Neg", "e", "f"))))},
+		{"ReverseSequence", onnx.Values{"x": nothing, "l": i64([]int{0})}, op("ReverseSequence", "x l", "y")},
+		{"NonZero", onnx.Values{"x": nothing}, op("NonZero", "x", "y")},
+		{"EyeLike", onnx.Values{"x": nothing}, op("EyeLike", "x", "y")},
+		{"ReduceSum", onnx.Values{"x": nothing}, op("ReduceSum", "x", "y", intAttr("keepdims", 0))},
+		{"TopK", onnx.Values{"x": nothing, "k": i64([]int{1}, 0)}, op("TopK", "x k", "y z")},
+		{"ArgMax", onnx.Values{"x": nothing}, op("ArgMax", "x", "y", intAttr("axis", 0))},
+		{"Unique", onnx.Values{"x": nothing}, op("Unique", "x", "y", intAttr("axis", 0))},
+		{"Softmax", onnx.Values{"x": nothing}, op("Softmax", "x", "y")},
+		{"Transpose", onnx.Values{"x": nothing}, op("Transpose", "x", "y")},
+		{"MatMul", onnx.Values{"x": nothing, "w": f32([]int{0, 0})}, op("MatMul", "x w", "y")},
+		{"Split", onnx.Values{"x": nothing}, op("Split", "x", "y z")},
+		{"Concat", onnx.Values{"x": nothing}, op("Concat", "x x", "y", intAttr("axis", 0))},
+		{"OneHot", onnx.Values{"x": nothing, "d": i64(nil, 3), "v": f32([]int{2}, 0, 1)}, op("OneHot", "x d v", "y")},
+		{"CumSum", onnx.Values{"x": nothing, "a": i64(nil, 0)}, op("CumSum", "x a", "y")},
+		{"LayerNormalization", onnx.Values{"x": nothing, "w": f32([]int{0})}, op("LayerNormalization", "x w", "y")},
+		{"Compress", onnx.Values{"x": nothing, "c": onnx.MustTensor([]int{1}, []bool{true})}, op("Compress", "x c", "y", intAttr("axis", 0))},
+		{"Slice", onnx.Values{"x": nothing, "b": i64([]int{1}, 0), "e": i64([]int{1}, math.MaxInt64), "a": i64([]int{1}, 0), "t": i64([]int{1}, 2)}, op("Slice", "x b e a t", "y")},
+		{"Gather", onnx.Values{"x": nothing, "i": i64([]int{2}, 0, 1)}, op("Gather", "x i", "y", intAttr("axis", 0))},
+		{"Pad", onnx.Values{"x": nothing, "p": i64([]int{4}, 1, 0, 1, 0)}, op("Pad", "x p", "y")},
+		{"Tile", onnx.Values{"x": nothing, "p": i64([]int{2}, 2, 2)}, op("Tile", "x p", "y")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			done := make(chan error, 1)
+			a := attack{values: c.in, nodes: []*onnx.Node{c.node}}
+			m, in := a.model(false)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			go func() {
+				s, err := rt.LoadModel(m, rt.WithThreads(1), rt.WithLimits(attackLimits))
+				if err == nil {
+					_, err = s.Run(ctx, in)
+				}
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				if err != nil && (!isSentinel(err) || errors.Is(err, onnx.ErrUnsupported)) {
+					t.Errorf("%.2000v", err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("it does not end")
+			}
+		})
+	}
+}

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -183,9 +184,12 @@ func (f *frame) checkOutput(i int, v onnx.Value) error {
 	t, ok := v.(*onnx.Tensor)
 	if !ok {
 		if want.Known() && v.Type().Kind != want.Kind {
-			return fmt.Errorf("internal error: output %d is a %v, inferred was %v", i, v.Type(), want)
+			return fmt.Errorf("%w: output %d is a %v, inferred was %v", ErrInternal, i, v.Type(), want)
 		}
 		return nil
+	}
+	if t == nil {
+		return fmt.Errorf("%w: output %d is a nil tensor", ErrInternal, i)
 	}
 	if !want.Known() {
 		return nil
@@ -206,7 +210,7 @@ func (f *frame) checkOutput(i int, v onnx.Value) error {
 		}
 	}
 	if !good {
-		return fmt.Errorf("internal error: output %d is %v, inferred was %v", i, t, want)
+		return fmt.Errorf("%w: output %d is %v, inferred was %v", ErrInternal, i, t, want)
 	}
 	return nil
 }
@@ -294,7 +298,7 @@ func (f *frame) reusable(set uint64, bytes int) *buffer {
 func (f *frame) newOutput(slot int, d onnx.DataType, shape []int, bytes int) (*onnx.Tensor, error) {
 	for o, s := range f.prog.outputs {
 		if t := f.run.into[o]; s == slot && t != nil {
-			if t.DataType() != d || !equal(t.Shape(), shape) {
+			if t.DataType() != d || !slices.Equal(t.Shape(), shape) {
 				if f.run.loose {
 					continue
 				}
@@ -484,16 +488,4 @@ func (f *frame) clear() {
 	for _, c := range f.prog.consts {
 		f.vals[c.slot] = c.value
 	}
-}
-
-func equal(a, b []int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

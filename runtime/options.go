@@ -41,7 +41,9 @@ func WithRegistry(r *ops.Registry) Option { return func(o *options) { o.registry
 func newOptions(opts []Option) *options {
 	o := &options{}
 	for _, opt := range opts {
-		opt(o)
+		if opt != nil {
+			opt(o)
+		}
 	}
 	if o.threads <= 0 {
 		o.threads = goruntime.GOMAXPROCS(0)

@@ -17,12 +17,13 @@ var ErrAmbiguous = rewrite.ErrAmbiguous
 // topology of its graph: see [rewrite.FindPairs]. There are none where the
 // model keeps its state to itself; [rewrite.ExposeState] changes that. An
 // error matches ErrAmbiguous.
-func (s *Session) StatePairs() ([]StatePair, error) {
+func (s *Session) StatePairs() (pairs []StatePair, err error) {
+	defer contain(&err, func() string { return "state pairs" })
 	types := make([]onnx.Type, len(s.outputs))
 	for i := range types {
 		types[i] = s.outputType(i)
 	}
-	pairs, err := rewrite.FindPairs(s.model, types)
+	pairs, err = rewrite.FindPairs(s.model, types)
 	return pairs, withPath(s.model.Path, err)
 }
 

@@ -108,6 +108,9 @@ func (p *planner) plan(g *onnx.Graph, in []ops.Info, outer *graphPlan) (*program
 		if slot < 0 {
 			return nil, onnx.Errorf(onnx.ErrMalformed, "graph output %q: no such value", o.Name)
 		}
+		if info, _ := gp.scope.Lookup(o.Name); outer == nil && !sameElements(info.Type, o.Type) {
+			return nil, onnx.Errorf(onnx.ErrType, "graph output %q is a %s, declared as a %s", o.Name, info.Type.Name(), o.Type.Name())
+		}
 		gp.prog.outputs = append(gp.prog.outputs, slot)
 		gp.prog.names = append(gp.prog.names, o.Name)
 	}
@@ -243,6 +246,13 @@ func (gp *graphPlan) liveness() {
 		for _, b := range s.bodies {
 			for _, c := range b.prog.captures {
 				last[c.outer] = i
+			}
+		}
+	}
+	for i := range prog.steps { // what nobody reads is not wanted, whatever its name
+		for k, slot := range prog.steps[i].out {
+			if slot >= 0 && last[slot] == i && !prog.isOutput[slot] {
+				prog.steps[i].out[k] = -1
 			}
 		}
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -183,7 +185,7 @@ func (s *Session) Run(ctx context.Context, inputs onnx.Values, names ...string) 
 	}
 	if len(names) > 0 {
 		for n := range out {
-			if !contains(names, n) {
+			if !slices.Contains(names, n) {
 				delete(out, n)
 			}
 		}
@@ -218,10 +220,10 @@ func (s *Session) outputIndex(name string) int {
 
 // run computes outputs: all, or with into those that are in the map. With
 // loose, a tensor there that does not fit is replaced by a new one.
-func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into, loose bool) (err error) {
+func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into, loose bool) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.shut {
+	if s.shut || s.prog == nil {
 		return ErrClosed
 	}
 	if ctx == nil {
@@ -232,28 +234,15 @@ func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into, lo
 		r = newRun(s.prog, s.opts, len(s.symbols))
 	}
 	r.ctx, r.loose = ctx, loose
-	if err := s.bind(r, inputs); err != nil {
-		s.finish(r)
-		return withPath(s.model.Path, err)
-	}
-	if into {
-		for i := range s.outputs {
-			r.into[i], _ = outputs[s.outputs[i].Name].(*onnx.Tensor)
-		}
-	}
 	// A run that fails is not used again: what it holds is the garbage
 	// collector's.
-	if err := s.walk(r); err != nil {
+	if err := s.compute(r, inputs, outputs, into); err != nil {
 		return withPath(s.model.Path, err)
 	}
-	if err := s.deliver(r, outputs, into); err != nil {
-		return withPath(s.model.Path, err)
-	}
-	s.finish(r)
 	return nil
 }
 
-func (s *Session) walk(r *run) (err error) {
+func (s *Session) compute(r *run, inputs, outputs onnx.Values, into bool) (err error) {
 	busy.Add(1)
 	defer busy.Add(-1)
 	defer contain(&err, func() string {
@@ -262,10 +251,30 @@ func (s *Session) walk(r *run) (err error) {
 		}
 		return "run"
 	})
-	return r.top.walk()
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.bind(r, inputs); err != nil {
+		return err
+	}
+	if into {
+		if err := s.bindOutputs(r, inputs, outputs); err != nil {
+			return err
+		}
+	}
+	if err := r.top.walk(); err != nil {
+		return err
+	}
+	r.top.step = nil
+	if err := s.deliver(r, outputs, into); err != nil {
+		return err
+	}
+	s.finish(r)
+	return nil
 }
 
-// finish empties a run and keeps it for a later call.
+// finish empties a run and keeps it for a later call. One that a kernel left
+// memory taken in is given up: that would add up.
 func (s *Session) finish(r *run) {
 	f := r.top
 	f.clear()
@@ -276,12 +285,13 @@ func (s *Session) finish(r *run) {
 	r.ctx = nil
 	r.arena.used -= r.outputs
 	r.outputs = 0
-	s.pool.Put(r)
+	if r.arena.live == 0 {
+		s.pool.Put(r)
+	}
 }
 
 // bind checks the inputs and puts them into their slots.
-func (s *Session) bind(r *run, inputs onnx.Values) (err error) {
-	defer contain(&err, func() string { return "inputs" }) // a nil pointer within a value, say
+func (s *Session) bind(r *run, inputs onnx.Values) error {
 	for i := range r.symbols {
 		r.symbols[i] = -1
 	}
@@ -322,6 +332,9 @@ func (s *Session) bind(r *run, inputs onnx.Values) (err error) {
 // checkInput holds a value against its declaration, and its named dimensions
 // against those of the inputs before.
 func (s *Session) checkInput(r *run, p *input, v onnx.Value) error {
+	if err := wellFormed(v, 0); err != nil {
+		return onnx.Errorf(err, "input %q: %v", p.Name, err)
+	}
 	want := p.Type
 	t, ok := v.(*onnx.Tensor)
 	if !ok {
@@ -336,9 +349,6 @@ func (s *Session) checkInput(r *run, p *input, v onnx.Value) error {
 	}
 	if want.Kind != onnx.KindTensor || want.Elem != t.DataType() {
 		return onnx.Errorf(onnx.ErrType, "input %q is a tensor(%v), the model wants a %s", p.Name, t.DataType(), want.Name())
-	}
-	if t.External() != nil {
-		return onnx.Errorf(onnx.ErrMalformed, "input %q: external data %q has not been read", p.Name, t.External().Location)
 	}
 	if !want.Shape.Ranked() {
 		return nil
@@ -364,49 +374,51 @@ func (s *Session) checkInput(r *run, p *input, v onnx.Value) error {
 	return nil
 }
 
-// checkElements holds the elements of a sequence or an optional against its
-// type: the caller made them.
-func checkElements(v onnx.Value, want onnx.Type) error {
-	var items []onnx.Value
-	switch v := v.(type) {
-	case *onnx.Sequence:
-		items = v.Items
-	case *onnx.Optional:
-		if v.Value != nil {
-			items = []onnx.Value{v.Value}
+// bindOutputs takes the caller's tensors for the outputs. One that shares memory
+// with an input or another output would be overwritten while it is read.
+func (s *Session) bindOutputs(r *run, inputs, outputs onnx.Values) error {
+	for i := range s.outputs {
+		name := s.outputs[i].Name
+		t, _ := outputs[name].(*onnx.Tensor)
+		if t == nil {
+			continue
 		}
-	case *onnx.Map:
-		if v.Keys.Rank() != 1 || v.Values.Rank() != 1 || v.Keys.Len() != v.Values.Len() {
-			return onnx.Errorf(onnx.ErrShape, "a map of %v to %v", v.Keys, v.Values)
+		if err := wellFormed(t, 0); err != nil {
+			return onnx.Errorf(err, "output %q: %v", name, err)
 		}
-	}
-	if len(items) == 0 || want.Of == nil {
-		return nil
-	}
-	for i, item := range items {
-		if item == nil {
-			return onnx.Errorf(onnx.ErrType, "element %d is missing", i)
+		for k, other := range r.into[:i] {
+			if overlap(t, other) && s.outputs[k].Name != name {
+				return onnx.Errorf(onnx.ErrShape, "output %q: the tensor shares memory with that of output %q", name, s.outputs[k].Name)
+			}
 		}
-		if have := item.Type(); !sameElements(have, *want.Of) {
-			return onnx.Errorf(onnx.ErrType, "element %d is a %s, want a %s", i, have.Name(), want.Of.Name())
+		for k, v := range inputs {
+			if x, ok := v.(*onnx.Tensor); ok && overlap(t, x) {
+				return onnx.Errorf(onnx.ErrShape, "output %q: the tensor shares memory with input %q", name, k)
+			}
 		}
-		if err := checkElements(item, *want.Of); err != nil {
-			return err
-		}
+		r.into[i] = t
 	}
 	return nil
 }
 
-// sameElements compares kinds and element types all the way down, where both
-// are known.
-func sameElements(a, b onnx.Type) bool {
-	if !a.Known() || !b.Known() {
-		return true
-	}
-	if a.Kind != b.Kind || a.Elem != b.Elem && a.Elem != onnx.Undefined && b.Elem != onnx.Undefined {
+// overlap reports whether two tensors share memory.
+func overlap(a, b *onnx.Tensor) bool {
+	if a == nil || b == nil {
 		return false
 	}
-	return a.Of == nil || b.Of == nil || sameElements(*a.Of, *b.Of)
+	if a == b {
+		return true
+	}
+	return overlapping(a.Bytes(), b.Bytes()) || overlapping(a.Strings(), b.Strings())
+}
+
+func overlapping[T any](a, b []T) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	first := func(s []T) uintptr { return uintptr(unsafe.Pointer(&s[0])) }
+	last := func(s []T) uintptr { return uintptr(unsafe.Pointer(&s[len(s)-1])) }
+	return first(a) <= last(b) && first(b) <= last(a)
 }
 
 // deliver hands the outputs over. What is not a new tensor of the caller's is
@@ -423,6 +435,11 @@ func (s *Session) deliver(r *run, outputs onnx.Values, into bool) error {
 		}
 		if v == nil {
 			return onnx.Errorf(onnx.ErrMalformed, "output %q has no value", name)
+		}
+		if want := &s.outputs[i].Type; want.Kind == onnx.KindTensor {
+			if t, ok := v.(*onnx.Tensor); !ok || want.Elem != onnx.Undefined && want.Elem != t.DataType() {
+				return onnx.Errorf(onnx.ErrType, "output %q is a %s, the model declares a %s", name, v.Type().Name(), want.Name())
+			}
 		}
 		if dst := r.into[i]; dst != nil && (!r.loose || v == onnx.Value(dst) || fits(dst, v)) {
 			if v != onnx.Value(dst) {
@@ -447,7 +464,7 @@ func (s *Session) deliver(r *run, outputs onnx.Values, into bool) error {
 
 func fits(dst *onnx.Tensor, v onnx.Value) bool {
 	t, ok := v.(*onnx.Tensor)
-	return ok && t.DataType() == dst.DataType() && equal(t.Shape(), dst.Shape())
+	return ok && t.DataType() == dst.DataType() && slices.Equal(t.Shape(), dst.Shape())
 }
 
 func copyInto(name string, dst *onnx.Tensor, v onnx.Value) error {
@@ -508,13 +525,4 @@ func quoted(list []onnx.ValueInfo) string {
 		return "none"
 	}
 	return strings.Join(names, ", ")
-}
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
 }

@@ -194,6 +194,9 @@ func TestRunIntoIsRun(t *testing.T) {
 
 // TestAllocations counts what a steady state allocates.
 func TestAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates and empties pools at random")
+	}
 	s := load(t, tagger(16, 8), rt.WithThreads(1))
 	in := taggerInputs(10, 2, 8)
 	out, err := s.Run(t.Context(), in)

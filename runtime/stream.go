@@ -62,7 +62,9 @@ func StreamBatch(dims ...string) StreamOption {
 func (s *Session) Stream(opts ...StreamOption) (*Stream, error) {
 	o := &streamOptions{}
 	for _, opt := range opts {
-		opt(o)
+		if opt != nil {
+			opt(o)
+		}
 	}
 	c, err := s.streamConfig(o)
 	if err != nil {
@@ -171,7 +173,7 @@ func (st *Stream) begin(inputs onnx.Values) error {
 		if err != nil {
 			return err
 		}
-		if t := st.now[k]; t == nil || !equal(t.Shape(), shape) {
+		if t := st.now[k]; t == nil || !slices.Equal(t.Shape(), shape) {
 			bytes, err := ops.TensorBytes(state.Type.Elem, shape)
 			if limit := st.session.opts.limits.RunBytes; err == nil && int64(bytes) > limit {
 				err = &onnx.LimitError{What: "bytes of the state", Got: int64(bytes), Max: limit, Where: fmt.Sprintf("input %q", state.Name)}
@@ -185,7 +187,7 @@ func (st *Stream) begin(inputs onnx.Values) error {
 		}
 		clear(st.now[k].Bytes())
 		clear(st.now[k].Strings())
-		if d := state.initial; d != nil && equal(d.Shape(), shape) {
+		if d := state.initial; d != nil && slices.Equal(d.Shape(), shape) {
 			copy(st.now[k].Bytes(), d.Bytes())
 			copy(st.now[k].Strings(), d.Strings())
 		} else if d != nil && !isZero(d) {

@@ -23,7 +23,7 @@ import (
 //
 // No stream advances unless all do. A stream that is given twice, or that
 // another call runs, is an error that matches ErrBusy.
-func (s *Session) RunStreams(ctx context.Context, streams []*Stream, inputs []onnx.Values) ([]onnx.Values, error) {
+func (s *Session) RunStreams(ctx context.Context, streams []*Stream, inputs []onnx.Values) (results []onnx.Values, err error) {
 	if len(streams) != len(inputs) {
 		return nil, onnx.Errorf(onnx.ErrShape, "%d streams and the inputs of %d", len(streams), len(inputs))
 	}
@@ -52,6 +52,7 @@ func (s *Session) RunStreams(ctx context.Context, streams []*Stream, inputs []on
 		b = newBatcher(s)
 	}
 	defer b.finish()
+	defer contain(&err, func() string { return "streams" })
 	b.ctx, b.streams, b.inputs = ctx, streams, inputs
 	b.results = make([]onnx.Values, len(streams))
 	if err := b.run(); err != nil {
@@ -81,6 +82,7 @@ type batcher struct {
 	in, out onnx.Values
 	gather  []gathered     // by input of the session
 	scatter []*onnx.Tensor // by output: what the last run made
+	shape   []int
 }
 
 // gathered is the rows of several streams, and memory for them.
@@ -354,10 +356,10 @@ func (b *batcher) scatterRows(i, from int, axes *batchAxes) error {
 			dst = st.next[state]
 		}
 		if dst == nil || !sameBut(dst, src, axis, b.rows[i]) {
-			shape := slices.Clone(src.Shape())
-			shape[axis] = b.rows[i]
+			b.shape = append(b.shape[:0], src.Shape()...)
+			b.shape[axis] = b.rows[i]
 			var err error
-			if dst, err = onnx.NewZeros(src.DataType(), shape); err != nil {
+			if dst, err = onnx.NewZeros(src.DataType(), b.shape); err != nil {
 				return err
 			}
 		}

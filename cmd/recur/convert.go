@@ -116,7 +116,7 @@ func (c *cli) convert(path string, f *convertFlags) error {
 	}
 	r := &conversion{header: headerOf("convert"), Model: path, Out: f.out, Before: sizeOf(m), Passes: []string{}, Changes: []changeRow{}}
 	if m, err = r.rewrite(m, f); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 	data, err := onnx.Encode(m)
 	if err != nil {
@@ -152,8 +152,9 @@ func (r *conversion) rewrite(m *onnx.Model, f *convertFlags) (*onnx.Model, error
 	opset := f.opset
 	if passes == nil || len(passes) > 0 {
 		if m, err = rewrite.Apply(m, rewrite.Options{Passes: passes, Limits: f.limits()}); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", r.Model, err)
 		}
+		nameOutputs(m)
 		for _, p := range rewrite.Passes() {
 			if p.Required || passes == nil || slices.Contains(passes, p.Name) {
 				r.Passes = append(r.Passes, p.Name)
@@ -166,7 +167,7 @@ func (r *conversion) rewrite(m *onnx.Model, f *convertFlags) (*onnx.Model, error
 	if opset != 0 {
 		moved, changes, err := rewrite.Opset(m, opset, rewrite.Options{Limits: f.limits()})
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", r.Model, err)
 		}
 		m = moved
 		for _, x := range changes {
@@ -174,6 +175,38 @@ func (r *conversion) rewrite(m *onnx.Model, f *convertFlags) (*onnx.Model, error
 		}
 	}
 	return m, onnx.Check(m, onnx.CheckLimits(f.limits()))
+}
+
+// nameOutputs names the outputs that nobody reads and that a file must name all
+// the same: the passes have left them blank.
+func nameOutputs(m *onnx.Model) {
+	taken := map[string]bool{}
+	walk(m, func(p placed) {
+		for _, o := range p.Outputs {
+			taken[o] = true
+		}
+		for _, in := range p.Inputs {
+			taken[in] = true
+		}
+	})
+	walk(m, func(p placed) {
+		s := onnx.LookupSchema(p.Domain, p.OpType, p.opset)
+		if s == nil {
+			return
+		}
+		for i, o := range p.Outputs {
+			formal := s.Output(i)
+			if o != "" || formal == nil || formal.Option == onnx.OptionalFormal {
+				continue
+			}
+			name := nodeLabel(p.Node) + "/" + formal.Name
+			for taken[name] {
+				name += "_"
+			}
+			taken[name] = true
+			p.Outputs[i] = name
+		}
+	})
 }
 
 // hasOwnOpsets reports whether a node means another opset than the model.

@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,8 +42,12 @@ type report struct {
 	Operators  []operatorRow     `json:"operators"`
 	Functions  []string          `json:"functions,omitempty"`
 	Parameters parameters        `json:"parameters"`
+	Cost       costRow           `json:"multiply_adds"`
+	Memory     memoryRow         `json:"memory"`
 	Recurrent  []recurrentLayer  `json:"recurrent"`
-	Lifted     []recurrentLayer  `json:"recurrent_after_rewriting,omitempty"`
+	Lifted     []recurrentLayer  `json:"recurrent_after_rewriting"` // null when the model cannot be run
+	Recurrence []recurrenceRow   `json:"recurrence"`
+	Loops      []loopRow         `json:"loops_left,omitempty"`
 	States     []stateRow        `json:"state_pairs"`
 	StateError string            `json:"state_pairs_error,omitempty"`
 	Values     []valueRow        `json:"values,omitempty"`
@@ -69,9 +75,42 @@ type stateRow struct {
 }
 
 type operatorRow struct {
-	Op      string `json:"op"`
-	Version int    `json:"version"` // 0: not one of ONNX's operators
-	Count   int    `json:"count"`
+	Op         string `json:"op"`
+	Version    int    `json:"version"` // 0: not one of ONNX's operators
+	Count      int    `json:"count"`
+	Parameters int64  `json:"parameters,omitempty"`    // elements of the initializers that such nodes are the first to read
+	Cost       string `json:"multiply_adds,omitempty"` // as costRow.Formula
+}
+
+// costRow tells multiply-adds.
+type costRow struct {
+	Value   *int64 `json:"value"`   // null where it hangs on dimensions that are not known
+	Formula string `json:"formula"` // such as "4 096*batch + 12"
+	// Unknown counts nodes that are left out, for nothing is known of their shapes.
+	Unknown int `json:"unknown_nodes,omitempty"`
+}
+
+// memoryRow tells the memory of a run.
+type memoryRow struct {
+	Weights int64  `json:"weights"`
+	Peak    *int64 `json:"peak"` // null where it hangs on sizes that are not known
+	At      string `json:"at,omitempty"`
+	Unknown int    `json:"unknown_values,omitempty"`
+	Reason  string `json:"reason,omitempty"` // why there is no peak
+}
+
+// recurrenceRow counts an operator in the file and in the model that runs.
+type recurrenceRow struct {
+	Op     string `json:"op"`
+	Before int    `json:"before"`
+	After  int    `json:"after"`
+}
+
+// loopRow is a Loop or Scan that runs as it is.
+type loopRow struct {
+	Node string `json:"node"`
+	Op   string `json:"op"`
+	Why  string `json:"why"` // it is no recurrent operator
 }
 
 type parameters struct {
@@ -87,40 +126,104 @@ type refusalRow struct {
 	Reason  string `json:"reason"`
 }
 
+// inspectFlags are the flags of recur inspect.
+type inspectFlags struct {
+	loadFlags
+	json, values, tree, rewritten bool
+	svg                           string
+	shapes                        []string
+}
+
 func (c *cli) inspectCommand() *cobra.Command {
-	f := &loadFlags{}
-	var asJSON, shapes bool
+	f := &inspectFlags{}
 	cmd := &cobra.Command{
 		Use:   "inspect MODEL",
-		Short: "Tell what a model is, what it wants, and what is not supported",
+		Short: "Tell what a model is, wants and costs, or draw it",
 		Long:  inspectHelp,
 		Example: `  recur inspect model.onnx
-  recur inspect model.onnx --shapes
+  recur inspect model.onnx --shape batch=1 --shape steps=100
+  recur inspect model.onnx --tree
+  recur inspect model.onnx --svg model.svg
   recur inspect model.onnx --json | jq .recurrent`,
 		Args:              exactly(1, "one MODEL"),
 		ValidArgsFunction: completeModels,
 		RunE: func(_ *cobra.Command, args []string) error {
-			r, err := c.inspect(args[0], f, shapes)
-			if err != nil {
-				return err
+			if f.json && f.tree {
+				return usagef("--json and --tree both write to stdout")
 			}
-			if asJSON {
-				return writeJSON(c.out, r)
+			if f.svg == "-" && (f.json || f.tree) {
+				return usagef("--svg - writes to stdout, as --json and --tree do")
 			}
-			return c.printReport(r)
+			if f.json && f.svg != "" {
+				return usagef("--json and --svg: one of them")
+			}
+			return c.inspectModel(args[0], f)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&shapes, "shapes", false, "list the type and shape inferred for every value")
-	f.addLimits(cmd.Flags())
+	flags := cmd.Flags()
+	flags.BoolVar(&f.json, "json", false, "print JSON")
+	flags.BoolVar(&f.values, "shapes", false, "list the type and shape inferred for every value")
+	flags.StringArrayVar(&f.shapes, "shape", nil, "shape of an input, x=1,512, or size of a dimension, batch=4 (repeatable)")
+	flags.BoolVar(&f.tree, "tree", false, "print the nodes as a tree instead of the report")
+	flags.StringVar(&f.svg, "svg", "", "draw the model into this file instead of the report; - is stdout")
+	flags.BoolVar(&f.rewritten, "rewritten", false, "show the model as it runs in --tree and --svg")
+	cmd.MarkFlagFilename("svg", "svg")
+	f.addLimits(flags)
 	return cmd
 }
 
-func (c *cli) inspect(path string, f *loadFlags, shapes bool) (*report, error) {
+func (c *cli) inspectModel(path string, f *inspectFlags) error {
 	m, err := c.decode(path, f.limits())
 	if err != nil {
+		return err
+	}
+	given, err := f.given(m)
+	if err != nil {
+		return err
+	}
+	if f.tree || f.svg != "" {
+		return c.show(m, path, given, f)
+	}
+	r, err := c.inspect(m, path, given, f)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return writeJSON(c.out, r)
+	}
+	return c.printReport(r)
+}
+
+// given reads --shape: the types of the inputs of which it tells something, nil
+// when there is none.
+func (f *inspectFlags) given(m *onnx.Model) (map[string]onnx.Type, error) {
+	shapes, err := parseShapes(f.shapes, m.Graph.Inputs)
+	if err != nil || len(f.shapes) == 0 {
 		return nil, err
 	}
+	types := map[string]onnx.Type{}
+	for _, v := range m.Graph.Inputs {
+		t := v.Type
+		if shape, ok := shapes.inputs[v.Name]; ok {
+			if t.Shape.Ranked() && len(shape) != len(t.Shape) {
+				return nil, hintf("--shape %s: %d sizes, the model wants %v", v.Name, len(shape), t.Shape)
+			}
+			t.Shape = onnx.FixedShape(shape...)
+		} else {
+			t.Shape = t.Shape.Clone()
+			for i, d := range t.Shape {
+				if size, ok := shapes.dims[d.Name]; ok && d.Name != "" {
+					t.Shape[i] = onnx.Fixed(size)
+				}
+			}
+		}
+		types[v.Name] = t
+	}
+	return types, nil
+}
+
+func (c *cli) inspect(m *onnx.Model, path string, given map[string]onnx.Type, f *inspectFlags) (*report, error) {
+	limits := f.limits()
 	r := &report{header: headerOf("inspect"), States: []stateRow{}, Model: path, IR: m.IRVersion, Producer: m.ProducerName, Graph: m.Graph.Name, Doc: m.Doc,
 		Opsets: map[string]int{}, Metadata: map[string]string{}, Operators: countOperators(m), Parameters: countParameters(m)}
 	if m.ProducerVersion != "" {
@@ -139,28 +242,68 @@ func (c *cli) inspect(path string, f *loadFlags, shapes bool) (*report, error) {
 		r.Nodes += op.Count
 	}
 	r.Inputs, r.Outputs = graphInputs(m), rows(m.Graph.Outputs)
-	scope := analyse(m, f.limits(), nil)
+	scope := analyse(m, limits, given)
 	r.Recurrent = recurrentLayers(m, scope)
-	if shapes {
-		r.Values = inferredValues(m, scope, f.limits())
+	if f.values {
+		r.Values = inferredValues(m, scope, limits, given)
 	}
-	return r, r.load(m, f)
+	r.cost(m, limits, given)
+	return r, r.load(m, given, f)
 }
 
-// load tells whether the engine takes the model, and if not, why.
-func (r *report) load(m *onnx.Model, f *loadFlags) error {
+// cost counts multiply-adds, of the model with its functions inlined and its
+// constants folded where that can be done.
+func (r *report) cost(m *onnx.Model, limits onnx.Limits, given map[string]onnx.Type) {
+	if onnx.Check(m, onnx.CheckLimits(limits)) == nil {
+		if plain, err := rewrite.Apply(m, rewrite.Options{Passes: []string{}, Limits: limits}); err == nil {
+			m = plain
+		}
+	}
+	c := costOf(viewModel(m, limits, given))
+	r.Cost = costRow{Formula: c.total.String(), Unknown: c.unknown}
+	if n, ok := c.total.number(); ok {
+		r.Cost.Value = &n
+	}
+	for i := range r.Operators {
+		op := &r.Operators[i]
+		if p := c.byOp[opLabel(op.Op, op.Version)]; p != nil {
+			op.Cost = p.String()
+		}
+	}
+}
+
+// load tells whether the engine takes the model, and if not, why; what it
+// makes of loops; and the memory that a run takes.
+func (r *report) load(m *onnx.Model, given map[string]onnx.Type, f *inspectFlags) error {
+	r.Memory.Weights = r.Parameters.Bytes
 	s, err := rt.LoadModel(m, rt.WithLimits(f.limits()))
 	var refused *rt.RefusalError
 	switch {
 	case errors.As(err, &refused):
 		r.Refusals = refusalRows(refused)
+		return nil
 	case err != nil:
 		r.Error = err.Error()
-	default:
-		r.Supported = true
-		r.Lifted = newLayers(r.Recurrent, recurrentLayers(s.Model(), analyse(s.Model(), f.limits(), nil)))
-		r.findStates(s)
-		return s.Close()
+		return nil
+	}
+	defer s.Close()
+	r.Supported = true
+	r.Lifted = recurrentLayers(s.Model(), analyse(s.Model(), f.limits(), given))
+	r.findStates(s)
+	r.findLoops(m, f.limits())
+	shapes := map[string][]int{}
+	for name, t := range given {
+		if dims, ok := t.Shape.Ints(); ok {
+			shapes[name] = dims
+		}
+	}
+	e, err := s.EstimateMemory(shapes)
+	if err != nil { // a branch that is not taken for these shapes may not allow them
+		r.Memory.Reason, _, _ = strings.Cut(err.Error(), "\n")
+		return nil
+	}
+	if r.Memory.Unknown = e.Unknown; e.Unknown == 0 {
+		r.Memory.Peak, r.Memory.At = &e.Peak, e.At
 	}
 	return nil
 }
@@ -177,6 +320,30 @@ func (r *report) findStates(s *rt.Session) {
 	}
 }
 
+// findLoops counts recurrent operators and loops in the file and in the model
+// that runs, and tells why loops stay.
+func (r *report) findLoops(m *onnx.Model, limits onnx.Limits) {
+	before, after, err := rewrite.Recurrences(m, rewrite.Options{Limits: limits})
+	if err != nil {
+		return
+	}
+	r.Recurrence = []recurrenceRow{{Op: "RNN"}, {Op: "GRU"}, {Op: "LSTM"}, {Op: "Loop"}, {Op: "Scan"}}
+	row := func(kind string) *recurrenceRow {
+		i := slices.IndexFunc(r.Recurrence, func(x recurrenceRow) bool { return x.Op == kind })
+		return &r.Recurrence[i]
+	}
+	for _, x := range before {
+		row(x.Kind).Before++
+	}
+	for _, x := range after {
+		row(x.Kind).After++
+		if x.Why != "" {
+			r.Loops = append(r.Loops, loopRow{x.Name, x.Kind, x.Why})
+		}
+	}
+	r.Recurrence = slices.DeleteFunc(r.Recurrence, func(x recurrenceRow) bool { return x.Before == 0 && x.After == 0 })
+}
+
 func refusalRows(e *rt.RefusalError) []refusalRow {
 	out := make([]refusalRow, len(e.Refusals))
 	for i, r := range e.Refusals {
@@ -185,27 +352,64 @@ func refusalRows(e *rt.RefusalError) []refusalRow {
 	return out
 }
 
-// newLayers gives the layers of a rewritten model that its original lacks.
-// Inlining moves layers of functions; only a greater number of an operator's
-// layers shows that more were found.
-func newLayers(old, now []recurrentLayer) []recurrentLayer {
-	if len(now) <= len(old) {
-		return nil
+// sameLayers reports whether two lists have the same layers, whatever the
+// names of their nodes.
+func sameLayers(a, b []recurrentLayer) bool {
+	kinds := map[string]int{}
+	kind := func(l recurrentLayer) string {
+		return fmt.Sprintf("%s %d %d %s %v", l.Op, l.Input, l.Hidden, l.Direction, l.Activations)
 	}
-	return slices.DeleteFunc(slices.Clone(now), func(l recurrentLayer) bool {
-		return slices.ContainsFunc(old, func(o recurrentLayer) bool { return o.Node == l.Node && o.Op == l.Op })
-	})
+	for _, l := range a {
+		kinds[kind(l)]++
+	}
+	for _, l := range b {
+		kinds[kind(l)]--
+	}
+	for _, n := range kinds {
+		if n != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func countOperators(m *onnx.Model) []operatorRow {
-	counts := map[operatorRow]int{}
+	weights := map[string]*onnx.Tensor{}
+	seen := map[*onnx.Graph]bool{}
+	collect := func(g *onnx.Graph) {
+		if g == nil || seen[g] {
+			return
+		}
+		seen[g] = true
+		for _, init := range g.Initializers {
+			weights[init.Name] = init.Tensor
+		}
+	}
+	collect(m.Graph)
 	walk(m, func(p placed) {
-		counts[operatorRow{Op: qualified(p.Domain, p.OpType), Version: sinceOf(p)}]++
+		collect(p.graph)
+		if t := constantOf(p.Node); t != nil && t.Rank() > 0 && t.DataType().IsFloat() {
+			weights[p.Outputs[0]] = t
+		}
+	})
+	counts := map[operatorRow]*operatorRow{}
+	walk(m, func(p placed) {
+		key := operatorRow{Op: qualified(p.Domain, p.OpType), Version: sinceOf(p)}
+		if counts[key] == nil {
+			counts[key] = &operatorRow{Op: key.Op, Version: key.Version}
+		}
+		row := counts[key]
+		row.Count++
+		for _, in := range p.Inputs {
+			if t := weights[in]; t != nil {
+				row.Parameters += int64(t.Len())
+				delete(weights, in)
+			}
+		}
 	})
 	out := []operatorRow{}
-	for op, n := range counts {
-		op.Count = n
-		out = append(out, op)
+	for _, op := range counts {
+		out = append(out, *op)
 	}
 	slices.SortFunc(out, func(a, b operatorRow) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Op, b.Op), cmp.Compare(a.Version, b.Version))
@@ -213,7 +417,9 @@ func countOperators(m *onnx.Model) []operatorRow {
 	return out
 }
 
-// countParameters adds up the initializers of the graph and the graphs within.
+// countParameters adds up the initializers of the graph and the graphs within,
+// and the floating-point arrays that stand in Constant nodes, as some exporters
+// have them.
 func countParameters(m *onnx.Model) parameters {
 	var p parameters
 	seen := map[*onnx.Graph]bool{}
@@ -230,8 +436,24 @@ func countParameters(m *onnx.Model) parameters {
 		}
 	}
 	add(m.Graph)
-	walk(m, func(n placed) { add(n.graph) })
+	walk(m, func(n placed) {
+		add(n.graph)
+		if t := constantOf(n.Node); t != nil && t.Rank() > 0 && t.DataType().IsFloat() {
+			p.add(t)
+		}
+	})
 	return p
+}
+
+// constantOf gives the tensor of a Constant node, nil for other nodes.
+func constantOf(n *onnx.Node) *onnx.Tensor {
+	if n.OpType != "Constant" || qualified(n.Domain, n.OpType) != "Constant" {
+		return nil
+	}
+	if a := n.Attr("value"); a != nil {
+		return a.Tensor
+	}
+	return nil
 }
 
 func (p *parameters) add(t *onnx.Tensor) {
@@ -288,11 +510,11 @@ func rowOf(name string, t onnx.Type) valueRow {
 
 // inferredValues lists what nodes of the model's graph give. What a call of a
 // function gives is known once functions have been inlined.
-func inferredValues(m *onnx.Model, scope *ops.Scope, limits onnx.Limits) []valueRow {
+func inferredValues(m *onnx.Model, scope *ops.Scope, limits onnx.Limits, given map[string]onnx.Type) []valueRow {
 	inlined := scope
 	if len(m.Functions) > 0 {
 		if r, err := rewrite.Apply(m, rewrite.Options{Passes: []string{}, Limits: limits}); err == nil {
-			inlined = analyse(r, limits, nil)
+			inlined = analyse(r, limits, given)
 		}
 	}
 	out := []valueRow{}

@@ -24,18 +24,31 @@ func (c *cli) printReport(r *report) error {
 	fmt.Fprintf(w, "opsets\t%s\n", clean(strings.Join(opsets, ", ")))
 	fmt.Fprintf(w, "parameters\t%d in %d tensors, %s\n", r.Parameters.Elements, r.Parameters.Tensors, formatBytes(r.Parameters.Bytes))
 	fmt.Fprintf(w, "nodes\t%d\n", r.Nodes)
+	fmt.Fprintf(w, "multiply-adds\t%s\n", clean(r.Cost.text()))
+	if r.Supported {
+		fmt.Fprintf(w, "memory of a run\t%s\n", clean(r.Memory.text()))
+	}
 	sortedMap(r.Metadata, func(k, v string) { fmt.Fprintf(w, "metadata\t%s = %s\n", clean(k), abridge(clean(v), 60)) })
 	printRows(w, "inputs", r.Inputs)
 	printRows(w, "outputs", r.Outputs)
-	fmt.Fprint(w, "\noperators\n")
+	fmt.Fprint(w, "\noperators\n  TYPE\tCOUNT\tPARAMETERS\tMULTIPLY-ADDS\n")
 	for _, op := range r.Operators {
-		fmt.Fprintf(w, "  %s\t%d\n", opLabel(op.Op, op.Version), op.Count)
+		parameters := ""
+		if op.Parameters > 0 {
+			parameters = grouped(op.Parameters)
+		}
+		fmt.Fprintf(w, "  %s\t%d\t%s\t%s\n", opLabel(op.Op, op.Version), op.Count, parameters, clean(op.Cost))
 	}
 	if len(r.Functions) > 0 {
 		fmt.Fprintf(w, "\nfunctions\t%s\n", clean(strings.Join(r.Functions, ", ")))
 	}
-	printLayers(w, "recurrent layers", r.Recurrent)
-	printLayers(w, "recurrent layers found by rewriting", r.Lifted)
+	printRecurrence(w, r)
+	if r.Lifted == nil || sameLayers(r.Recurrent, r.Lifted) {
+		printLayers(w, "recurrent layers", r.Recurrent)
+	} else {
+		printLayers(w, "recurrent layers in the file", r.Recurrent)
+		printLayers(w, "recurrent layers as it runs", r.Lifted)
+	}
 	printStates(w, r)
 	printRows(w, "values", r.Values)
 	fmt.Fprintln(w)
@@ -82,6 +95,49 @@ func printStates(w io.Writer, r *report) {
 	for _, p := range r.States {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", clean(p.Output), clean(p.Input), p.Type, clean(p.shape.String()))
 	}
+}
+
+// printRecurrence sets the counts of recurrent operators and loops side by
+// side, and tells why loops stay.
+func printRecurrence(w io.Writer, r *report) {
+	if len(r.Recurrence) > 0 {
+		fmt.Fprint(w, "\nrecurrence\n  TYPE\tIN THE FILE\tAS IT RUNS\n")
+	}
+	for _, x := range r.Recurrence {
+		fmt.Fprintf(w, "  %s\t%d\t%d\n", x.Op, x.Before, x.After)
+	}
+	if len(r.Loops) > 0 {
+		fmt.Fprint(w, "\nloops that stay\n  NODE\tTYPE\tWHY\n")
+	}
+	for _, x := range r.Loops {
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", clean(abridge(x.Node, 48)), x.Op, clean(x.Why))
+	}
+}
+
+func (r costRow) text() string {
+	text := r.Formula
+	switch {
+	case r.Unknown == 1:
+		text += ", without 1 node of unknown shapes (give --shape)"
+	case r.Unknown > 1:
+		text += fmt.Sprintf(", without %d nodes of unknown shapes (give --shape)", r.Unknown)
+	}
+	return text
+}
+
+func (r memoryRow) text() string {
+	text := formatBytes(r.Weights) + " of weights"
+	switch {
+	case r.Reason != "":
+		return text + "; values: not known: " + abridge(r.Reason, 160)
+	case r.Peak == nil:
+		return text + fmt.Sprintf("; values: %d of unknown size (give --shape)", r.Unknown)
+	}
+	text += "; values: " + formatBytes(*r.Peak) + " at most"
+	if r.At != "" {
+		text += ", in " + r.At
+	}
+	return text
 }
 
 func printSupport(w io.Writer, r *report) {

@@ -8,12 +8,12 @@ import (
 func TestInspect(t *testing.T) {
 	runCases(t, []commandCase{
 		{name: "recurrent", args: []string{"inspect", "testdata/tagger.onnx"},
-			out: []string{"producer", "make.py", "ai.onnx 17", "parameters  204 in 5 tensors, 816 B", "tokens", "tensor(int64)", "[steps batch]",
-				"state", "[2 batch 3]", "Gather-13  1", "LSTM-14", "lstm_1", "bidirectional", "Sigmoid Tanh Tanh Sigmoid Tanh Tanh", "Y_h", `peephole, clip 5, lengths "lengths"`, "supported", "yes"}},
+			out: []string{"producer", "make.py", "ai.onnx 17", "204 in 5 tensors, 816 B", "138*batch*steps", "tokens", "tensor(int64)", "[steps batch]",
+				"state", "[2 batch 3]", "Gather-13  1", "18", "LSTM-14    1      186         138*batch*steps", "recurrence", "LSTM  1            1", "lstm_1", "bidirectional", "Sigmoid Tanh Tanh Sigmoid Tanh Tanh", "Y_h", `peephole, clip 5, lengths "lengths"`, "supported", "yes"}},
 		{name: "shapes", args: []string{"inspect", "testdata/tagger.onnx", "--shapes"}, out: []string{"values", "embedded", "tensor(float)", "[steps batch 2]"}},
 		{name: "shapes in a function", args: []string{"inspect", "testdata/function.onnx", "--shapes"},
 			out: []string{"Relu-14", "local:Gate", "functions", "local:Gate", "values", "y", "tensor(float)", "[n]"}},
-		{name: "body", args: []string{"inspect", "testdata/loop.onnx"}, out: []string{"nodes       4", "Add-14", "2", "Loop-16", "1"}},
+		{name: "body", args: []string{"inspect", "testdata/loop.onnx"}, out: []string{"nodes", "4", "Add-14", "2", "Loop-16", "1"}},
 		{name: "unsupported", args: []string{"inspect", "testdata/foreign.onnx"}, out: []string{"com.acme 1", "com.acme:Foo", "supported", "no, 1 node is refused", "foo_1"}},
 		{name: "invalid", args: []string{"inspect", "testdata/invalid.onnx"}, out: []string{"supported", "no", "nowhere"}},
 	})

@@ -156,9 +156,9 @@ func (l *recurrentLayer) remarks() string {
 	if l.Clip != nil {
 		out = append(out, fmt.Sprintf("clip %g", *l.Clip))
 	}
-	add(l.Lengths != "", "lengths %q", l.Lengths)
-	add(l.InitialH != "", "initial_h %q", l.InitialH)
-	add(l.InitialC != "", "initial_c %q", l.InitialC)
+	add(l.Lengths != "", "lengths %q", abridge(l.Lengths, 32))
+	add(l.InitialH != "", "initial_h %q", abridge(l.InitialH, 32))
+	add(l.InitialC != "", "initial_c %q", abridge(l.InitialC, 32))
 	add(len(l.Alpha) > 0, "alpha %v", l.Alpha)
 	add(len(l.Beta) > 0, "beta %v", l.Beta)
 	return strings.Join(out, ", ")

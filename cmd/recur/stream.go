@@ -41,6 +41,8 @@ func newStream(s *rt.Session, f *runFlags) (*rt.Stream, error) {
 	switch {
 	case err == nil:
 		return st, nil
+	case errors.Is(err, rt.ErrStateless) && f.stateful:
+		return nil, hintf("%w, nor a recurrent layer that runs forward and keeps its state: --state OUTPUT=INPUT names one", rt.ErrStateless)
 	case errors.Is(err, rt.ErrStateless):
 		return nil, hintf("%w: --state OUTPUT=INPUT names one, --stateful exposes those of recurrent layers", rt.ErrStateless)
 	case errors.Is(err, rt.ErrAmbiguous):

@@ -76,6 +76,7 @@ func TestRunStream(t *testing.T) {
 		{name: "random", args: []string{"run", sum, "--stream", "--random", "1", "--shape", "x=5,1,2,1"}, out: []string{"y  float[5 1 1 2 1]", "stateN  float[1 2 1]"}},
 		{name: "hidden state", args: stream(hidden, "-i", frames), code: exitUsage, silent: true, err: []string{"--state OUTPUT=INPUT", "--stateful"}},
 		{name: "exposed", args: stream(hidden, "-i", frames, "--stateful"), out: []string{"[[[[6]]]]]", "adder_h_out  float[1 1 1]", "6"}, err: []string{"carried: adder_h_out=adder_h_in"}},
+		{name: "nothing to expose", args: []string{"run", "testdata/add.onnx", "--stream", "--random", "1", "--stateful"}, code: exitUsage, silent: true, err: []string{"nor a recurrent layer"}},
 		{name: "ambiguous", args: stream(ambiguous, "-i", frames), code: exitUsage, silent: true, err: []string{"stateN=state, again=state", "--state"}},
 		{name: "chosen", args: stream(ambiguous, "-i", frames, "--state", "again=state"), out: []string{"stateN  float[3 1 1 1]", "again  float[1 1 1]"}},
 		{name: "unknown state", args: stream(sum, "-i", frames, "--state", "nope=state"), code: exitUsage, silent: true, err: []string{`--state: `, `no output "nope"`}},

@@ -3,16 +3,14 @@ module github.com/recur-ml/recur
 go 1.26.0
 
 require (
+	github.com/owulveryck/onnx-go v0.5.0 // runtime/onnxgo is a backend for it; archived
 	github.com/schollz/progressbar/v3 v3.19.1 // progress on a terminal
 	github.com/spf13/cobra v1.10.2 // the command line: help, suggestions, completion
 	github.com/spf13/pflag v1.0.9 // kinds of flags of our own, for cobra
 	golang.org/x/term v0.48.0 // whether output is a terminal, and its width
+	gonum.org/v1/gonum v0.17.0 // graphs, as onnx-go wants them
 	google.golang.org/protobuf v1.36.12 // protowire: the encoding of .onnx files
-)
-
-require (
-	github.com/owulveryck/onnx-go v0.5.0
-	gorgonia.org/tensor v0.9.3
+	gorgonia.org/tensor v0.9.3 // tensors, as onnx-go has them
 )
 
 require (
@@ -30,7 +28,6 @@ require (
 	github.com/stretchr/testify v1.9.0 // indirect
 	github.com/xtgo/set v1.0.0 // indirect
 	golang.org/x/sys v0.50.0 // indirect
-	gonum.org/v1/gonum v0.17.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	gorgonia.org/vecf32 v0.9.0 // indirect
 	gorgonia.org/vecf64 v0.9.0 // indirect

@@ -25,6 +25,9 @@ func TestImports(t *testing.T) {
 				}
 				continue
 			}
+			if own == onnxgo {
+				t.Errorf("%s depends on %s, which is for users of onnx-go alone", name, own)
+			}
 			later := slices.IndexFunc(order, func(o string) bool { return o == own || strings.HasPrefix(own, o+"/") })
 			switch {
 			case later > i:
@@ -33,6 +36,28 @@ func TestImports(t *testing.T) {
 				t.Errorf("%s depends on %s, which has no place in the order", name, own)
 			}
 		}
+	}
+}
+
+// onnxgo is in the order after runtime, with nothing after it: what it needs of
+// onnx-go and of gorgonia's tensors is in nothing else.
+const onnxgo = "runtime/onnxgo"
+
+func TestImportsOfOnnxgo(t *testing.T) {
+	before := order[:slices.Index(order, "runtime")+1]
+	foreign := false
+	for _, d := range dependencies(t, module+"/"+onnxgo) {
+		own, ok := strings.CutPrefix(d, module+"/")
+		switch {
+		case ok && own != onnxgo && !slices.ContainsFunc(before, func(o string) bool { return o == own || strings.HasPrefix(own, o+"/") }):
+			t.Errorf("%s depends on %s", onnxgo, own)
+		case strings.HasPrefix(d, "gorgonia.org/gorgonia"), strings.HasPrefix(d, "github.com/stretchr/"), strings.HasSuffix(d, "/testbackend"):
+			t.Errorf("%s depends on %s", onnxgo, d)
+		}
+		foreign = foreign || d == "github.com/owulveryck/onnx-go"
+	}
+	if !foreign {
+		t.Errorf("%s does not depend on onnx-go", onnxgo)
 	}
 }
 

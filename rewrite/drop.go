@@ -1,16 +1,123 @@
 package rewrite
 
-import "github.com/recur-ml/recur/onnx"
+import (
+	"slices"
 
-// drop removes what no output of the model depends on.
+	"github.com/recur-ml/recur/onnx"
+)
+
+// drop removes what no output of the model depends on: nodes, initializers,
+// and outputs of If, Loop and Scan with what computes them.
 func drop(s *state) error {
-	dropGraph(s.model.Graph)
-	return nil
+	d := dropper{s.model.OpsetImports}
+	for {
+		dropGraph(s.model.Graph)
+		if !d.outputs(s.model.Graph) {
+			return nil
+		}
+	}
+}
+
+// dropper takes outputs that nobody reads from nodes.
+type dropper struct{ imports []onnx.OpsetImport }
+
+// outputs does so for the nodes of a graph of which dropGraph left the live
+// part, and reports whether a body lost an output: then more may be dead.
+func (d dropper) outputs(g *onnx.Graph) bool {
+	read := map[string]bool{}
+	for _, o := range g.Outputs {
+		read[o.Name] = true
+	}
+	reads(g.Nodes, read)
+	lost := false
+	for _, n := range g.Nodes {
+		lost = d.trim(n, read) || lost
+		for _, sub := range subgraphs(n) {
+			lost = d.outputs(sub) || lost
+		}
+		for i, o := range n.Outputs {
+			if !read[o] && d.optional(n, i) {
+				n.Outputs[i] = ""
+			}
+		}
+	}
+	return lost
+}
+
+// reads adds the names that nodes read, and the graphs within.
+func reads(nodes []*onnx.Node, names map[string]bool) {
+	for _, n := range nodes {
+		for _, in := range n.Inputs {
+			names[in] = true
+		}
+		for _, sub := range subgraphs(n) {
+			for _, o := range sub.Outputs {
+				names[o.Name] = true
+			}
+			reads(sub.Nodes, names)
+		}
+	}
+}
+
+// optional reports whether a node may leave output i out, which not all that
+// it does not need to compute may be: an operator with a list of outputs wants
+// them all to have names.
+func (d dropper) optional(n *onnx.Node, i int) bool {
+	opset := n.Opset
+	for _, imp := range d.imports {
+		if opset == 0 && imp.Domain == n.Domain {
+			opset = imp.Version
+		}
+	}
+	s := onnx.LookupSchema(n.Domain, n.OpType, int(opset))
+	return s != nil && s.Output(i) != nil && s.Output(i).Option == onnx.OptionalFormal
+}
+
+// trim takes outputs that nobody reads from an If, and the stacked ones from a
+// Loop or Scan, together with those of the bodies. States stay: they have a
+// place among the inputs too.
+func (d dropper) trim(n *onnx.Node, read map[string]bool) bool {
+	var bodies []*onnx.Graph
+	first, shift := 0, 0 // the first output that may go, and how much later its place is among the bodies'
+	switch l := loopOf(n); {
+	case n.OpType == "If" && n.Domain == "":
+		bodies = subgraphs(n)
+	case l != nil:
+		bodies, first, shift = []*onnx.Graph{l.body}, l.states, l.bodyOut
+	default:
+		return false
+	}
+	total := len(n.Outputs)
+	for _, b := range bodies {
+		total = max(total, len(b.Outputs)-shift)
+	}
+	gone := false
+	for i := total - 1; i >= first; i-- {
+		if i < len(n.Outputs) && (read[n.Outputs[i]] && n.Outputs[i] != "" || len(n.Outputs) == 1) {
+			continue
+		}
+		for _, b := range bodies {
+			if k := i + shift; k < len(b.Outputs) {
+				b.Outputs = slices.Delete(slices.Clone(b.Outputs), k, k+1)
+			}
+		}
+		if i < len(n.Outputs) {
+			n.Outputs = slices.Delete(n.Outputs, i, i+1)
+		}
+		for _, name := range []string{"scan_output_axes", "scan_output_directions"} {
+			if a := n.Attr(name); a != nil && i-first < len(a.Ints) {
+				c := *a
+				c.Ints = slices.Delete(slices.Clone(a.Ints), i-first, i-first+1)
+				n.Attributes[slices.Index(n.Attributes, a)] = &c
+			}
+		}
+		gone = true
+	}
+	return gone
 }
 
 // dropGraph removes dead nodes and initializers of a graph, and gives the
-// names that it captures from outside. Outputs of the nodes that stay are
-// marked as not wanted where nobody reads them.
+// names that it captures from outside.
 func dropGraph(g *onnx.Graph) map[string]bool {
 	live := map[string]bool{}
 	for _, o := range g.Outputs {
@@ -52,15 +159,9 @@ func dropGraph(g *onnx.Graph) map[string]bool {
 	}
 	nodes := g.Nodes[:0:0]
 	for _, n := range g.Nodes {
-		if !kept[n] {
-			continue
+		if kept[n] {
+			nodes = append(nodes, n)
 		}
-		for i, o := range n.Outputs {
-			if !live[o] {
-				n.Outputs[i] = ""
-			}
-		}
-		nodes = append(nodes, n)
 	}
 	g.Nodes = nodes
 	input := map[string]bool{} // an input that nobody reads keeps its default: without, it would have to be given

@@ -46,7 +46,7 @@ func init() {
 	cross(11, crossing{down: downGather11}, "Gather")
 	cross(11, crossing{down: absoluteAxis("axes")}, "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
 		"ReduceProd", "ReduceSum", "ReduceSumSquare", "Squeeze", "Unsqueeze")
-	cross(11, crossing{up: upOneHot}, "OneHot")
+	cross(11, crossing{up: upOneHot, down: downOneHot}, "OneHot")
 	cross(4, crossing{up: upConcat}, "Concat")
 	cross(13, crossing{up: upSoftmax, down: downSoftmax}, "Hardmax", "LogSoftmax", "Softmax")
 

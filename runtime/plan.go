@@ -249,6 +249,13 @@ func (gp *graphPlan) liveness() {
 			}
 		}
 	}
+	for i := range prog.steps { // what nobody reads is not wanted, whatever its name
+		for k, slot := range prog.steps[i].out {
+			if slot >= 0 && last[slot] == i && !prog.isOutput[slot] {
+				prog.steps[i].out[k] = -1
+			}
+		}
+	}
 	for slot, i := range last {
 		if i < 0 || gp.fixed[slot] || prog.isOutput[slot] {
 			continue

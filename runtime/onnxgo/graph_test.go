@@ -206,6 +206,53 @@ func TestRunsAgain(t *testing.T) {
 	wantData(t, g, "y", []int{1, 2}, []float32{27, 28})
 }
 
+// An initializer is told from an input that was not set, whether or not the
+// model lists it among the inputs.
+func TestInitializers(t *testing.T) {
+	w := &onnx.Initializer{Name: "w", Tensor: onnx.MustTensor([]int{2}, []float32{0, 0})}
+	x, lw, y := floats("x", 2), floats("w", 2), floats("y", 2)
+	tests := []struct {
+		name   string
+		inputs []onnx.ValueInfo
+		info   []onnx.ValueInfo
+	}{
+		{"not listed", []onnx.ValueInfo{x}, nil},
+		{"listed last", []onnx.ValueInfo{x, lw}, nil},
+		{"listed first", []onnx.ValueInfo{lw, x}, nil},
+		{"with declared values", []onnx.ValueInfo{x}, []onnx.ValueInfo{floats("m", 2), x, lw}},
+		{"listed, with declared values", []onnx.ValueInfo{lw, x}, []onnx.ValueInfo{lw, x, floats("m", 2)}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := model(9, tt.inputs, []onnx.ValueInfo{y}, op("Abs", "x", "m"), op("Add", "m,w", "y"))
+			m.Graph.Initializers = []*onnx.Initializer{w}
+			m.Graph.ValueInfos = tt.info
+			g, b := decode(t, m)
+			if err := b.Run(); !errors.Is(err, onnx.ErrShape) || !strings.Contains(err.Error(), `input "x" has not been set`) {
+				t.Errorf("without input: %v", err)
+			}
+			set(t, g, "x", vec(1, -2))
+			run(t, b)
+			wantData(t, g, "y", []int{2}, []float32{1, 2})
+			set(t, g, "w", vec(1, 1))
+			run(t, b)
+			wantData(t, g, "y", []int{2}, []float32{2, 3})
+		})
+	}
+}
+
+// onnx-go drops the domain of a node.
+func TestMachineLearningDomain(t *testing.T) {
+	m := model(9, []onnx.ValueInfo{floats("x", 2)}, []onnx.ValueInfo{floats("y", 2)},
+		&onnx.Node{OpType: "Binarizer", Domain: "ai.onnx.ml", Inputs: []string{"x"}, Outputs: []string{"y"},
+			Attributes: []*onnx.Attribute{{Name: "threshold", Type: onnx.AttrFloat, Float: 1.5}}})
+	m.OpsetImports = append(m.OpsetImports, onnx.OpsetImport{Domain: "ai.onnx.ml", Version: 1})
+	g, b := decode(t, m)
+	set(t, g, "x", vec(1, 2))
+	run(t, b)
+	wantData(t, g, "y", []int{2}, []float32{0, 1})
+}
+
 func TestWrongUse(t *testing.T) {
 	x := []onnx.ValueInfo{floats("x", 2)}
 	y := []onnx.ValueInfo{floats("y", 2)}

@@ -11,6 +11,7 @@ type writer struct {
 	*emitter
 	values map[*expr]string // of all steps, [T, B, columns]; packed where there is a mask
 	read   map[int]string   // sequences, cut to the number of steps
+	starts map[int]string   // states before the first step that are parts of others
 	shape  string           // [T, B]: sizes of the first sequence
 	// Of lengths or a mask:
 	count   string // steps that count, [B], int32
@@ -22,7 +23,7 @@ type writer struct {
 
 // emit makes the nodes that stand in for the loop.
 func (r *recurrence) emit(g *onnx.Graph) ([]*onnx.Node, error) {
-	w := &writer{recurrence: r, emitter: r.lifter.emitter(g, r.loop.node), values: map[*expr]string{}, read: map[int]string{}}
+	w := &writer{recurrence: r, emitter: r.lifter.emitter(g, r.loop.node), values: map[*expr]string{}, read: map[int]string{}, starts: map[int]string{}}
 	w.emitter.opset = r.reader.opset
 	if err := w.prepareMask(); err != nil {
 		return nil, err
@@ -41,11 +42,11 @@ func (r *recurrence) emit(g *onnx.Graph) ([]*onnx.Node, error) {
 			w.name(v, name)
 		}
 	}
-	for i := range r.vars {
-		name := r.stateName(i)
-		if r.uses[name] == 0 {
+	for i := range r.loop.states {
+		if !r.wanted(i) {
 			continue
 		}
+		name := output(r.loop.node, i)
 		v, err := w.final(i)
 		if err != nil {
 			return nil, err
@@ -244,18 +245,33 @@ func (w *writer) cell(c *liftedCell) error {
 // initial gives an initial state as [1, B, H]; "" for zeros. The operator
 // wants a row for each row of the batch, where the loop broadcasts.
 func (w *writer) initial(state int, x string, hidden int) string {
-	name := w.vars[state].initial
-	if w.outer.zero(name) {
+	s := &w.vars[state]
+	if w.outer.zero(s.initial) {
 		return ""
 	}
-	t := w.outer.typeOf(name)
-	have := t.Shape
+	have := w.outer.typeOf(s.initial).Shape.Clone()
+	if len(have) == 2 && s.parent >= 0 {
+		have[1] = onnx.Fixed(s.hi - s.lo)
+	}
+	name := w.start(state)
 	want := w.batch()
 	if len(have) != 2 || !have[0].Same(want) || have[1].Value != hidden {
 		rows := w.slice(w.node("Shape", []string{x}), 0, 1, 2)
 		name = w.node("Expand", []string{name, w.concat(0, rows, w.int64s(int64(hidden)))})
 	}
 	return w.unsqueeze(name, 0)
+}
+
+// start gives a state before the first step, as the loop is given it.
+func (w *writer) start(state int) string {
+	s := &w.vars[state]
+	if s.parent < 0 {
+		return s.initial
+	}
+	if w.starts[state] == "" {
+		w.starts[state] = w.slice(s.initial, 1, int64(s.lo), int64(s.hi))
+	}
+	return w.starts[state]
 }
 
 // batch is the number of rows of the sequences, as far as it is known.
@@ -344,9 +360,11 @@ func (w *writer) hold(packed string, state int) string {
 	v := w.gathered(packed)
 	zero := w.tensor("none", onnx.Scalar[int64](0))
 	none := w.unsqueeze(w.node("Less", []string{w.last(packed), zero}), 2)
-	initial := w.vars[state].initial
-	if w.outer.zero(initial) {
+	initial := ""
+	if w.outer.zero(w.vars[state].initial) {
 		initial = w.scalar(w.elem, 0)
+	} else {
+		initial = w.start(state)
 	}
 	return w.node("Where", []string{none, initial, v})
 }
@@ -357,6 +375,19 @@ func (w *writer) final(i int) (string, error) {
 	switch s.role {
 	case stateConstant:
 		return s.initial, nil
+	case statePacked:
+		var parts []string
+		for k := range w.vars {
+			if w.vars[k].parent != i {
+				continue
+			}
+			v, err := w.final(k)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, v)
+		}
+		return w.concat(1, parts...), nil
 	case stateCounter:
 		v := int64(s.start) + w.steps.Value
 		if w.outer.typeOf(s.initial).Elem == onnx.Int32 {
@@ -391,10 +422,10 @@ func (w *writer) final(i int) (string, error) {
 // kept puts the initial state in the rows without any step that counts, where
 // the operator gives zeros.
 func (w *writer) kept(v string, state int) string {
-	initial := w.vars[state].initial
-	if w.mask == nil || w.outer.zero(initial) {
+	if w.mask == nil || w.outer.zero(w.vars[state].initial) {
 		return v
 	}
+	initial := w.start(state)
 	if w.noSteps == "" {
 		one := w.tensor("one", onnx.Scalar[int64](1))
 		w.noSteps = w.unsqueeze(w.node("Less", []string{w.cast(w.count, onnx.Int64), one}), 1)

@@ -430,3 +430,30 @@ func TestBindings(t *testing.T) {
 		})
 	}
 }
+
+// TestLiftPacked: two states that a loop carries as one, side by side.
+func TestLiftPacked(t *testing.T) {
+	form := loopForm{"", func(c stepCell) string {
+		return fmt.Sprintf(`
+CH0 = Concat(C0, H0) axis=1
+body step(time:i32, ch, x:f) -> (time2:i32, chs, y)
+c, h = Split(ch) axis=1
+%s
+chn = Concat(cn, hn) axis=1
+done = GreaterOrEqual(time, lengths)
+dm = Reshape(done, col)
+m = Not(dm)
+chs = Where(m, chn, ch)
+y = Where(m, hn, f0)
+time2 = Add(time, one)
+end
+time_last, CH_last, Y = Scan(zero, CH0, X) body=step num_scan_inputs=1
+C_last, H_last = Split(CH_last) axis=1
+`, c.nodes)
+	}, "Scan"}
+	for _, c := range stepCells {
+		if c.memory && c.want != "" {
+			t.Run(c.name, func(t *testing.T) { layer(t, c, form).check(t, nil, "LSTM:1") })
+		}
+	}
+}

@@ -289,7 +289,7 @@ func (r *recurrence) evaluate(f *facts, nodes []*onnx.Node, counters map[int]boo
 	r.reader = &reader{algebra: a, env: map[string]*expr{}, opset: opset, outer: f, inputs: map[string]int{}, whole: map[*expr]int64{}}
 	for _, init := range lp.body.Initializers {
 		if init.Tensor.External() == nil && init.Tensor.DataType() != onnx.String {
-			r.env[init.Name] = r.fixed(viewOf(init.Name, init.Tensor))
+			r.env[init.Name] = r.fixed(innerView(init.Name, init.Tensor))
 		}
 	}
 	makers := producers(lp.body)

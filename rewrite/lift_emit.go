@@ -84,6 +84,17 @@ func (w *writer) sequence(i int) string {
 	return w.read[i]
 }
 
+// time is the number of steps of a sequence, as far as it is known.
+func (w *writer) time(i int) onnx.Dim {
+	if w.steps.Known {
+		return w.steps.Dim()
+	}
+	if s := w.outer.typeOf(w.seqs[i]).Shape; len(s) > 0 {
+		return s[0]
+	}
+	return onnx.UnknownDim
+}
+
 // prepareMask makes what packing and unpacking need.
 func (w *writer) prepareMask() error {
 	if l := w.lengths(); l != nil {
@@ -91,12 +102,7 @@ func (w *writer) prepareMask() error {
 		if x == "" {
 			return because("opset %d cannot cut a sequence", w.emitter.opset)
 		}
-		steps := w.node("Gather", []string{w.node("Shape", []string{x}), w.tensor("zero", onnx.Scalar[int64](0))}, attrI("axis", 0))
-		n := w.cast(l.name, onnx.Int64)
-		zero := w.tensor("none", onnx.Scalar[int64](0))
-		n = w.node("Where", []string{w.lessInt(n, zero), zero, n})
-		n = w.node("Where", []string{w.lessInt(steps, n), steps, n})
-		w.count = w.cast(n, onnx.Int32)
+		w.count = w.clipLengths(l.name, x, w.time(0))
 		return nil
 	}
 	m := w.maskInput()
@@ -124,8 +130,22 @@ func (w *writer) prepareMask() error {
 	return nil
 }
 
-// lessInt compares int64; Less has them from version 9 on.
-func (w *writer) lessInt(x, y string) string { return w.node("Less", []string{x, y}) }
+// clipLengths bounds lengths to 0..T, as the operator wants them, where T is
+// the number of steps of x, looked up where it is not known; longer ones mean
+// all steps.
+func (e *emitter) clipLengths(lengths, x string, t onnx.Dim) string {
+	steps := ""
+	if t.Known() {
+		steps = e.tensor("steps", onnx.Scalar(int64(t.Value)))
+	} else {
+		steps = e.node("Gather", []string{e.node("Shape", []string{x}), e.tensor("zero", onnx.Scalar[int64](0))}, attrI("axis", 0))
+	}
+	n := e.cast(lengths, onnx.Int64)
+	zero := e.tensor("none", onnx.Scalar[int64](0))
+	n = e.node("Where", []string{e.node("Less", []string{n, zero}), zero, n})
+	n = e.node("Where", []string{e.node("Less", []string{steps, n}), steps, n})
+	return e.cast(n, onnx.Int32)
+}
 
 // pack moves the steps of a sequence that count to its front.
 func (w *writer) pack(x string) string {

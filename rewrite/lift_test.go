@@ -457,3 +457,33 @@ C_last, H_last = Split(CH_last) axis=1
 		}
 	}
 }
+
+// TestLiftInnerConstants: constants of the body's own are constants outside
+// too, for weights and for what is left of the step.
+func TestLiftInnerConstants(t *testing.T) {
+	form := loopForm{"", func(c stepCell) string {
+		return fmt.Sprintf(`
+body step(time:i32, h, x:f) -> (time2:i32, hn, y)
+%s
+hg = Mul(hn, gamma)
+y = Add(hg, x1)
+x1 = MatMul(x, K1)
+time2 = Add(time, one)
+end
+time_last, H_last, Y = Scan(zero, H0, X) body=step num_scan_inputs=1
+`, c.nodes)
+	}, "Scan"}
+	p := layer(t, stepCells[0], form)
+	g := p.model.Graph
+	body := g.Nodes[0].Attr("body").Graph
+	for _, name := range []string{"gamma", "K1", "R1"} {
+		for i, init := range g.Initializers {
+			if init.Name == name {
+				body.Initializers = append(body.Initializers, init)
+				g.Initializers = append(g.Initializers[:i:i], g.Initializers[i+1:]...)
+				break
+			}
+		}
+	}
+	p.check(t, nil, "RNN:1")
+}

@@ -222,9 +222,9 @@ func (c *checker) declaredAttributes(n *Node, schema *Schema) {
 // first output when it has no name. since is the operator's version, 0 if it
 // is not known.
 func (n *Node) Describe(since int) string {
-	op := brief.Name(n.OpType)
+	op := brief.Word(n.OpType)
 	if n.Domain != "" && n.Domain != "ai.onnx" {
-		op = brief.Name(n.Domain) + ":" + op
+		op = brief.Word(n.Domain) + ":" + op
 	}
 	if since > 0 {
 		op = fmt.Sprintf("%s-%d", op, since)

@@ -3,6 +3,8 @@ package onnx
 import (
 	"strconv"
 	"strings"
+
+	"github.com/recur-ml/recur/internal/brief"
 )
 
 // Dim is one dimension of a declared or inferred shape.
@@ -29,13 +31,13 @@ func (d Dim) Same(o Dim) bool {
 	return d.Name != "" && d.Name == o.Name
 }
 
-// String gives the size, the symbol, or "?".
+// String gives the size, the symbol in a form fit for messages, or "?".
 func (d Dim) String() string {
 	switch {
 	case d.Known():
 		return strconv.Itoa(d.Value)
 	case d.Name != "":
-		return d.Name
+		return brief.Word(d.Name)
 	}
 	return "?"
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/recur-ml/recur/internal/brief"
 	"github.com/recur-ml/recur/onnx"
 )
 
@@ -171,6 +172,7 @@ func (r *Registry) Entries() []Entry {
 
 // opName writes "LSTM-14" or "ai.onnx.ml:Scaler-1"; a version of 0 is left out.
 func opName(domain, name string, since int) string {
+	domain, name = brief.Word(domain), brief.Word(name)
 	if domain != "" {
 		name = domain + ":" + name
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/recur-ml/recur/internal/brief"
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
 )
@@ -44,11 +45,11 @@ func (e *OpsetError) Error() string {
 	}
 	fmt.Fprintf(&b, "%s no form in opset %d", count, e.Opset)
 	for _, r := range e.Refusals {
-		op := r.Op
+		op := brief.Word(r.Op)
 		if r.Since > 0 {
 			op = fmt.Sprintf("%s-%d", op, r.Since)
 		}
-		fmt.Fprintf(&b, "\n  node %q (%s): %s", r.Node, op, r.Reason)
+		fmt.Fprintf(&b, "\n  node %q (%s): %s", brief.Name(r.Node), op, r.Reason)
 	}
 	return b.String()
 }
@@ -306,7 +307,7 @@ func sameNode(a, b *onnx.Node) bool {
 func (p *opsetPlace) next(n *onnx.Node, level int) (to int, change func(*move), err error) {
 	s := onnx.LookupSchema("", n.OpType, level)
 	if s == nil {
-		return 0, nil, onnx.Errorf(onnx.ErrUnsupported, "opset %d has no operator %s", level, n.OpType)
+		return 0, nil, onnx.Errorf(onnx.ErrUnsupported, "opset %d has no operator %s", level, brief.Word(n.OpType))
 	}
 	if level < p.target {
 		for _, v := range onnx.SchemaVersions("", n.OpType) {

@@ -57,7 +57,7 @@ func downBatchNorm14(m *move) {
 		m.node.Outputs = m.node.Outputs[:1]
 		return
 	}
-	for len(m.node.Outputs) < 3 {
+	for len(m.node.Outputs) < 5 {
 		m.node.Outputs = append(m.node.Outputs, "")
 	}
 	for i, o := range m.node.Outputs {
@@ -258,7 +258,30 @@ func upResize(m *move) {
 	m.set("coordinate_transformation_mode", "asymmetric")
 	scales := m.node.Inputs[1]
 	m.setInput(1, "")
-	m.setInput(2, scales)
+	if m.setInput(2, scales); m.target < 13 {
+		spellResize(m)
+	}
+}
+
+// upResize13 leaves out what is empty: of scales and sizes only one may be there.
+func upResize13(m *move) {
+	otherThan("coordinate_transformation_mode", "tf_half_pixel_for_nn")(m)
+	if m.has(3) && m.has(2) {
+		m.node.Inputs[2] = ""
+	}
+	if t := m.tensor(1); t != nil && t.Len() == 0 {
+		m.node.Inputs[1] = ""
+	}
+}
+
+// spellResize gives the inputs roi and scales, which version 11 wants to be
+// there, empty where they are not used.
+func spellResize(m *move) {
+	for i := 1; i <= 2; i++ {
+		if !m.has(i) {
+			m.setInput(i, m.constant([...]string{"roi", "scales"}[i-1], onnx.MustTensor([]int{0}, []float32{})))
+		}
+	}
 }
 
 func downResize(m *move) {
@@ -283,7 +306,7 @@ func downResize(m *move) {
 		m.fail("mode cubic came with opset 11")
 	case coordinates != "asymmetric":
 		m.fail("coordinate_transformation_mode %s, where opset 10 knows asymmetric", coordinates)
-	case m.has(3) || !m.has(2):
+	case m.has(3) || !m.has(2) || len(scales) == 0 && scales != nil:
 		m.fail("sizes instead of scales came with opset 11")
 	case mode == "nearest" && (!ok || nearest != want):
 		m.fail("nearest_mode %s, where opset 10 rounds up along axes that shrink, else down", nearest)

@@ -52,6 +52,19 @@ func upOneHot(m *move) {
 	m.node.Inputs[0] = index
 }
 
+// downOneHot refuses indices that may count from the end: before opset 11 a
+// negative one is outside.
+func downOneHot(m *move) {
+	list, known := m.knownInts(0)
+	switch m.elem(0) {
+	case onnx.Uint8, onnx.Uint16, onnx.Uint32, onnx.Uint64:
+	default:
+		if !known || slices.ContainsFunc(list, negative) {
+			m.fail("indices that count from the end came with opset 11")
+		}
+	}
+}
+
 // Up to opset 12, Softmax and its kin flatten their input to two dimensions at
 // an axis, by default 1, and work on the rows; then they work along an axis,
 // by default the last.

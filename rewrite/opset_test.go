@@ -222,6 +222,8 @@ func TestOpset(t *testing.T) {
 			consts: map[string]*onnx.Tensor{"s": f([]int{4}, 1, 1, 2, 3)}, nodes: []*onnx.Node{op("Resize x s -> y")}},
 		{name: "Resize that shrinks", from: 10, to: 13, inputs: []onnx.ValueInfo{floats("x", 1, 1, 6, 9)}, outputs: "y", ops: "Resize",
 			consts: map[string]*onnx.Tensor{"s": f([]int{4}, 1, 1, 0.4, 0.3)}, nodes: []*onnx.Node{op("Resize x s -> y")}},
+		{name: "Resize to sizes", from: 19, to: 11, inputs: []onnx.ValueInfo{floats("x", 1, 1, 2, 3)}, outputs: "y", ops: "Resize",
+			consts: map[string]*onnx.Tensor{"s": ints(1, 1, 5, 4)}, nodes: []*onnx.Node{op("Resize x _ _ s -> y", "mode", "linear")}},
 		{name: "Upsample", from: 1, to: 13, inputs: []onnx.ValueInfo{floats("x", 1, 1, 2, 3)}, outputs: "y", ops: "Resize",
 			nodes: []*onnx.Node{op("Upsample x -> y", "height_scale", 2.0, "width_scale", 2.0, "mode", "bilinear")}},
 		{name: "Upsample, down", from: 9, to: 1, inputs: []onnx.ValueInfo{floats("x", 1, 1, 2, 3)}, outputs: "y", ops: "Upsample",

@@ -206,7 +206,7 @@ func (f *facts) origin(name string) (string, []int64) {
 			continue
 		}
 		p := n.Attr("perm")
-		if n.OpType != "Transpose" || p == nil || len(p.Ints) != 3 {
+		if n.OpType != "Transpose" || p == nil || len(p.Ints) != 3 || !isPermutation(p.Ints) {
 			break
 		}
 		for i := range perm {

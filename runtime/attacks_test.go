@@ -923,3 +923,61 @@ func TestAttackScans(t *testing.T) {
 		})
 	}
 }
+
+// TestAttackLoadTime has models of many nodes, each of which the rewriting may
+// look at again and again.
+func TestAttackLoadTime(t *testing.T) {
+	const n = 10_000
+	weights := func(shape ...int) *onnx.Tensor {
+		k, _ := onnx.NumElements(shape)
+		return f32(shape, floats(k, func(i int) float32 { return float32(i%7) - 3 })...)
+	}
+	for name, node := range map[string]func(i int, in, out string) []*onnx.Node{
+		"a chain":       func(_ int, in, out string) []*onnx.Node { return []*onnx.Node{op("Tanh", in, out)} },
+		"sums":          func(_ int, in, out string) []*onnx.Node { return []*onnx.Node{op("Add", in+" b", out)} },
+		"doubling sums": func(_ int, in, out string) []*onnx.Node { return []*onnx.Node{op("Add", in+" "+in, out)} },
+		"doubled terms": func(_ int, in, out string) []*onnx.Node { return []*onnx.Node{op("Mul", in+" "+in, out)} },
+		"products":      func(_ int, in, out string) []*onnx.Node { return []*onnx.Node{op("MatMul", in+" w", out)} },
+		"transpositions": func(_ int, in, out string) []*onnx.Node {
+			return []*onnx.Node{op("Transpose", in, out, intsAttr("perm", 1, 0))}
+		},
+		"slices and joins": func(i int, in, out string) []*onnx.Node {
+			a, b := fmt.Sprint("a", i), fmt.Sprint("b", i)
+			return []*onnx.Node{op("Split", in, a+" "+b, intAttr("axis", 1)), op("Concat", b+" "+a, out, intAttr("axis", 1))}
+		},
+		"gates": func(i int, in, out string) []*onnx.Node {
+			g, s, h := fmt.Sprint("g", i), fmt.Sprint("s", i), fmt.Sprint("h", i)
+			return []*onnx.Node{op("MatMul", in+" w", g), op("Sigmoid", g, s), op("Tanh", in, h), op("Mul", s+" "+h, out)}
+		},
+		"recurrent operators": func(i int, in, out string) []*onnx.Node {
+			u, y := fmt.Sprint("u", i), fmt.Sprint("y", i)
+			if i%10 != 0 {
+				return []*onnx.Node{op("Neg", in, out)}
+			}
+			return []*onnx.Node{op("Unsqueeze", in+" zero", u), op("RNN", u+" W W", "_ "+y, intAttr("hidden_size", 4)), op("Squeeze", y+" zero", out)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("x", onnx.Float, 4, 4)}, Outputs: []onnx.ValueInfo{{Name: "y"}},
+				Initializers: []*onnx.Initializer{initOf("b", weights(4)), initOf("w", weights(4, 4)), initOf("W", weights(1, 4, 4)), initOf("zero", i64([]int{1}, 0))}}
+			in := "x"
+			for i := range n {
+				out := fmt.Sprint("v", i)
+				if i == n-1 {
+					out = "y"
+				}
+				g.Nodes = append(g.Nodes, node(i, in, out)...)
+				in = out
+			}
+			start := time.Now()
+			if _, err := rt.LoadModel(modelOf(g)); err != nil {
+				t.Errorf("%.300v", err)
+			}
+			if d := time.Since(start); d > 20*time.Second {
+				t.Errorf("loading %d nodes took %v", len(g.Nodes), d)
+			} else {
+				t.Logf("%d nodes in %v", len(g.Nodes), d)
+			}
+		})
+	}
+}

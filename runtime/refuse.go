@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/recur-ml/recur/internal/brief"
 	"github.com/recur-ml/recur/onnx"
 )
 
@@ -38,7 +39,7 @@ func (e *RefusalError) Error() string {
 	var groups []*group
 	byWhat := map[string]*group{}
 	for _, r := range e.Refusals {
-		op := r.Op
+		op := brief.Word(r.Op)
 		if r.Since > 0 {
 			op = fmt.Sprintf("%s-%d", op, r.Since)
 		}
@@ -80,7 +81,7 @@ func (e *RefusalError) Error() string {
 			if j > 0 {
 				b.WriteString(", ")
 			}
-			fmt.Fprintf(&b, "%q", n)
+			fmt.Fprintf(&b, "%q", brief.Name(n))
 		}
 		b.WriteString(")")
 	}

@@ -171,12 +171,12 @@ func (s *Session) Close() error {
 // are the caller's. ctx, which may be nil, cancels the run between nodes,
 // iterations and blocks of time steps.
 //
-// An error about the inputs matches onnx.ErrShape or onnx.ErrType; one that
-// exceeds the budget of memory, onnx.ErrLimit.
+// An error about the inputs or names matches onnx.ErrShape or onnx.ErrType; one
+// that exceeds the budget of memory, onnx.ErrLimit.
 func (s *Session) Run(ctx context.Context, inputs onnx.Values, names ...string) (onnx.Values, error) {
 	for _, n := range names {
 		if s.outputIndex(n) < 0 {
-			return nil, fmt.Errorf("output %q: no such output; the model has %s", n, quoted(s.outputs))
+			return nil, onnx.Errorf(onnx.ErrShape, "output %q: no such output; the model has %s", n, quoted(s.outputs))
 		}
 	}
 	out := make(onnx.Values, len(s.outputs))
@@ -198,12 +198,12 @@ func (s *Session) Run(ctx context.Context, inputs onnx.Values, names ...string) 
 // are not in the map are computed and dropped; one whose value is nil is set
 // to a new value, as is a sequence. In its steady state it allocates nothing,
 // as long as the model has no strings, sequences or loops of unknown length.
-// After an error the outputs' elements are undefined. They must share no
-// memory with the inputs.
+// After an error the outputs' elements are undefined. Tensors that share memory
+// with an input or with each other are an error, which matches onnx.ErrShape.
 func (s *Session) RunInto(ctx context.Context, inputs, outputs onnx.Values) error {
 	for n := range outputs {
 		if s.outputIndex(n) < 0 {
-			return fmt.Errorf("output %q: no such output; the model has %s", n, quoted(s.outputs))
+			return onnx.Errorf(onnx.ErrShape, "output %q: no such output; the model has %s", n, quoted(s.outputs))
 		}
 	}
 	return s.run(ctx, inputs, outputs, true, false)

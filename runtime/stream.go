@@ -97,7 +97,7 @@ func (st *Stream) Run(ctx context.Context, inputs onnx.Values, names ...string) 
 	}
 	for _, n := range names {
 		if st.session.outputIndex(n) < 0 {
-			return nil, fmt.Errorf("output %q: no such output; the model has %s", n, quoted(st.session.outputs))
+			return nil, onnx.Errorf(onnx.ErrShape, "output %q: no such output; the model has %s", n, quoted(st.session.outputs))
 		}
 	}
 	out, err := st.compute(ctx, inputs, names)

@@ -42,7 +42,7 @@ func (c *cli) run(ctx context.Context, args []string) (code int) {
 		err = c.out.failed
 	}
 	if message := describe(err); message != "" {
-		fmt.Fprintf(c.err, "recur: %s\n", message)
+		fmt.Fprintf(c.err, "recur: %s\n", cleanLines(message))
 	}
 	if code := exitCode(err); code != exitUsage {
 		return code

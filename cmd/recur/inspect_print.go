@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // printReport writes a report for people.
@@ -177,11 +178,24 @@ func size(n int) string {
 // otherwise steer the terminal.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if !strconv.IsPrint(r) {
+		if r == utf8.RuneError || !strconv.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, s)
+}
+
+// cleanLines is clean for a text of several lines.
+func cleanLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		parts := strings.Split(l, "\t")
+		for k, p := range parts {
+			parts[k] = clean(p)
+		}
+		lines[i] = strings.Join(parts, "\t")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // abridge cuts a text to n characters.

@@ -256,7 +256,7 @@ func (c *cli) report(s *rt.Session, path string, out onnx.Values, took time.Dura
 		var b strings.Builder
 		for _, o := range s.Outputs() {
 			if v := out[o.Name]; v != nil {
-				printValue(&b, o.Name, v, f.full)
+				printValue(&b, clean(o.Name), v, f.full)
 			}
 		}
 		fmt.Fprint(c.out, b.String())

@@ -2,7 +2,11 @@
 // as a limit allows, and a message may tell many.
 package brief
 
-import "unicode/utf8"
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
 
 // Most is the length of the longest name that is told in full.
 const Most = 200
@@ -30,4 +34,16 @@ func Args(args []any) []any {
 		}
 	}
 	return args
+}
+
+// Word gives a name that stands in a message without quotes: shortened, and with
+// a question mark for each character that would break the line or steer a
+// terminal.
+func Word(s string) string {
+	return Name(strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !strconv.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s))
 }

@@ -194,6 +194,9 @@ func (r *reader) node(n *onnx.Node) []*expr {
 		return nil
 	}
 	x := in[0]
+	if n.OpType == "If" {
+		return r.either(n, x)
+	}
 	switch n.OpType {
 	case "Identity":
 		return one(x)
@@ -229,6 +232,11 @@ func (r *reader) node(n *onnx.Node) []*expr {
 		return one(r.squeeze(n, in))
 	case "Reshape":
 		return one(r.reshape(n, in))
+	case "ReduceMax", "ReduceMin":
+		// Over all of a list: that is what the shortest or longest row is.
+		if axes, ok := listArg(n, in, "axes", 1); ok && x.rank == 1 && len(axes) <= 1 && attrInt(n, "keepdims", 1) == 0 {
+			return one(r.intern(expr{kind: exprOpaque, name: n.OpType, args: []*expr{x}, width: 1}))
+		}
 	case "Tile", "Expand":
 		// A mask column that is repeated over the columns.
 		if has(2) && x.rank == 2 && isMask(x) {
@@ -291,6 +299,89 @@ func (r *reader) node(n *onnx.Node) []*expr {
 	return nil
 }
 
+// either evaluates both branches of an If. Where one branch gives what the
+// other one gives whenever its condition holds, that is the If's output.
+func (r *reader) either(n *onnx.Node, cond *expr) []*expr {
+	holds, fails := n.Attr("then_branch"), n.Attr("else_branch")
+	if holds == nil || fails == nil || holds.Graph == nil || fails.Graph == nil {
+		return nil
+	}
+	x, y := r.branch(holds.Graph), r.branch(fails.Graph)
+	if cond.kind == exprNot {
+		cond, x, y = cond.args[0], y, x
+	}
+	if len(x) < len(n.Outputs) || len(y) < len(n.Outputs) {
+		return nil
+	}
+	out := make([]*expr, len(n.Outputs))
+	for i := range out {
+		out[i] = r.settled(cond, x[i], y[i])
+	}
+	return out
+}
+
+// branch gives the outputs of a nested graph without inputs.
+func (r *reader) branch(g *onnx.Graph) []*expr {
+	nodes, err := onnx.Sort(g)
+	if err != nil || len(g.Inputs) > 0 {
+		return nil
+	}
+	hidden := map[string]*expr{}
+	own := definitions(g)
+	for name := range own {
+		hidden[name] = r.env[name]
+		delete(r.env, name)
+	}
+	for _, init := range g.Initializers {
+		if init.Tensor.External() == nil && init.Tensor.DataType() != onnx.String {
+			r.env[init.Name] = r.fixed(innerView(init.Name, init.Tensor))
+		}
+	}
+	r.nodes(nodes)
+	var out []*expr
+	for _, o := range g.Outputs {
+		out = append(out, r.lookup(o.Name))
+	}
+	for name := range own {
+		if delete(r.env, name); hidden[name] != nil {
+			r.env[name] = hidden[name]
+		}
+	}
+	return out
+}
+
+// settled gives the value that is x where t < bound holds and y where it does
+// not, for bounds that are the longest or the shortest of the lengths that a
+// choice in x or y compares with t; nil when it is not such a one.
+func (r *reader) settled(cond, x, y *expr) *expr {
+	if x == y {
+		return x
+	}
+	if cond.kind != exprLess || cond.args[1].kind != exprOpaque {
+		return nil
+	}
+	bound := cond.args[1]
+	choice, other, side := x, y, 2 // no row is as long as that: all keep what they have
+	if bound.name == "ReduceMin" {
+		choice, other, side = y, x, 1 // every row is longer
+	} else if bound.name != "ReduceMax" {
+		return nil
+	}
+	if choice.kind != exprSelect || choice.args[side] != other || choice.args[0].kind != exprColumn {
+		return nil
+	}
+	m := choice.args[0].args[0]
+	if m.kind != exprLess || m.args[1] != bound.args[0] {
+		return nil
+	}
+	t, ok1 := r.whole[m.args[0]]
+	u, ok2 := r.whole[cond.args[0]]
+	if m.args[0] != cond.args[0] && !(ok1 && ok2 && t == u) {
+		return nil
+	}
+	return choice
+}
+
 // isMask reports whether e is a mask as far as that shows.
 func isMask(e *expr) bool {
 	switch e.kind {
@@ -340,6 +431,8 @@ func (r *reader) cast(n *onnx.Node, x *expr) *expr {
 		return x
 	case x.kind == exprOuter && (x.rank == 0 || x.rank == 1) && !isFloat(r.outer.typeOf(x.name).Elem) && r.outer.typeOf(x.name).Elem != onnx.Bool && (to == onnx.Float || to == onnx.Double || to == onnx.Int64 || to == onnx.Int32):
 		return x
+	case x.kind == exprOpaque && (x.name == "ReduceMax" || x.name == "ReduceMin") && (to == onnx.Float || to == onnx.Int32 || to == onnx.Int64):
+		return x // of integers: as exact as a comparison of lengths
 	case x.kind == exprConst && x.k != nil && x.k.tensor.DataType() == to:
 		return x
 	case x.k != nil && isFloat(x.k.tensor.DataType()) && to == r.elem && isFloat(to):

@@ -40,11 +40,11 @@ func TestBrokenTranspositionsStay(t *testing.T) {
 // TestEmptyViews: a tensor without elements may be as long as it likes in
 // another direction.
 func TestEmptyViews(t *testing.T) {
-	x, err := onnx.NewZeros(onnx.Float, []int{2, math.MaxInt / 8, 0, 3})
+	x, err := onnx.NewZeros(onnx.Float, []int{2, math.MaxInt32, 0, 3})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &view{tensor: x, ranges: [][2]int{{0, 2}, {0, math.MaxInt / 8}, {0, 0}, {0, 3}}, axes: allAxes(4)}
+	v := &view{tensor: x, ranges: [][2]int{{0, 2}, {0, math.MaxInt32}, {0, 0}, {0, 3}}, axes: allAxes(4)}
 	if n := len(v.offsets()); n != 0 {
 		t.Errorf("%d elements, want none", n)
 	}

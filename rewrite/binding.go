@@ -102,6 +102,7 @@ type view struct {
 	ranges  [][2]int // on each axis of the tensor
 	axes    []int    // the view's axes: axes of the tensor, -1 for one of size 1
 	negated bool
+	inner   bool // the source is an initializer of a nested graph
 }
 
 func viewOf(source string, t *onnx.Tensor) *view {
@@ -109,6 +110,13 @@ func viewOf(source string, t *onnx.Tensor) *view {
 	for _, n := range t.Shape() {
 		v.ranges = append(v.ranges, [2]int{0, n})
 	}
+	return v
+}
+
+// innerView is viewOf for an initializer of a nested graph.
+func innerView(source string, t *onnx.Tensor) *view {
+	v := viewOf(source, t)
+	v.inner = true
 	return v
 }
 

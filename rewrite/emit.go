@@ -223,7 +223,7 @@ func (e *emitter) sumOver(x string, axis int64) string {
 
 // views materializes a constant as an initializer.
 func (e *emitter) view(v *view) (string, error) {
-	if v.source != "" && !v.negated && v.rank() == v.tensor.Rank() && v.len() == v.tensor.Len() && increasing(v.axes) {
+	if v.source != "" && !v.inner && !v.negated && v.rank() == v.tensor.Rank() && v.len() == v.tensor.Len() && increasing(v.axes) {
 		return v.source, nil
 	}
 	shape := make([]int, v.rank())

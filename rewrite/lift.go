@@ -3,6 +3,7 @@ package rewrite
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -133,6 +134,9 @@ type loopState struct {
 	next    *expr // after it
 	fresh   *expr // after a step that counts
 	start   int   // of a counter
+	// A state that is a part of the columns of another one, which the loop
+	// carries: parent is -1 for the loop's own states.
+	parent, lo, hi int
 }
 
 type stateRole uint8
@@ -144,11 +148,15 @@ const (
 	stateNumbers                   // numbers
 	stateCell                      // h or c of a lifted cell
 	stateCarrier                   // an output that is carried along to be repeated
+	statePacked                    // states side by side, which are states of their own
 )
+
+// maxStates bounds the states of a loop: an expression has a bit for each.
+const maxStates = 60
 
 // read evaluates a loop's body.
 func (l *lifter) read(f *facts, lp *loop) (*recurrence, error) {
-	if lp.states > 60 {
+	if lp.states > maxStates {
 		return nil, because("%d states", lp.states)
 	}
 	opset := l.opsetOf(lp.node)
@@ -163,10 +171,10 @@ func (l *lifter) read(f *facts, lp *loop) (*recurrence, error) {
 	if err != nil {
 		return nil, err
 	}
-	counters := r.counters(f)
+	counters, widths := r.counters(f), map[int][]int{}
 	for {
-		r.evaluate(f, nodes, counters, opset)
-		wrong := false
+		r.evaluate(f, nodes, counters, widths, opset)
+		wrong := r.packed(widths)
 		for i := range r.vars {
 			if s := &r.vars[i]; s.role == stateCounter && (s.next.kind != exprCounter || s.next.index != s.start+1) {
 				counters[i], wrong = false, true
@@ -236,8 +244,38 @@ func (r *recurrence) counters(f *facts) map[int]bool {
 	return out
 }
 
-// evaluate reads the body with the given states taken for counters.
-func (r *recurrence) evaluate(f *facts, nodes []*onnx.Node, counters map[int]bool, opset int) {
+// packed finds states that are several side by side, and adds the widths of
+// their parts; false when there are no more.
+func (r *recurrence) packed(widths map[int][]int) bool {
+	found := false
+	for i := range r.loop.states {
+		s := &r.vars[i]
+		if s.role != stateNumbers || widths[i] != nil || s.expr.rank != 2 {
+			continue
+		}
+		next := s.next
+		if next.kind == exprSelect {
+			if next = next.args[1]; next == s.expr {
+				next = s.next.args[2]
+			}
+		}
+		if next.kind != exprConcat || next.width != s.expr.width || len(r.vars)+len(next.args) > maxStates {
+			continue
+		}
+		list := []int{}
+		for _, p := range next.args {
+			list = append(list, p.width)
+		}
+		if !slices.Contains(list, -1) {
+			widths[i], found = list, true
+		}
+	}
+	return found
+}
+
+// evaluate reads the body with the given states taken for counters, and with
+// those that have widths for several side by side.
+func (r *recurrence) evaluate(f *facts, nodes []*onnx.Node, counters map[int]bool, widths map[int][]int, opset int) {
 	lp := r.loop
 	elem := onnx.Undefined
 	for i := range lp.states {
@@ -251,7 +289,7 @@ func (r *recurrence) evaluate(f *facts, nodes []*onnx.Node, counters map[int]boo
 	r.reader = &reader{algebra: a, env: map[string]*expr{}, opset: opset, outer: f, inputs: map[string]int{}, whole: map[*expr]int64{}}
 	for _, init := range lp.body.Initializers {
 		if init.Tensor.External() == nil && init.Tensor.DataType() != onnx.String {
-			r.env[init.Name] = r.fixed(viewOf(init.Name, init.Tensor))
+			r.env[init.Name] = r.fixed(innerView(init.Name, init.Tensor))
 		}
 	}
 	makers := producers(lp.body)
@@ -266,6 +304,7 @@ func (r *recurrence) evaluate(f *facts, nodes []*onnx.Node, counters map[int]boo
 	r.vars = make([]loopState, lp.states)
 	for i := range r.vars {
 		s := &r.vars[i]
+		s.parent = -1
 		in := lp.body.Inputs[lp.bodyIn+i].Name
 		s.initial = lp.node.Inputs[lp.nodeIn+i]
 		info := f.info(s.initial)
@@ -296,12 +335,32 @@ func (r *recurrence) evaluate(f *facts, nodes []*onnx.Node, counters map[int]boo
 		s.expr = r.intern(e)
 		r.env[in] = s.expr
 	}
+	for i := range lp.states {
+		if widths[i] == nil {
+			continue
+		}
+		var parts []*expr
+		at := 0
+		for _, n := range widths[i] {
+			e := r.intern(expr{kind: exprState, index: len(r.vars), width: n, rank: 2})
+			parts = append(parts, e)
+			r.vars = append(r.vars, loopState{role: stateNumbers, initial: r.vars[i].initial, expr: e, parent: i, lo: at, hi: at + n})
+			at += n
+		}
+		r.vars[i].role, r.vars[i].expr = statePacked, r.concat(parts)
+		r.env[lp.body.Inputs[lp.bodyIn+i].Name] = r.vars[i].expr
+	}
 	for k := range lp.scanIns {
 		r.env[lp.body.Inputs[lp.scanInIdx+k].Name] = r.input(lp.node.Inputs[lp.states+k])
 	}
 	r.nodes(nodes)
 	for i := range r.vars {
-		r.vars[i].next = r.lookup(lp.body.Outputs[lp.bodyOut+i].Name)
+		s := &r.vars[i]
+		if s.parent < 0 {
+			s.next = r.lookup(lp.body.Outputs[lp.bodyOut+i].Name)
+		} else {
+			s.next = r.slice(r.vars[s.parent].next, s.lo, s.hi)
+		}
 	}
 	r.outs = nil
 	for _, o := range lp.body.Outputs[lp.bodyOut+lp.states:] {

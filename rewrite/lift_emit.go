@@ -11,6 +11,7 @@ type writer struct {
 	*emitter
 	values map[*expr]string // of all steps, [T, B, columns]; packed where there is a mask
 	read   map[int]string   // sequences, cut to the number of steps
+	starts map[int]string   // states before the first step that are parts of others
 	shape  string           // [T, B]: sizes of the first sequence
 	// Of lengths or a mask:
 	count   string // steps that count, [B], int32
@@ -22,7 +23,7 @@ type writer struct {
 
 // emit makes the nodes that stand in for the loop.
 func (r *recurrence) emit(g *onnx.Graph) ([]*onnx.Node, error) {
-	w := &writer{recurrence: r, emitter: r.lifter.emitter(g, r.loop.node), values: map[*expr]string{}, read: map[int]string{}}
+	w := &writer{recurrence: r, emitter: r.lifter.emitter(g, r.loop.node), values: map[*expr]string{}, read: map[int]string{}, starts: map[int]string{}}
 	w.emitter.opset = r.reader.opset
 	if err := w.prepareMask(); err != nil {
 		return nil, err
@@ -41,11 +42,11 @@ func (r *recurrence) emit(g *onnx.Graph) ([]*onnx.Node, error) {
 			w.name(v, name)
 		}
 	}
-	for i := range r.vars {
-		name := r.stateName(i)
-		if r.uses[name] == 0 {
+	for i := range r.loop.states {
+		if !r.wanted(i) {
 			continue
 		}
+		name := output(r.loop.node, i)
 		v, err := w.final(i)
 		if err != nil {
 			return nil, err
@@ -83,6 +84,17 @@ func (w *writer) sequence(i int) string {
 	return w.read[i]
 }
 
+// time is the number of steps of a sequence, as far as it is known.
+func (w *writer) time(i int) onnx.Dim {
+	if w.steps.Known {
+		return w.steps.Dim()
+	}
+	if s := w.outer.typeOf(w.seqs[i]).Shape; len(s) > 0 {
+		return s[0]
+	}
+	return onnx.UnknownDim
+}
+
 // prepareMask makes what packing and unpacking need.
 func (w *writer) prepareMask() error {
 	if l := w.lengths(); l != nil {
@@ -90,12 +102,7 @@ func (w *writer) prepareMask() error {
 		if x == "" {
 			return because("opset %d cannot cut a sequence", w.emitter.opset)
 		}
-		steps := w.node("Gather", []string{w.node("Shape", []string{x}), w.tensor("zero", onnx.Scalar[int64](0))}, attrI("axis", 0))
-		n := w.cast(l.name, onnx.Int64)
-		zero := w.tensor("none", onnx.Scalar[int64](0))
-		n = w.node("Where", []string{w.lessInt(n, zero), zero, n})
-		n = w.node("Where", []string{w.lessInt(steps, n), steps, n})
-		w.count = w.cast(n, onnx.Int32)
+		w.count = w.clipLengths(l.name, x, w.time(0))
 		return nil
 	}
 	m := w.maskInput()
@@ -123,8 +130,22 @@ func (w *writer) prepareMask() error {
 	return nil
 }
 
-// lessInt compares int64; Less has them from version 9 on.
-func (w *writer) lessInt(x, y string) string { return w.node("Less", []string{x, y}) }
+// clipLengths bounds lengths to 0..T, as the operator wants them, where T is
+// the number of steps of x, looked up where it is not known; longer ones mean
+// all steps.
+func (e *emitter) clipLengths(lengths, x string, t onnx.Dim) string {
+	steps := ""
+	if t.Known() {
+		steps = e.tensor("steps", onnx.Scalar(int64(t.Value)))
+	} else {
+		steps = e.node("Gather", []string{e.node("Shape", []string{x}), e.tensor("zero", onnx.Scalar[int64](0))}, attrI("axis", 0))
+	}
+	n := e.cast(lengths, onnx.Int64)
+	zero := e.tensor("none", onnx.Scalar[int64](0))
+	n = e.node("Where", []string{e.node("Less", []string{n, zero}), zero, n})
+	n = e.node("Where", []string{e.node("Less", []string{steps, n}), steps, n})
+	return e.cast(n, onnx.Int32)
+}
 
 // pack moves the steps of a sequence that count to its front.
 func (w *writer) pack(x string) string {
@@ -244,18 +265,33 @@ func (w *writer) cell(c *liftedCell) error {
 // initial gives an initial state as [1, B, H]; "" for zeros. The operator
 // wants a row for each row of the batch, where the loop broadcasts.
 func (w *writer) initial(state int, x string, hidden int) string {
-	name := w.vars[state].initial
-	if w.outer.zero(name) {
+	s := &w.vars[state]
+	if w.outer.zero(s.initial) {
 		return ""
 	}
-	t := w.outer.typeOf(name)
-	have := t.Shape
+	have := w.outer.typeOf(s.initial).Shape.Clone()
+	if len(have) == 2 && s.parent >= 0 {
+		have[1] = onnx.Fixed(s.hi - s.lo)
+	}
+	name := w.start(state)
 	want := w.batch()
 	if len(have) != 2 || !have[0].Same(want) || have[1].Value != hidden {
 		rows := w.slice(w.node("Shape", []string{x}), 0, 1, 2)
 		name = w.node("Expand", []string{name, w.concat(0, rows, w.int64s(int64(hidden)))})
 	}
 	return w.unsqueeze(name, 0)
+}
+
+// start gives a state before the first step, as the loop is given it.
+func (w *writer) start(state int) string {
+	s := &w.vars[state]
+	if s.parent < 0 {
+		return s.initial
+	}
+	if w.starts[state] == "" {
+		w.starts[state] = w.slice(s.initial, 1, int64(s.lo), int64(s.hi))
+	}
+	return w.starts[state]
 }
 
 // batch is the number of rows of the sequences, as far as it is known.
@@ -344,9 +380,11 @@ func (w *writer) hold(packed string, state int) string {
 	v := w.gathered(packed)
 	zero := w.tensor("none", onnx.Scalar[int64](0))
 	none := w.unsqueeze(w.node("Less", []string{w.last(packed), zero}), 2)
-	initial := w.vars[state].initial
-	if w.outer.zero(initial) {
+	initial := ""
+	if w.outer.zero(w.vars[state].initial) {
 		initial = w.scalar(w.elem, 0)
+	} else {
+		initial = w.start(state)
 	}
 	return w.node("Where", []string{none, initial, v})
 }
@@ -357,6 +395,19 @@ func (w *writer) final(i int) (string, error) {
 	switch s.role {
 	case stateConstant:
 		return s.initial, nil
+	case statePacked:
+		var parts []string
+		for k := range w.vars {
+			if w.vars[k].parent != i {
+				continue
+			}
+			v, err := w.final(k)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, v)
+		}
+		return w.concat(1, parts...), nil
 	case stateCounter:
 		v := int64(s.start) + w.steps.Value
 		if w.outer.typeOf(s.initial).Elem == onnx.Int32 {
@@ -391,10 +442,10 @@ func (w *writer) final(i int) (string, error) {
 // kept puts the initial state in the rows without any step that counts, where
 // the operator gives zeros.
 func (w *writer) kept(v string, state int) string {
-	initial := w.vars[state].initial
-	if w.mask == nil || w.outer.zero(initial) {
+	if w.mask == nil || w.outer.zero(w.vars[state].initial) {
 		return v
 	}
+	initial := w.start(state)
 	if w.noSteps == "" {
 		one := w.tensor("one", onnx.Scalar[int64](1))
 		w.noSteps = w.unsqueeze(w.node("Less", []string{w.cast(w.count, onnx.Int64), one}), 1)

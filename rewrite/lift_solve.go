@@ -41,12 +41,11 @@ func (r *recurrence) solve() error {
 	}
 	for i := range r.vars {
 		s := &r.vars[i]
-		name := r.stateName(i)
-		if r.uses[name] == 0 {
+		if !r.wanted(i) {
 			continue
 		}
 		switch s.role {
-		case stateCell, stateConstant:
+		case stateCell, stateConstant, statePacked:
 		case stateCarrier:
 			if !r.expressible(s.next) {
 				return because("state %d is not made of the cells' outputs", i)
@@ -63,15 +62,16 @@ func (r *recurrence) solve() error {
 	return nil
 }
 
-// stateName and outName name what the loop gives; "" when that is not wanted.
-func (r *recurrence) stateName(i int) string {
-	if i < len(r.loop.node.Outputs) {
-		return r.loop.node.Outputs[i]
+// wanted reports whether a state is used after the loop.
+func (r *recurrence) wanted(i int) bool {
+	if p := r.vars[i].parent; p >= 0 {
+		i = p
 	}
-	return ""
+	return r.uses[output(r.loop.node, i)] > 0
 }
 
-func (r *recurrence) outName(k int) string { return r.stateName(r.loop.states + k) }
+// outName names what the loop collects from every step.
+func (r *recurrence) outName(k int) string { return output(r.loop.node, r.loop.states+k) }
 
 // findMask finds the choice between the new and the old state that all states
 // are subject to, if there is one.

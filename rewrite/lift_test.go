@@ -430,3 +430,60 @@ func TestBindings(t *testing.T) {
 		})
 	}
 }
+
+// TestLiftPacked: two states that a loop carries as one, side by side.
+func TestLiftPacked(t *testing.T) {
+	form := loopForm{"", func(c stepCell) string {
+		return fmt.Sprintf(`
+CH0 = Concat(C0, H0) axis=1
+body step(time:i32, ch, x:f) -> (time2:i32, chs, y)
+c, h = Split(ch) axis=1
+%s
+chn = Concat(cn, hn) axis=1
+done = GreaterOrEqual(time, lengths)
+dm = Reshape(done, col)
+m = Not(dm)
+chs = Where(m, chn, ch)
+y = Where(m, hn, f0)
+time2 = Add(time, one)
+end
+time_last, CH_last, Y = Scan(zero, CH0, X) body=step num_scan_inputs=1
+C_last, H_last = Split(CH_last) axis=1
+`, c.nodes)
+	}, "Scan"}
+	for _, c := range stepCells {
+		if c.memory && c.want != "" {
+			t.Run(c.name, func(t *testing.T) { layer(t, c, form).check(t, nil, "LSTM:1") })
+		}
+	}
+}
+
+// TestLiftInnerConstants: constants of the body's own are constants outside
+// too, for weights and for what is left of the step.
+func TestLiftInnerConstants(t *testing.T) {
+	form := loopForm{"", func(c stepCell) string {
+		return fmt.Sprintf(`
+body step(time:i32, h, x:f) -> (time2:i32, hn, y)
+%s
+hg = Mul(hn, gamma)
+y = Add(hg, x1)
+x1 = MatMul(x, K1)
+time2 = Add(time, one)
+end
+time_last, H_last, Y = Scan(zero, H0, X) body=step num_scan_inputs=1
+`, c.nodes)
+	}, "Scan"}
+	p := layer(t, stepCells[0], form)
+	g := p.model.Graph
+	body := g.Nodes[0].Attr("body").Graph
+	for _, name := range []string{"gamma", "K1", "R1"} {
+		for i, init := range g.Initializers {
+			if init.Name == name {
+				body.Initializers = append(body.Initializers, init)
+				g.Initializers = append(g.Initializers[:i:i], g.Initializers[i+1:]...)
+				break
+			}
+		}
+	}
+	p.check(t, nil, "RNN:1")
+}

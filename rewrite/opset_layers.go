@@ -57,7 +57,7 @@ func downBatchNorm14(m *move) {
 		m.node.Outputs = m.node.Outputs[:1]
 		return
 	}
-	for len(m.node.Outputs) < 3 {
+	for len(m.node.Outputs) < 5 {
 		m.node.Outputs = append(m.node.Outputs, "")
 	}
 	for i, o := range m.node.Outputs {
@@ -260,6 +260,17 @@ func upResize(m *move) {
 	m.setInput(1, "")
 	if m.setInput(2, scales); m.target < 13 {
 		spellResize(m)
+	}
+}
+
+// upResize13 leaves out what is empty: of scales and sizes only one may be there.
+func upResize13(m *move) {
+	otherThan("coordinate_transformation_mode", "tf_half_pixel_for_nn")(m)
+	if m.has(3) && m.has(2) {
+		m.node.Inputs[2] = ""
+	}
+	if t := m.tensor(1); t != nil && t.Len() == 0 {
+		m.node.Inputs[1] = ""
 	}
 }
 

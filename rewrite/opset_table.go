@@ -127,7 +127,7 @@ func init() {
 	cross(10, crossing{up: as("Resize")}, "Upsample")
 	cross(10, crossing{down: as("Upsample")}, "Resize")
 	cross(11, crossing{up: upResize, down: downResize}, "Resize")
-	cross(13, crossing{up: otherThan("coordinate_transformation_mode", "tf_half_pixel_for_nn"), down: spellResize}, "Resize")
+	cross(13, crossing{up: upResize13, down: spellResize}, "Resize")
 	cross(18, crossing{down: onlyDefault("antialias", "axes", "keep_aspect_ratio_policy")}, "Resize")
 	cross(19, crossing{down: otherThan("coordinate_transformation_mode", "half_pixel_symmetric")}, "Resize")
 

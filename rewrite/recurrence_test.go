@@ -65,15 +65,17 @@ func graphOf(t *testing.T, text string, inits map[string]*onnx.Tensor, inputs, o
 	g := &onnx.Graph{Name: "g", Inputs: inputs, Outputs: outputs}
 	bodies := map[string]*onnx.Graph{}
 	at := g
+	var around []*onnx.Graph
 	for _, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		switch {
 		case line == "":
 		case line == "end":
-			at = g
+			at, around = around[len(around)-1], around[:len(around)-1]
 		case strings.HasPrefix(line, "body "):
 			name, rest, _ := strings.Cut(line[5:], "(")
 			in, out, _ := strings.Cut(strings.TrimSuffix(rest, ")"), ") -> (")
+			around = append(around, at)
 			at = &onnx.Graph{Name: name}
 			bodies[name] = at
 			for _, v := range split(in) {

@@ -13,13 +13,16 @@ import (
 // operator: cells that share their weights, are chained by their states, and
 // read one after the other the steps of one tensor.
 func reroll(s *state) error {
-	r := &reroller{state: s, analysis: ops.NewAnalysis(s.registry, s.model, s.limits)}
+	r := &reroller{state: s, analysis: ops.NewAnalysis(s.registry, s.model, s.limits), replaced: map[string]bool{}}
 	return r.graph(s.model.Graph, nil)
 }
 
 type reroller struct {
 	*state
 	analysis *ops.Analysis
+	// replaced holds the new names of values that operators give now: what
+	// made them may live on for values that are used besides.
+	replaced map[string]bool
 }
 
 // maxReroll bounds the layers of one graph, which are found one at a time: a
@@ -35,6 +38,7 @@ func (r *reroller) graph(g *onnx.Graph, outer *facts) error {
 		if !twoProducts(g) || !r.layer(g, f) {
 			break
 		}
+		dropGraph(g)
 		if g.Nodes, err = onnx.Sort(g); err != nil {
 			return err
 		}
@@ -52,24 +56,75 @@ func (r *reroller) graph(g *onnx.Graph, outer *facts) error {
 	return nil
 }
 
-// twoProducts reports whether a graph has more than one matrix product, which
-// an unrolled layer has.
-func twoProducts(g *onnx.Graph) bool {
-	n := 0
-	for _, node := range g.Nodes {
-		if node.Domain == "" && (node.OpType == "MatMul" || node.OpType == "Gemm") {
-			n++
+// twoProducts reports whether a graph, branches of an If included, has more
+// than one matrix product, which an unrolled layer has.
+func twoProducts(g *onnx.Graph) bool { return len(products(g, nil)) > 1 }
+
+// products lists the matrix products of a graph and of the branches in it.
+func products(g *onnx.Graph, list []*onnx.Node) []*onnx.Node {
+	for _, n := range g.Nodes {
+		if n.Domain != "" {
+			continue
+		}
+		switch n.OpType {
+		case "MatMul", "Gemm":
+			list = append(list, n)
+		case "If":
+			for _, sub := range subgraphs(n) {
+				list = products(sub, list)
+			}
 		}
 	}
-	return n > 1
+	return list
 }
 
 // unrolledStep is a cell found in a graph, with the states that it starts from;
-// h is nil where there is none, which means zeros.
+// h is nil where there is none, which means zeros. Where a row keeps its states
+// from its length on, lengths has those, and place is the number of the step
+// that they are compared with.
 type unrolledStep struct {
 	*cell
-	h, c *expr
-	key  string
+	h, c    *expr
+	key     string
+	mask    *expr
+	lengths *expr
+	place   int64
+}
+
+// limit reads the mask that a step is subject to.
+func (r *reader) limit(mask *expr) (lengths *expr, place int64, ok bool) {
+	if mask.kind != exprColumn || mask.args[0].kind != exprLess {
+		return nil, 0, false
+	}
+	m := mask.args[0]
+	if place, ok = r.whole[m.args[0]]; !ok || m.args[1].rank != 1 {
+		return nil, 0, false
+	}
+	return m.args[1], place, true
+}
+
+// after is a state of which fresh is the new value of a step that started
+// from old.
+func (r *reader) after(s *unrolledStep, fresh, old *expr) *expr {
+	if s.mask == nil {
+		return fresh
+	}
+	return r.choose(s.mask, fresh, old)
+}
+
+// limited gives the step with the mask that e, a choice between the step's new
+// state and the one before, applies; nil when it is none.
+func (r *reader) limited(s *unrolledStep, e *expr) *unrolledStep {
+	if e.kind != exprSelect || e.args[1] != s.output || e.args[2] != s.h {
+		return nil
+	}
+	lengths, place, ok := r.limit(e.args[0])
+	if !ok {
+		return nil
+	}
+	c := *s
+	c.mask, c.lengths, c.place = e.args[0], lengths, place
+	return &c
 }
 
 // layer finds one unrolled layer and replaces it.
@@ -88,18 +143,28 @@ func (r *reroller) layer(g *onnx.Graph, f *facts) bool {
 			names[e] = name
 		}
 	}
-	steps := map[*expr][]*unrolledStep{}
+	steps := map[*expr][]*unrolledStep{} // by the state that the step leaves
 	for _, n := range g.Nodes {
 		for _, o := range n.Outputs {
-			if e := read.env[o]; e != nil && steps[e] == nil {
+			e := read.env[o]
+			if e == nil || steps[e] != nil {
+				continue
+			}
+			if e.kind != exprSelect {
 				steps[e] = read.stepCells(e)
+				continue
+			}
+			for _, s := range read.stepCells(e.args[1]) {
+				if s = read.limited(s, e); s != nil && read.opset >= 9 {
+					steps[e] = append(steps[e], s)
+				}
 			}
 		}
 	}
 	followed := map[*unrolledStep]bool{}
 	for _, list := range steps {
 		for _, s := range list {
-			if p := s.before(steps); p != nil {
+			if p := read.before(s, steps); p != nil {
 				followed[p] = true
 			}
 		}
@@ -107,7 +172,7 @@ func (r *reroller) layer(g *onnx.Graph, f *facts) bool {
 	for _, n := range slices.Backward(g.Nodes) {
 		for _, o := range n.Outputs {
 			for _, last := range steps[read.env[o]] {
-				if followed[last] {
+				if followed[last] || r.replaced[o] {
 					continue
 				}
 				if chain := read.chain(last, steps); len(chain) > 1 && r.replace(g, f, n, read, chain, names) {
@@ -121,9 +186,11 @@ func (r *reroller) layer(g *onnx.Graph, f *facts) bool {
 
 // productType is the element type of a graph's matrix products.
 func productType(g *onnx.Graph, f *facts) onnx.DataType {
-	for _, n := range g.Nodes {
-		if n.OpType == "MatMul" || n.OpType == "Gemm" {
-			return f.typeOf(n.Outputs[0]).Elem
+	for _, n := range products(g, nil) {
+		for _, in := range n.Inputs {
+			if t := f.typeOf(in).Elem; t != onnx.Undefined {
+				return t
+			}
 		}
 	}
 	return onnx.Undefined
@@ -197,7 +264,7 @@ func (r *reader) firstStep(s *unrolledStep) *unrolledStep {
 	g.state = s.gates[0].state
 	c := &cell{op: "RNN", functions: s.functions, gates: []gate{*g}, inputs: m.inputs, hidden: s.hidden, output: s.h}
 	p := &unrolledStep{cell: c, key: c.key()}
-	if !p.follows(s) {
+	if !r.follows(p, s) {
 		return nil
 	}
 	return p
@@ -259,14 +326,17 @@ func (c *cell) key() string {
 }
 
 // follows reports whether next is the step after s.
-func (s *unrolledStep) follows(next *unrolledStep) bool {
-	return s.key == next.key && s.output == next.h && s.memory == next.c
+func (r *reader) follows(s, next *unrolledStep) bool {
+	if s.key != next.key || next.h == nil || s.lengths != next.lengths || s.mask != nil && next.place != s.place+1 {
+		return false
+	}
+	return r.after(s, s.output, s.h) == next.h && (s.c == nil || r.after(s, s.memory, s.c) == next.c)
 }
 
 // before gives the step that s follows, nil when there is none.
-func (s *unrolledStep) before(steps map[*expr][]*unrolledStep) *unrolledStep {
+func (r *reader) before(s *unrolledStep, steps map[*expr][]*unrolledStep) *unrolledStep {
 	for _, p := range steps[s.h] {
-		if p.follows(s) {
+		if r.follows(p, s) {
 			return p
 		}
 	}
@@ -279,7 +349,7 @@ func (r *reader) chain(last *unrolledStep, steps map[*expr][]*unrolledStep) []*u
 	chain := []*unrolledStep{last}
 	direction := 0
 	for s := last; s.h != nil; {
-		p := s.before(steps)
+		p := r.before(s, steps)
 		if p == nil {
 			p = r.firstStep(s)
 		}
@@ -366,6 +436,13 @@ func (r *reroller) replace(g *onnx.Graph, f *facts, at *onnx.Node, read *reader,
 		parts = append(parts, source)
 	}
 	in := cellInputs{x: e.concat(2, parts...)}
+	if first.lengths != nil {
+		name := names[first.lengths]
+		if t := f.typeOf(name).Elem; first.place != 0 || direction != "forward" || t != onnx.Int32 && t != onnx.Int64 {
+			return false
+		}
+		in.lengths = e.clipLengths(name, in.x, onnx.Fixed(n))
+	}
 	if first.h != nil {
 		in.initialH = e.initialOf(f, names[first.h], batch, first.hidden, in.x)
 	}
@@ -378,24 +455,57 @@ func (r *reroller) replace(g *onnx.Graph, f *facts, at *onnx.Node, read *reader,
 	}
 	all := e.squeeze(out.y, 1)
 	for k, s := range chain {
-		var v string
-		if k == n-1 {
-			v = e.squeeze(out.h, 0)
-		} else {
-			place := int64(k)
-			if direction == "reverse" {
-				place = int64(n - 1 - k)
-			}
-			v = e.squeeze(e.slice(all, 0, place, place+1), 0)
+		if k == n-1 && s.mask == nil {
+			r.redefine(g, e, read, s.output, e.squeeze(out.h, 0))
+			continue
 		}
-		r.redefine(g, e, read, s.output, v)
+		place := int64(k)
+		if direction == "reverse" {
+			place = int64(n - 1 - k)
+		}
+		v := e.squeeze(e.slice(all, 0, place, place+1), 0)
+		if s.mask == nil {
+			r.redefine(g, e, read, s.output, v)
+			continue
+		}
+		var list []*expr
+		for shown := range names {
+			if shows(f, names, s, shown) {
+				list = append(list, shown)
+			}
+		}
+		for _, shown := range canonicalArgs(list) {
+			r.redefine(g, e, read, shown, v)
+		}
+	}
+	// Where a row has no step at all it keeps what it started from; the
+	// operator gives zeros.
+	kept := func(v string, initial *expr) string {
+		if first.lengths == nil || initial == nil || f.zero(names[initial]) {
+			return v
+		}
+		one := e.tensor("one", onnx.Scalar[int64](1))
+		none := e.unsqueeze(e.node("Less", []string{e.cast(in.lengths, onnx.Int64), one}), 1)
+		return e.node("Where", []string{none, names[initial], v})
+	}
+	if last.mask != nil {
+		r.redefine(g, e, read, read.after(last, last.output, last.h), kept(e.squeeze(out.h, 0), first.h))
 	}
 	if first.c != nil {
-		r.redefine(g, e, read, last.memory, e.squeeze(out.c, 0))
+		r.redefine(g, e, read, read.after(last, last.memory, last.c), kept(e.squeeze(out.c, 0), first.c))
 	}
-	e.stack(g, read, chain, all, direction)
+	e.stack(g, f, read, names, chain, all, direction)
 	g.Nodes = append(g.Nodes, e.finish()...)
 	return true
+}
+
+// shows reports whether an expression is what the operator's Y holds of a
+// step: its output, and zeros in rows that have ended.
+func shows(f *facts, names map[*expr]string, s *unrolledStep, e *expr) bool {
+	if s.mask == nil {
+		return e == s.output
+	}
+	return e.kind == exprSelect && e.args[0] == s.mask && e.args[1] == s.output && (isZero(e.args[2]) || names[e.args[2]] != "" && f.zero(names[e.args[2]]))
 }
 
 // initialOf gives an initial state as [1, B, H]; "" for zeros.
@@ -418,6 +528,7 @@ func (r *reroller) redefine(g *onnx.Graph, e *emitter, read *reader, old *expr, 
 		for i, o := range n.Outputs {
 			if o != "" && read.env[o] == old {
 				n.Outputs[i] = r.fresh(o + "/unrolled")
+				r.replaced[n.Outputs[i]] = true
 				e.name(value, o)
 			}
 		}
@@ -425,7 +536,7 @@ func (r *reroller) redefine(g *onnx.Graph, e *emitter, read *reader, old *expr, 
 }
 
 // stack replaces the stacking of all steps' outputs by the operator's.
-func (e *emitter) stack(g *onnx.Graph, read *reader, chain []*unrolledStep, all, direction string) {
+func (e *emitter) stack(g *onnx.Graph, f *facts, read *reader, names map[*expr]string, chain []*unrolledStep, all, direction string) {
 	makers := producers(g)
 	for _, n := range g.Nodes {
 		if n.OpType != "Concat" || n.Domain != "" || len(n.Inputs) != len(chain) || direction != "forward" {
@@ -435,7 +546,7 @@ func (e *emitter) stack(g *onnx.Graph, read *reader, chain []*unrolledStep, all,
 		matches := axis == 0 || axis == 1
 		for k, in := range n.Inputs {
 			u := makers[in]
-			if !matches || u == nil || u.OpType != "Unsqueeze" || u.Domain != "" || read.env[u.Inputs[0]] != chain[k].output {
+			if !matches || u == nil || u.OpType != "Unsqueeze" || u.Domain != "" || !shows(f, names, chain[k], read.lookup(u.Inputs[0])) {
 				matches = false
 				break
 			}

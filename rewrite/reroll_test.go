@@ -16,35 +16,43 @@ func unrolled(c stepCell, order []int) string {
 	var b strings.Builder
 	state := map[string]string{"h": "H0", "c": "C0"}
 	for k, place := range order {
-		own := map[string]bool{}
-		for _, line := range strings.Split(strings.TrimSpace(c.nodes), "\n") {
-			if line == "" {
-				continue
-			}
-			outs, rest, _ := strings.Cut(line, " = ")
-			op, rest, _ := strings.Cut(rest, "(")
-			args, attrs, _ := strings.Cut(rest, ")")
-			var in, out []string
-			for _, a := range split(args) {
-				switch {
-				case a == "x":
-					a = fmt.Sprintf("x%d", place)
-				case own[a]:
-					a = fmt.Sprintf("%s_%d", a, k)
-				case state[a] != "":
-					a = state[a]
-				}
-				in = append(in, a)
-			}
-			for _, o := range split(outs) {
-				own[o] = true
-				out = append(out, fmt.Sprintf("%s_%d", o, k))
-			}
-			fmt.Fprintf(&b, "%s = %s(%s)%s\n", strings.Join(out, ", "), op, strings.Join(in, ", "), attrs)
-		}
+		b.WriteString(unrolledStep(c, k, place, state))
 		for _, s := range states(c) {
 			state[s] = fmt.Sprintf("%sn_%d", s, k)
 		}
+	}
+	return b.String()
+}
+
+// unrolledStep writes step k of a cell, which reads a part of the sequence and
+// the states of the given names.
+func unrolledStep(c stepCell, k, place int, state map[string]string) string {
+	var b strings.Builder
+	own := map[string]bool{}
+	for _, line := range strings.Split(strings.TrimSpace(c.nodes), "\n") {
+		if line == "" {
+			continue
+		}
+		outs, rest, _ := strings.Cut(line, " = ")
+		op, rest, _ := strings.Cut(rest, "(")
+		args, attrs, _ := strings.Cut(rest, ")")
+		var in, out []string
+		for _, a := range split(args) {
+			switch {
+			case a == "x":
+				a = fmt.Sprintf("x%d", place)
+			case own[a]:
+				a = fmt.Sprintf("%s_%d", a, k)
+			case state[a] != "":
+				a = state[a]
+			}
+			in = append(in, a)
+		}
+		for _, o := range split(outs) {
+			own[o] = true
+			out = append(out, fmt.Sprintf("%s_%d", o, k))
+		}
+		fmt.Fprintf(&b, "%s = %s(%s)%s\n", strings.Join(out, ", "), op, strings.Join(in, ", "), attrs)
 	}
 	return b.String()
 }
@@ -107,6 +115,82 @@ func TestReroll(t *testing.T) {
 	t.Run("a middle cell state is used too", func(t *testing.T) {
 		sequenceProblem(t, parts["Split"]+unrolled(stepCells[6], forward), "cn_2", "hn_4", "cn_4").check(t, nil, "LSTM:1")
 	})
+}
+
+// limitedSteps writes a cell step after step for rows of given lengths: from
+// its length on a row keeps its states and shows zeros. With branches an If
+// spares the choice where all rows or none go on.
+func limitedSteps(c stepCell, branches bool) string {
+	var b strings.Builder
+	b.WriteString("zeros = Mul(H0, f0)\nz0 = Expand(f0, hshape)\nhshape = Shape(H0)\nlongest = ReduceMax(lens) keepdims=0\nshortest = ReduceMin(lens) keepdims=0\n")
+	state := map[string]string{"h": "H0", "c": "C0"}
+	for k := range steps {
+		body := strings.TrimSpace(unrolledStep(c, k, k, state))
+		var results, choices, fresh, old []string
+		for _, s := range append(states(c), "y") {
+			from, before := fmt.Sprintf("%sn_%d", s, k), state[s]
+			if s == "y" {
+				from, before = fmt.Sprintf("hn_%d", k), "z0"
+			}
+			results = append(results, fmt.Sprintf("%s_at_%d", s, k))
+			choices = append(choices, fmt.Sprintf("%s_c_%d = Where(m_%d, %s, %s)", s, k, k, from, before))
+			fresh = append(fresh, fmt.Sprintf("%s_f_%d = Identity(%s)", s, k, from))
+			old = append(old, fmt.Sprintf("%s_o_%d = Identity(%s)", s, k, before))
+		}
+		names := func(kind string) string {
+			var out []string
+			for _, s := range append(states(c), "y") {
+				out = append(out, fmt.Sprintf("%s_%s_%d", s, kind, k))
+			}
+			return strings.Join(out, ", ")
+		}
+		mask := fmt.Sprintf("d_%[1]d = LessOrEqual(lens, t%[1]d)\ndc_%[1]d = Reshape(d_%[1]d, col)\nm_%[1]d = Not(dc_%[1]d)\n", k)
+		if !branches {
+			fmt.Fprintf(&b, "%s\n%s%s\n", body, mask, strings.ReplaceAll(strings.Join(choices, "\n"), "_c_", "_at_"))
+		} else {
+			fmt.Fprintf(&b, "body all%d() -> (%s)\n%s\nend\n", k, names("f"), strings.Join(fresh, "\n"))
+			fmt.Fprintf(&b, "body some%d() -> (%s)\n%s%s\nend\n", k, names("c"), mask, strings.Join(choices, "\n"))
+			fmt.Fprintf(&b, "body step%d() -> (%s)\n%s\ngo_%d = Greater(shortest, t%d)\n%s = If(go_%d) then_branch=all%d else_branch=some%d\nend\n", k, names("r"), body, k, k, names("r"), k, k, k)
+			fmt.Fprintf(&b, "body stay%d() -> (%s)\n%s\nend\n", k, names("o"), strings.Join(old, "\n"))
+			fmt.Fprintf(&b, "over_%d = LessOrEqual(longest, t%d)\n%s = If(over_%d) then_branch=stay%d else_branch=step%d\n", k, k, strings.Join(results, ", "), k, k, k)
+		}
+		for _, s := range states(c) {
+			state[s] = fmt.Sprintf("%s_at_%d", s, k)
+		}
+	}
+	return b.String()
+}
+
+// TestRerollLengths: unrolled steps of rows of given lengths.
+func TestRerollLengths(t *testing.T) {
+	stack := "u0 = Unsqueeze(y_at_0, ax0)\nu1 = Unsqueeze(y_at_1, ax0)\nu2 = Unsqueeze(y_at_2, ax0)\nu3 = Unsqueeze(y_at_3, ax0)\nu4 = Unsqueeze(y_at_4, ax0)\n" +
+		"Y = Concat(u0, u1, u2, u3, u4) axis=0\n"
+	for _, branches := range []bool{false, true} {
+		for _, c := range stepCells {
+			t.Run(fmt.Sprintf("branches %v/%s", branches, c.name), func(t *testing.T) {
+				want := ""
+				if c.want != "" {
+					want = c.want + ":1"
+				} else if branches {
+					want = "If:10"
+				}
+				outputs := []string{"Y", "y_at_2", "h_at_4"}
+				if c.memory {
+					outputs = append(outputs, "c_at_4")
+				}
+				p := sequenceProblem(t, parts["Split"]+limitedSteps(c, branches)+stack, outputs...)
+				g := p.model.Graph
+				g.Inputs = append(g.Inputs, onnx.ValueInfo{Name: "lens", Type: onnx.TensorType(onnx.Int32, onnx.FixedShape(rows))})
+				for k := range steps {
+					g.Initializers = append(g.Initializers, &onnx.Initializer{Name: fmt.Sprintf("t%d", k), Tensor: onnx.Scalar(int32(k))})
+				}
+				for _, lens := range [][]int32{{3, 0, 9}, {5, 5, 5}, {0, 0, 0}, {2, 4, 3}} {
+					p.in["lens"] = onnx.MustTensor([]int{rows}, lens)
+					p.check(t, nil, want)
+				}
+			})
+		}
+	}
 }
 
 // TestReverse: an operator over a reversed sequence goes backwards, unless its

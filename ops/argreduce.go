@@ -82,14 +82,8 @@ func (k *argKernel) Run(c *Ctx, in, out []onnx.Value) error {
 
 // extentAt gives the extent of one axis of a shape.
 func extentAt(shape []int, axis int) reduceExtent {
-	e := reduceExtent{1, shape[axis], 1}
-	for _, d := range shape[:axis] {
-		e.outer *= d
-	}
-	for _, d := range shape[axis+1:] {
-		e.inner *= d
-	}
-	return e
+	outer, n, inner := split3(shape, axis)
+	return reduceExtent{outer, n, inner}
 }
 
 // argLoops finds positions among elements of a type.

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"math"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops/internal/kernel"
@@ -575,7 +576,7 @@ func (k *rotary) Run(c *Ctx, in, _ []onnx.Value) error {
 	}
 	cos, sin := in[1].(*onnx.Tensor), in[2].(*onnx.Tensor)
 	positions := tensorIn(in, 3)
-	if !equalInts(cos.Shape(), sin.Shape()) {
+	if !slices.Equal(cos.Shape(), sin.Shape()) {
 		return onnx.Errorf(onnx.ErrShape, "cos_cache is %v, sin_cache %v, want one shape", cos, sin)
 	}
 	var ids []int64

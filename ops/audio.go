@@ -76,15 +76,6 @@ func buildWindow(a0, a1, a2 float64) func(*Node) (Kernel, error) {
 	}
 }
 
-// integerOf reads a tensor of one int32 or int64.
-func integerOf(v onnx.Value, name string) (int64, error) {
-	if t, ok := v.(*onnx.Tensor); ok && t.DataType() == onnx.Int32 {
-		i, err := scalarOf[int32](t, name)
-		return int64(i), err
-	}
-	return scalarOf[int64](v, name)
-}
-
 // MelWeightMatrix: triangles of equal width on the mel scale,
 //
 //	mel(f) = 2595 * log10(1 + f/700)

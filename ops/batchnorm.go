@@ -2,6 +2,7 @@ package ops
 
 import (
 	"math"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops/internal/kernel"
@@ -169,16 +170,14 @@ func (l *batchNormLocal[T]) fit(k *batchNorm, x *onnx.Tensor, in []onnx.Value) (
 	l.channels, l.plane = 1, 1
 	if len(s) > 1 {
 		l.channels = s[1]
-		for _, d := range s[2:] {
-			l.plane *= d
-		}
+		l.plane = elements(s[2:])
 	}
 	if k.perElement {
 		l.channels, l.plane = l.channels*l.plane, 1
 	}
 	for i := 1; i < 5; i++ {
 		t := in[i].(*onnx.Tensor)
-		if t.Len() != l.channels || t.Rank() != 1 && !(k.perElement && equalInts(t.Shape(), s[1:])) {
+		if t.Len() != l.channels || t.Rank() != 1 && !(k.perElement && slices.Equal(t.Shape(), s[1:])) {
 			return 0, onnx.Errorf(onnx.ErrShape, "scale, B, mean and var: one is %v, want [%d] for X %v", t, l.channels, x)
 		}
 	}

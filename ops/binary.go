@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops/internal/kernel"
 )
@@ -321,13 +323,13 @@ func (f fitting) shape(dst []int, a, b *onnx.Tensor, axisOn bool, axis int64) (s
 	switch f {
 	case fitBroadcast, fitLeft:
 		dst, err := Broadcast(dst, a, b)
-		if err == nil && f == fitLeft && !equalInts(dst, sa) {
-			err = onnx.Errorf(onnx.ErrShape, "shape %v cannot be broadcast to %v", clonedInts(sb), clonedInts(sa))
+		if err == nil && f == fitLeft && !slices.Equal(dst, sa) {
+			err = onnx.Errorf(onnx.ErrShape, "shape %v cannot be broadcast to %v", slices.Clone(sb), slices.Clone(sa))
 		}
 		return dst, 0, err
 	case fitEqual:
-		if !equalInts(sa, sb) {
-			err = onnx.Errorf(onnx.ErrShape, "shapes %v and %v, want equal ones", clonedInts(sa), clonedInts(sb))
+		if !slices.Equal(sa, sb) {
+			err = onnx.Errorf(onnx.ErrShape, "shapes %v and %v, want equal ones", slices.Clone(sa), slices.Clone(sb))
 		}
 		return sa, 0, err
 	}
@@ -346,15 +348,11 @@ func (f fitting) shape(dst []int, a, b *onnx.Tensor, axisOn bool, axis int64) (s
 	}
 	for i, n := range sb {
 		if start+i >= len(sa) || n != 1 && n != sa[start+i] {
-			return nil, 0, onnx.Errorf(onnx.ErrShape, "shape %v does not fit %v at axis %d", clonedInts(sb), clonedInts(sa), start)
+			return nil, 0, onnx.Errorf(onnx.ErrShape, "shape %v does not fit %v at axis %d", slices.Clone(sb), slices.Clone(sa), start)
 		}
 	}
 	return sa, len(sa) - start - len(sb), nil
 }
-
-// clonedInts copies a shape for a message, so that the original need not
-// escape.
-func clonedInts(s []int) []int { return append([]int{}, s...) }
 
 // checkNonzero looks for zeros in an integer tensor.
 func checkNonzero(t *onnx.Tensor) error {
@@ -373,7 +371,7 @@ func checkNonzero(t *onnx.Tensor) error {
 	if zero < 0 {
 		return nil
 	}
-	return onnx.Errorf(onnx.ErrMalformed, "division by zero: element %d of the divisor, a tensor of shape %v", zero, clonedInts(t.Shape()))
+	return onnx.Errorf(onnx.ErrMalformed, "division by zero: element %d of the divisor, a tensor of shape %v", zero, slices.Clone(t.Shape()))
 }
 
 func firstZero[T comparable](s []T) int {
@@ -542,8 +540,8 @@ func (k *variadic) fold(c *Ctx, in, out []onnx.Value) error {
 		if t.DataType() != d {
 			return onnx.Errorf(onnx.ErrType, "input 0 is of %v, input %d of %v, want equal types", d, i, t.DataType())
 		}
-		if k.equal && !equalInts(shape, t.Shape()) {
-			return onnx.Errorf(onnx.ErrShape, "input 0 has shape %v, input %d %v, want equal ones", clonedInts(shape), i, clonedInts(t.Shape()))
+		if k.equal && !slices.Equal(shape, t.Shape()) {
+			return onnx.Errorf(onnx.ErrShape, "input 0 has shape %v, input %d %v, want equal ones", slices.Clone(shape), i, slices.Clone(t.Shape()))
 		}
 		if shape, err = broadcastTo(shape, t.Shape()); err != nil {
 			return onnx.Errorf(onnx.ErrShape, "input %d: %v", i, err)

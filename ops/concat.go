@@ -215,7 +215,7 @@ func readSplit(n *Node) (*splitting, error) {
 
 // size gives the number of elements of output i of an axis that is cut evenly.
 func (k *splitting) size(i, total int) (int, error) {
-	part := (total + k.outputs - 1) / k.outputs
+	part := ceilDiv(total, k.outputs)
 	switch {
 	case part*k.outputs == total:
 		return part, nil

@@ -101,19 +101,6 @@ func runIf(c *Ctx, in, out []onnx.Value) error {
 	return nil
 }
 
-// scalarOf reads a tensor of one element.
-func scalarOf[T onnx.Element](v onnx.Value, name string) (T, error) {
-	var zero T
-	d, err := onnx.Data[T](v)
-	if err != nil {
-		return zero, onnx.Errorf(onnx.ErrType, "%s: %v", name, err)
-	}
-	if len(d) != 1 {
-		return zero, onnx.Errorf(onnx.ErrShape, "%s has %d elements, want 1", name, len(d))
-	}
-	return d[0], nil
-}
-
 // The body of a Loop: inputs (iteration, condition, states...), outputs
 // (condition, states..., scans...).
 

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops/internal/kernel"
 )
@@ -150,7 +152,7 @@ func (l *convLocal[T]) fit(k *conv[T], x, w, b *onnx.Tensor) error {
 	if b != nil && (b.Rank() != 1 || b.Len() != ws[0]) {
 		return onnx.Errorf(onnx.ErrShape, "B is %v, want [%d]", b, ws[0])
 	}
-	if k.win.kernel != nil && !equalInts(k.win.kernel, ws[2:]) {
+	if k.win.kernel != nil && !slices.Equal(k.win.kernel, ws[2:]) {
 		return onnx.Errorf(onnx.ErrShape, "kernel_shape %v, W is %v", k.win.kernel, w)
 	}
 	for _, s := range ws[2:] {

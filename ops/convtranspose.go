@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops/internal/kernel"
 )
@@ -233,7 +235,7 @@ func (l *transposeLocal[T]) fit(a *transposeAttrs, x, w, b *onnx.Tensor) error {
 	if err := a.check(rank); err != nil {
 		return err
 	}
-	if a.win.kernel != nil && !equalInts(a.win.kernel, ws[2:]) {
+	if a.win.kernel != nil && !slices.Equal(a.win.kernel, ws[2:]) {
 		return onnx.Errorf(onnx.ErrShape, "kernel_shape %v, W is %v", a.win.kernel, w)
 	}
 	if a.group < 1 || a.group > maxWindow || ws[1] > maxWindow || ws[0] != xs[1] || ws[0]%int(a.group) != 0 {

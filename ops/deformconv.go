@@ -2,6 +2,7 @@ package ops
 
 import (
 	"math"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 )
@@ -66,10 +67,10 @@ func (k *deformConv[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	if x.Shape()[1]%l.groups != 0 {
 		return onnx.Errorf(onnx.ErrShape, "X is %v, want a number of channels that is a multiple of offset_group, %d", x, l.groups)
 	}
-	if want := []int{l.batch, l.groups * l.taps * 2, l.out[0], l.out[1]}; !equalInts(off.Shape(), want) {
+	if want := []int{l.batch, l.groups * l.taps * 2, l.out[0], l.out[1]}; !slices.Equal(off.Shape(), want) {
 		return onnx.Errorf(onnx.ErrShape, "offset is %v, want %v", off, want)
 	}
-	if want := []int{l.batch, l.groups * l.taps, l.out[0], l.out[1]}; mask != nil && !equalInts(mask.Shape(), want) {
+	if want := []int{l.batch, l.groups * l.taps, l.out[0], l.out[1]}; mask != nil && !slices.Equal(mask.Shape(), want) {
 		return onnx.Errorf(onnx.ErrShape, "mask is %v, want %v", mask, want)
 	}
 	t, err := c.New(0, onnx.TypeOf[T](), l.shape)

@@ -234,7 +234,7 @@ func (k *lstmQuantized) Run(c *Ctx, in, _ []onnx.Value) error {
 		if t[i] == nil {
 			continue
 		}
-		d, err := scratchDouble(c, t[i].Shape())
+		d, err := scratchTensor(c, onnx.Double, t[i].Shape())
 		if err != nil {
 			return err
 		}
@@ -323,7 +323,7 @@ func longest(lens *onnx.Tensor, steps int) int {
 // quantizeX gives X as integers, and its scale. The range is that of the
 // first steps.
 func quantizeX(c *Ctx, x *onnx.Tensor, steps int) (*onnx.Tensor, float64, error) {
-	d, err := scratchDouble(c, x.Shape())
+	d, err := scratchTensor(c, onnx.Double, x.Shape())
 	if err != nil {
 		return nil, 0, err
 	}
@@ -385,25 +385,8 @@ type doubleEngine struct {
 }
 
 func (e *doubleEngine) New(i int, _ onnx.DataType, shape []int, _ uint64) (t *onnx.Tensor, err error) {
-	e.made[i], err = scratchDouble(NewCtx(e.Engine), shape)
+	e.made[i], err = scratchTensor(NewCtx(e.Engine), onnx.Double, shape)
 	return e.made[i], err
-}
-
-// scratchDouble makes a float64 tensor of scratch memory.
-func scratchDouble(c *Ctx, shape []int) (*onnx.Tensor, error) {
-	bytes, err := TensorBytes(onnx.Double, shape)
-	if err != nil {
-		return nil, err
-	}
-	var b []byte
-	if bytes > 0 {
-		if b, err = c.eng.Scratch(bytes); err != nil {
-			return nil, err
-		}
-	}
-	t := &onnx.Tensor{}
-	t.Reset(onnx.Double, shape, b, nil, nil)
-	return t, nil
 }
 
 // integerWeights gives m [D, K, 4*H] less its zero points as [D, 4*H, K].

@@ -393,14 +393,6 @@ func (k *narrowable) Run(c *Ctx, in, out []onnx.Value) error {
 	return k.k.Run(c, in, out)
 }
 
-// inputTensor gives an input that must be there.
-func inputTensor(in []onnx.Value, i int) (*onnx.Tensor, error) {
-	if t, ok := in[i].(*onnx.Tensor); ok && t != nil {
-		return t, nil
-	}
-	return nil, onnx.Errorf(onnx.ErrType, "input %d is no tensor", i)
-}
-
 func noLoop(d onnx.DataType) error {
 	return onnx.Errorf(onnx.ErrUnsupported, "element type %v", d)
 }

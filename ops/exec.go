@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 )
@@ -135,7 +136,7 @@ func (s *Stack) Append(t *onnx.Tensor, reserve int, alloc func(bytes int) ([]byt
 		s.DataType = t.DataType()
 		s.shape = append(append(s.shape, 0), t.Shape()...)
 	}
-	if t.DataType() != s.DataType || !equalInts(t.Shape(), s.shape[1:]) {
+	if t.DataType() != s.DataType || !slices.Equal(t.Shape(), s.shape[1:]) {
 		return onnx.Errorf(onnx.ErrShape, "scan output: an element is %v, the ones before it %v%v", t, s.DataType, s.shape[1:])
 	}
 	if s.DataType == onnx.String {
@@ -167,18 +168,6 @@ func (s *Stack) Append(t *onnx.Tensor, reserve int, alloc func(bytes int) ([]byt
 // Result gives the shape and elements of the stack.
 func (s *Stack) Result() (shape []int, data []byte, strs []string) {
 	return s.shape, s.data[:s.used], s.strs
-}
-
-func equalInts(a, b []int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // Len is the number of stacked tensors.

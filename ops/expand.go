@@ -47,7 +47,7 @@ func runExpand(c *Ctx, in, _ []onnx.Value) error {
 	if m.shape, err = broadcastTo(m.shape, x.Shape()); err != nil {
 		return err
 	}
-	if equalInts(m.shape, x.Shape()) || x.Len() == 1 && allOnes(m.shape) {
+	if slices.Equal(m.shape, x.Shape()) || x.Len() == 1 && allOnes(m.shape) {
 		_, err := c.View(0, x, m.shape)
 		return err
 	}
@@ -183,7 +183,7 @@ func (m *mover) tile(x *onnx.Tensor, repeats []int64) error {
 		}
 		m.shape = append(m.shape, size)
 	}
-	if equalInts(m.shape, x.Shape()) {
+	if slices.Equal(m.shape, x.Shape()) {
 		_, err := m.c.View(0, x, m.shape)
 		return err
 	}

@@ -219,19 +219,10 @@ type dftKernel[T floating] struct{ dft }
 // lengthOf reads a length of 1..maxWindow from a tensor of one integer, -1 when
 // it is absent.
 func lengthOf(v onnx.Value, name string) (int, error) {
-	t, ok := v.(*onnx.Tensor)
-	if !ok || t == nil {
+	if v == nil {
 		return -1, nil
 	}
-	var n int64
-	var err error
-	if t.DataType() == onnx.Int32 {
-		var v int32
-		v, err = scalarOf[int32](t, name)
-		n = int64(v)
-	} else {
-		n, err = scalarOf[int64](t, name)
-	}
+	n, err := integerOf(v, name)
 	if err == nil && (n < 1 || n > maxWindow) {
 		err = onnx.Errorf(onnx.ErrShape, "%s is %d, want 1..%d", name, n, maxWindow)
 	}
@@ -287,13 +278,7 @@ func (k *dftKernel[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 		return err
 	}
 	plan, line := newTransform(n, k.inverse), make([]complex128, n)
-	outer, inner := 1, 1
-	for _, d := range s[:axis] {
-		outer *= d
-	}
-	for _, d := range s[axis+1 : len(s)-1] {
-		inner *= d
-	}
+	outer, inner := elements(s[:axis]), elements(s[axis+1:len(s)-1])
 	for o := range outer {
 		for i := range inner {
 			if err := c.Err(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/cmplx"
+	"slices"
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
@@ -70,7 +71,7 @@ func TestDFT(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := half[0].(*onnx.Tensor).Shape(); !equalInts(s, []int{1, size/2 + 1, 2}) {
+		if s := half[0].(*onnx.Tensor).Shape(); !slices.Equal(s, []int{1, size/2 + 1, 2}) {
 			t.Fatalf("one side of %d is %v", size, s)
 		}
 		back, err := compute(t, node("DFT", 1, "onesided", 1, "inverse", 1), 20, half[0], onnx.Scalar(int64(size)))

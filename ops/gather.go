@@ -339,17 +339,8 @@ func checkTuples(x, index *onnx.Tensor, batch int) (depth int, err error) {
 // tuplePlaces gives the places in x of the slices that tuples of indices mean,
 // and the number of elements of a slice.
 func (m *mover) tuplePlaces(x, index *onnx.Tensor, batch, depth int) (at []int, run int, err error) {
-	tuples := 1
-	for _, d := range index.Shape()[:index.Rank()-1] {
-		tuples *= d
-	}
-	outer, run := 1, 1
-	for _, d := range x.Shape()[:batch] {
-		outer *= d
-	}
-	for _, d := range x.Shape()[batch+depth:] {
-		run *= d
-	}
+	tuples := elements(index.Shape()[:index.Rank()-1])
+	outer, run := elements(x.Shape()[:batch]), elements(x.Shape()[batch+depth:])
 	buf, err := Scratch[int64](m.c, tuples)
 	if err != nil || tuples == 0 {
 		return nil, run, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
@@ -184,7 +185,7 @@ func differ(got, want onnx.Value, rtol, atol float64) string {
 	if !ok1 || !ok2 {
 		return differValues(got, want, rtol, atol)
 	}
-	if g.DataType() != w.DataType() || !equalInts(g.Shape(), w.Shape()) {
+	if g.DataType() != w.DataType() || !slices.Equal(g.Shape(), w.Shape()) {
 		return fmt.Sprintf("got %v, want %v", g, w)
 	}
 	if g.DataType() == onnx.String {

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/recur-ml/recur/onnx"
 )
 
@@ -64,7 +66,7 @@ func buildLoss(n *Node, normalize bool) (Kernel, error) {
 
 func (k *lossKernel) Run(c *Ctx, in, out []onnx.Value) error {
 	x, t := in[0].(*onnx.Tensor), in[1].(*onnx.Tensor)
-	if x.Rank() < 2 || t.Rank() != x.Rank()-1 || t.Shape()[0] != x.Shape()[0] || !equalInts(t.Shape()[1:], x.Shape()[2:]) {
+	if x.Rank() < 2 || t.Rank() != x.Rank()-1 || t.Shape()[0] != x.Shape()[0] || !slices.Equal(t.Shape()[1:], x.Shape()[2:]) {
 		return onnx.Errorf(onnx.ErrShape, "scores %v and labels %v, want [batch classes ...] and [batch ...]", x, t)
 	}
 	if len(in) > 2 && in[2] != nil {

@@ -155,9 +155,7 @@ func (l *matmulLocal[T]) fit(a, b []int) error {
 		l.shape = append(l.shape, p.n)
 	}
 	if shared {
-		for _, d := range p.dims {
-			p.m *= d
-		}
+		p.m *= elements(p.dims)
 		p.dims, p.as, p.bs = p.dims[:0], p.as[:0], p.bs[:0]
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"slices"
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
@@ -78,7 +79,7 @@ func toReal(t *onnx.Tensor) []float64 {
 func near(t *testing.T, got onnx.Value, shape []int, want []float64, tol float64) {
 	t.Helper()
 	g := tensorOf(got)
-	if g == nil || !equalInts(g.Shape(), shape) {
+	if g == nil || !slices.Equal(g.Shape(), shape) {
 		t.Fatalf("got %v, want shape %v", got, shape)
 	}
 	for i, v := range toReal(g) {

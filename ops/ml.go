@@ -39,15 +39,6 @@ type mlNumber interface {
 	float32 | float64 | int32 | int64
 }
 
-// mlTensor gives an input as a tensor.
-func mlTensor(in []onnx.Value, i int) (*onnx.Tensor, error) {
-	t, ok := in[i].(*onnx.Tensor)
-	if !ok {
-		return nil, onnx.Errorf(onnx.ErrType, "input %d is no tensor", i)
-	}
-	return t, nil
-}
-
 // mlDoubles writes the elements of a tensor as float64.
 func mlDoubles(dst []float64, t *onnx.Tensor) error {
 	switch t.DataType() {
@@ -143,7 +134,7 @@ func inferArrayFeatureExtractor(n *Node) error {
 
 // runArrayFeatureExtractor takes elements of the last axis.
 func runArrayFeatureExtractor(c *Ctx, in, _ []onnx.Value) error {
-	x, err := mlTensor(in, 0)
+	x, err := inputTensor(in, 0)
 	if err != nil {
 		return err
 	}
@@ -182,7 +173,7 @@ func runArrayFeatureExtractor(c *Ctx, in, _ []onnx.Value) error {
 func buildBinarizer(n *Node) (Kernel, error) {
 	threshold := n.Float("threshold", 0)
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error {
-		x, err := mlTensor(in, 0)
+		x, err := inputTensor(in, 0)
 		if err != nil {
 			return err
 		}
@@ -273,7 +264,7 @@ func buildFeatureVectorizer(n *Node) (Kernel, error) {
 		rows, total := -1, 0
 		width := make([]int, len(in))
 		for i := range in {
-			x, err := mlTensor(in, i)
+			x, err := inputTensor(in, i)
 			if err != nil {
 				return err
 			}
@@ -298,7 +289,7 @@ func buildFeatureVectorizer(n *Node) (Kernel, error) {
 		clear(out)
 		at := 0
 		for i := range in {
-			x, _ := mlTensor(in, i)
+			x, _ := inputTensor(in, i)
 			data, err := mlFloats(c, x)
 			if err != nil {
 				return err
@@ -319,7 +310,7 @@ func buildImputer(n *Node) (Kernel, error) {
 	floats, ints := n.Floats("imputed_value_floats"), n.Ints("imputed_value_int64s")
 	oldFloat, oldInt := n.Float("replaced_value_float", 0), n.Int("replaced_value_int64", 0)
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error {
-		x, err := mlTensor(in, 0)
+		x, err := inputTensor(in, 0)
 		if err != nil {
 			return err
 		}
@@ -368,7 +359,7 @@ func buildNormalizer(n *Node) (Kernel, error) {
 		return nil, onnx.Errorf(onnx.ErrMalformed, "norm is %q, want MAX, L1 or L2", norm)
 	}
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error {
-		x, err := mlTensor(in, 0)
+		x, err := inputTensor(in, 0)
 		if err != nil {
 			return err
 		}
@@ -462,7 +453,7 @@ func buildOneHotEncoder(n *Node) (Kernel, error) {
 	zeros := n.Bool("zeros", true)
 	columns := len(n.Ints("cats_int64s")) + len(n.Strs("cats_strings"))
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error {
-		x, err := mlTensor(in, 0)
+		x, err := inputTensor(in, 0)
 		if err != nil {
 			return err
 		}
@@ -529,7 +520,7 @@ func buildScaler(n *Node) (Kernel, error) {
 		scale = []float32{1}
 	}
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error {
-		x, err := mlTensor(in, 0)
+		x, err := inputTensor(in, 0)
 		if err != nil {
 			return err
 		}

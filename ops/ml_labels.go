@@ -96,7 +96,7 @@ func (l *labelLookup) infer(n *Node) error {
 }
 
 func (l *labelLookup) Run(c *Ctx, in, _ []onnx.Value) error {
-	x, err := mlTensor(in, 0)
+	x, err := inputTensor(in, 0)
 	if err != nil {
 		return err
 	}
@@ -369,7 +369,7 @@ func buildZipMap(n *Node) (Kernel, error) {
 	}
 	elem := onnx.MapType(keys.DataType(), onnx.TensorType(onnx.Float, onnx.Shape{}))
 	return KernelFunc(func(c *Ctx, in, out []onnx.Value) error {
-		x, err := mlTensor(in, 0)
+		x, err := inputTensor(in, 0)
 		if err != nil {
 			return err
 		}

@@ -92,7 +92,7 @@ func inferClasses(n *Node, labels *onnx.Tensor, columns int) error {
 
 // eachRow calls f for each row of X, widened.
 func eachRow(c *Ctx, in []onnx.Value, f func(r int, x []float64) error) error {
-	x, err := mlTensor(in, 0)
+	x, err := inputTensor(in, 0)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func buildLinearRegressor(n *Node) (Kernel, error) {
 		return nil, onnx.Errorf(onnx.ErrMalformed, "%d coefficients and %d intercepts for %d targets", len(w), len(b), targets)
 	}
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error {
-		x, err := mlTensor(in, 0)
+		x, err := inputTensor(in, 0)
 		if err != nil {
 			return err
 		}
@@ -289,7 +289,7 @@ func argmaxOf(s []float64) int {
 // and gives its label's place; where single is set and there are not two
 // labels, the labels are 0 and 1.
 func classify(c *Ctx, in []onnx.Value, labels *onnx.Tensor, columns int, score func(x, scores []float64) (at int, single bool, err error)) error {
-	x, err := mlTensor(in, 0)
+	x, err := inputTensor(in, 0)
 	if err != nil {
 		return err
 	}
@@ -397,7 +397,7 @@ func buildSVMRegressor(n *Node) (Kernel, error) {
 		return nil, onnx.Errorf(onnx.ErrMalformed, "%d coefficients, %d numbers of support vectors and %d rho for n_supports %d", len(w), len(vectors), len(rho), supports)
 	}
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error {
-		x, err := mlTensor(in, 0)
+		x, err := inputTensor(in, 0)
 		if err != nil {
 			return err
 		}

@@ -277,7 +277,7 @@ func (t *trees) scores(x, out []float64, hit []bool) error {
 
 // regress makes output 0, of type d, of the scores.
 func (t *trees) regress(c *Ctx, in []onnx.Value, d onnx.DataType) error {
-	x, err := mlTensor(in, 0)
+	x, err := inputTensor(in, 0)
 	if err != nil {
 		return err
 	}
@@ -486,7 +486,7 @@ func buildTreeEnsemble(n *Node) (Kernel, error) {
 		return nil, err
 	}
 	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error {
-		x, err := mlTensor(in, 0)
+		x, err := inputTensor(in, 0)
 		if err != nil {
 			return err
 		}

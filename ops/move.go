@@ -369,15 +369,6 @@ func mulSizes(a int, b int64, what string) (int, error) {
 	return a * int(b), nil
 }
 
-// strideAfter is the number of elements that lie within a step along an axis.
-func strideAfter(shape []int, axis int) int {
-	n := 1
-	for _, d := range shape[axis+1:] {
-		n *= d
-	}
-	return n
-}
-
 // mergeDims gives the dimension that two which must agree have.
 func mergeDims(a, b onnx.Dim) (onnx.Dim, error) {
 	switch {

@@ -41,14 +41,6 @@ func buildNMS(n *Node) (Kernel, error) {
 	return k, nil
 }
 
-// optionalScalar reads an optional input of one element.
-func optionalScalar[T onnx.Element](in []onnx.Value, i int, name string, def T) (T, error) {
-	if i >= len(in) || in[i] == nil {
-		return def, nil
-	}
-	return scalarOf[T](in[i], name)
-}
-
 func (k *nmsKernel) Run(c *Ctx, in, out []onnx.Value) error {
 	boxes, scores := in[0].(*onnx.Tensor), in[1].(*onnx.Tensor)
 	b, s := boxes.Shape(), scores.Shape()

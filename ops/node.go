@@ -35,9 +35,7 @@ type Node struct {
 type CompileBody func(name string, g *onnx.Graph, in []Info) error
 
 // Name describes the node for messages: `node "lstm_1" (LSTM-14)`.
-func (n *Node) Name() string { return nodeName(n.Proto, n.Since) }
-
-func nodeName(p *onnx.Node, since int) string { return p.Describe(since) }
+func (n *Node) Name() string { return n.Proto.Describe(n.Since) }
 
 // fail records the first error.
 func (n *Node) fail(kind error, format string, args ...any) {

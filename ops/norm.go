@@ -475,11 +475,8 @@ type groupWalk struct {
 
 func (w *groupWalk) walk(f func(i, group int)) {
 	clear(w.pos)
-	n, g := 1, 0
-	for _, d := range w.shape {
-		n *= d
-	}
-	for i := range n {
+	g := 0
+	for i := range elements(w.shape) {
 		f(i, g)
 		for d := len(w.pos) - 1; d >= 0; d-- {
 			w.pos[d]++
@@ -532,10 +529,7 @@ func runLpNorm[T floating](c *Ctx, t *onnx.Tensor, a int64, p float64) error {
 	if err != nil || len(x) == 0 {
 		return err
 	}
-	n, inner := t.Shape()[axis], 1
-	for _, d := range t.Shape()[axis+1:] {
-		inner *= d
-	}
+	_, n, inner := split3(t.Shape(), axis)
 	for o := 0; o < len(x); o += n * inner {
 		if err := c.Err(); err != nil {
 			return err

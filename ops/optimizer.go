@@ -2,6 +2,7 @@ package ops
 
 import (
 	"math"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 )
@@ -142,7 +143,7 @@ func (k *optimizerKernel) Run(c *Ctx, in, out []onnx.Value) error {
 	for i := range n {
 		x := in[2+i].(*onnx.Tensor)
 		for j := 1; j < 2+k.states; j++ {
-			if o := in[2+j*n+i].(*onnx.Tensor); o.DataType() != x.DataType() || !equalInts(o.Shape(), x.Shape()) {
+			if o := in[2+j*n+i].(*onnx.Tensor); o.DataType() != x.DataType() || !slices.Equal(o.Shape(), x.Shape()) {
 				return onnx.Errorf(onnx.ErrShape, "tensor %d is %v, its gradient or state %v", i, x, o)
 			}
 		}

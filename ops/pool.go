@@ -168,7 +168,7 @@ func (l *poolLocal[T]) eachTap(f func(r, lo, hi, at int)) {
 func (p *places) tapsWithin(d int) (first, count int) {
 	step := p.dilate[d]
 	if off := p.begin[d] - (p.out[d]-1)*p.stride[d]; off > 0 { // of the last place, before the input
-		first = (off + step - 1) / step
+		first = ceilDiv(off, step)
 	}
 	last := min((p.begin[d]+p.in[d]-1)/step, p.kernel[d]-1) // of the first place
 	return first, max(last-first+1, 0)
@@ -243,7 +243,7 @@ func (p *places) inside(d, o, before, behind int) int {
 	size, step := before+p.in[d]+behind, p.dilate[d]
 	lo, hi := 0, 0
 	if first < 0 {
-		lo = (-first + step - 1) / step
+		lo = ceilDiv(-first, step)
 	}
 	if last := size - 1 - first; last >= 0 {
 		hi = min(last/step+1, p.kernel[d])

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops/internal/kernel"
 )
@@ -47,7 +49,7 @@ func (k *power) Run(c *Ctx, in, out []onnx.Value) error {
 		return err
 	}
 	d := x.DataType()
-	if y.Len() == 1 && equalInts(shape, x.Shape()) && (d == onnx.Float || d == onnx.Double) {
+	if y.Len() == 1 && slices.Equal(shape, x.Shape()) && (d == onnx.Float || d == onnx.Double) {
 		return powScalar(c, x, y)
 	}
 	t, err := c.New(0, d, shape)
@@ -110,22 +112,6 @@ func convertAll(dst, src *onnx.Tensor) error {
 		return noLoop(src.DataType())
 	}
 	return f(dst, src, 0, src.Len())
-}
-
-// scratchTensor makes a tensor in memory that is the kernel's until it
-// returns.
-func scratchTensor(c *Ctx, d onnx.DataType, shape []int) (*onnx.Tensor, error) {
-	bytes, err := TensorBytes(d, shape)
-	if err != nil {
-		return nil, err
-	}
-	b, err := Scratch[uint8](c, bytes)
-	if err != nil {
-		return nil, err
-	}
-	t := &onnx.Tensor{}
-	t.Reset(d, shape, b, nil, nil)
-	return t, nil
 }
 
 // powScalarRun is the argument block of float or double to the power of a

@@ -32,10 +32,7 @@ func grainOf(cost int) int { return max(1, mulGrain/max(cost, 1)) }
 
 // run adds the products to y.
 func (p *product[T]) run(c *Ctx) error {
-	batch := 1
-	for _, d := range p.dims {
-		batch *= d
-	}
+	batch := elements(p.dims)
 	if batch == 0 || p.m == 0 || p.n == 0 || p.k == 0 {
 		return nil
 	}

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"math"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops/internal/kernel"
@@ -57,7 +58,7 @@ type quantSpans struct {
 // spans holds the shapes against each other.
 func (q quantization) spans(x, scale, zero *onnx.Tensor) (quantSpans, error) {
 	all := quantSpans{outer: 1, size: 1, inner: x.Len()}
-	if zero != nil && (zero.Len() != scale.Len() || scale.Rank() > 1 && !equalInts(zero.Shape(), scale.Shape())) {
+	if zero != nil && (zero.Len() != scale.Len() || scale.Rank() > 1 && !slices.Equal(zero.Shape(), scale.Shape())) {
 		return all, onnx.Errorf(onnx.ErrShape, "the zero point is %v, the scale %v, want equal shapes", zero, scale)
 	}
 	if scale.Rank() == 0 || scale.Len() == 1 && scale.Rank() == 1 && q.blockSize == 0 {
@@ -81,7 +82,7 @@ func (q quantization) spans(x, scale, zero *onnx.Tensor) (quantSpans, error) {
 	for i := 0; ok && i < x.Rank(); i++ {
 		want := x.Shape()[i]
 		if i == axis {
-			want = (want + s.block - 1) / s.block
+			want = ceilDiv(want, s.block)
 		}
 		ok = scale.Shape()[i] == want
 	}
@@ -104,7 +105,7 @@ func (s quantSpans) each(c *Ctx, f func(at, n, scale int)) error {
 		return nil
 	}
 	p := pace{c: c}
-	blocks := (s.size + s.block - 1) / s.block
+	blocks := ceilDiv(s.size, s.block)
 	for o := range s.outer {
 		for b := range blocks {
 			first := b * s.block

@@ -3,6 +3,7 @@ package ops
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
@@ -84,7 +85,7 @@ func TestRandomDistributions(t *testing.T) {
 					attrs = append(attrs, "shape", []int64{n, 1})
 				}
 				y, _ := drawTwice(t, node(op, 1, attrs...), 22, in...)
-				if y.DataType() != d || !equalInts(y.Shape(), []int{n, 1}) {
+				if y.DataType() != d || !slices.Equal(y.Shape(), []int{n, 1}) {
 					t.Fatalf("%s gives %v, want %v[%d 1]", op, y, d, n)
 				}
 				mean, square := 0.0, 0.0
@@ -135,7 +136,7 @@ func TestMultinomial(t *testing.T) {
 	inf := float32(math.Inf(-1))
 	x := onnx.MustTensor([]int{2, 3}, []float32{float32(math.Log(0.2)), inf, float32(math.Log(0.6)), inf, 100, inf})
 	y, _ := drawTwice(t, node("Multinomial", 1, "sample_size", 4000, "seed", 1.0, "dtype", int(onnx.Int64)), 22, x)
-	if y.DataType() != onnx.Int64 || !equalInts(y.Shape(), []int{2, 4000}) {
+	if y.DataType() != onnx.Int64 || !slices.Equal(y.Shape(), []int{2, 4000}) {
 		t.Fatalf("got %v", y)
 	}
 	var count [2][3]int

@@ -94,15 +94,6 @@ func anyDouble(n *Node) bool {
 	return false
 }
 
-// tensorIn gives input i of a run as a tensor, nil when it is absent.
-func tensorIn(in []onnx.Value, i int) *onnx.Tensor {
-	if i >= len(in) {
-		return nil
-	}
-	t, _ := in[i].(*onnx.Tensor)
-	return t
-}
-
 // forReal picks the kernel for a floating-point type; 16-bit ones go through
 // the one for float32.
 func forReal(d onnx.DataType, double, single Kernel) Kernel {

@@ -375,13 +375,13 @@ type reduceExtent struct{ outer, red, inner int }
 // units counts the pieces of work that a reduction is cut into: rows, or
 // blocks of columns.
 func (e reduceExtent) units() int {
-	return e.outer * ((e.inner + kernel.Width - 1) / kernel.Width)
+	return e.outer * ceilDiv(e.inner, kernel.Width)
 }
 
 // at finds unit i: where its elements begin in the input and the output, and
 // how many columns it has.
 func (e reduceExtent) at(i int) (x, y, w int) {
-	per := (e.inner + kernel.Width - 1) / kernel.Width
+	per := ceilDiv(e.inner, kernel.Width)
 	o, j := i/per, i%per*kernel.Width
 	return o*e.red*e.inner + j, o*e.inner + j, min(kernel.Width, e.inner-j)
 }

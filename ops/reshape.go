@@ -211,10 +211,7 @@ func (k *reshape) Run(c *Ctx, in, _ []onnx.Value) error {
 // resolve gives the shape that the sizes make of x's, appended to dst.
 func (k *reshape) resolve(dst []int, x *onnx.Tensor, sizes []int64) ([]int, error) {
 	rest := -1
-	n, left := 1, 1 // elements without -1; those of dimensions that were not taken over
-	for _, d := range x.Shape() {
-		left *= d
-	}
+	n, left := 1, x.Len() // elements without -1; those of dimensions that were not taken over
 	copied := false
 	for i, s := range sizes {
 		switch {
@@ -314,14 +311,7 @@ func buildFlatten(n *Node) (Kernel, error) {
 		if err != nil {
 			return err
 		}
-		shape := [2]int{1, 1}
-		for i, d := range x.Shape() {
-			if i < a {
-				shape[0] *= d
-			} else {
-				shape[1] *= d
-			}
-		}
+		shape := [2]int{elements(x.Shape()[:a]), elements(x.Shape()[a:])}
 		_, err = c.View(0, x, shape[:])
 		return err
 	}), nil

@@ -365,29 +365,6 @@ func (s *scan) slice(c *Ctx, loc *scanLocal, t, x *onnx.Tensor, i, b, at int) er
 	return nil
 }
 
-// split3 gives the product of the sizes before an axis, its size, and the
-// product of those after it.
-func split3(shape []int, axis int) (outer, n, inner int) {
-	outer, inner = 1, 1
-	for _, d := range shape[:axis] {
-		outer *= d
-	}
-	for _, d := range shape[axis+1:] {
-		inner *= d
-	}
-	return outer, shape[axis], inner
-}
-
-// copyElements copies n elements between tensors of one type.
-func copyElements(dst *onnx.Tensor, to int, src *onnx.Tensor, from, n int) {
-	if dst.DataType() == onnx.String {
-		copy(dst.Strings()[to:to+n], src.Strings()[from:from+n])
-		return
-	}
-	size := dst.DataType().Size()
-	copy(dst.Bytes()[to*size:(to+n)*size], src.Bytes()[from*size:(from+n)*size])
-}
-
 // store puts y into scan output k as element at, in batch row b. The first
 // element tells the output's shape.
 func (s *scan) store(c *Ctx, loc *scanLocal, k int, y *onnx.Tensor, in []onnx.Value, b, at, length int) error {
@@ -415,7 +392,7 @@ func (s *scan) store(c *Ctx, loc *scanLocal, k int, y *onnx.Tensor, in []onnx.Va
 		}
 		loc.outs[i] = dst
 	}
-	if dst.DataType() != y.DataType() || !equalInts(dst.Shape(), loc.shape) {
+	if dst.DataType() != y.DataType() || !slices.Equal(dst.Shape(), loc.shape) {
 		return onnx.Errorf(onnx.ErrShape, "scan output %d: element %d is %v, which does not fit into %v%v", k, at, y, dst.DataType(), append([]int(nil), dst.Shape()...))
 	}
 	outer, count, inner := split3(dst.Shape(), axis)
@@ -513,7 +490,7 @@ func (s *scan) storeState(c *Ctx, loc *scanLocal, i int, t *onnx.Tensor, b, batc
 		}
 		loc.outs[i] = dst
 	}
-	if dst.DataType() != t.DataType() || !equalInts(dst.Shape(), loc.shape) {
+	if dst.DataType() != t.DataType() || !slices.Equal(dst.Shape(), loc.shape) {
 		return onnx.Errorf(onnx.ErrShape, "state %d is %v in row %d, which does not fit into %v", i, t, b, dst)
 	}
 	copyElements(dst, b*t.Len(), t, 0, t.Len())

@@ -270,7 +270,7 @@ func (k *scatterElements) Run(c *Ctx, in, _ []onnx.Value) error {
 	if err != nil {
 		return err
 	}
-	if !equalInts(index.Shape(), updates.Shape()) {
+	if !slices.Equal(index.Shape(), updates.Shape()) {
 		return onnx.Errorf(onnx.ErrShape, "updates are of shape %v, want %v as the indices", slices.Clone(updates.Shape()), slices.Clone(index.Shape()))
 	}
 	y, err := c.New(0, x.DataType(), x.Shape(), 0)
@@ -329,7 +329,7 @@ func (k *scatterND) Run(c *Ctx, in, _ []onnx.Value) error {
 		return err
 	}
 	m.shape = append(append(m.shape[:0], index.Shape()[:index.Rank()-1]...), x.Shape()[depth:]...)
-	if !equalInts(m.shape, updates.Shape()) {
+	if !slices.Equal(m.shape, updates.Shape()) {
 		return onnx.Errorf(onnx.ErrShape, "updates are of shape %v, want %v", slices.Clone(updates.Shape()), slices.Clone(m.shape))
 	}
 	at, run, err := m.tuplePlaces(x, index, 0, depth)
@@ -449,10 +449,7 @@ func (k *tensorScatter) write(m *mover, y, update *onnx.Tensor, axis, b int, at 
 	case at < 0 || at > last:
 		return onnx.Errorf(onnx.ErrShape, "write_indices[%d] = %d, want 0..%d for an update of %d", b, at, last, n)
 	}
-	rows := 1
-	for _, d := range y.Shape()[1:axis] {
-		rows *= d
-	}
+	rows := elements(y.Shape()[1:axis])
 	first := min(n, size-int(at)) // before the cache's end
 	to, from := b*rows*size*inner, b*rows*n*inner
 	for _, part := range [2][3]int{{int(at), 0, first}, {0, first, n - first}} {

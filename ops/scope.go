@@ -140,7 +140,7 @@ func (s *Scope) Node(p *onnx.Node) (*Node, error) {
 func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 	a := s.analysis
 	if a.visits++; a.visits > a.maxVisits && a.maxVisits > 0 {
-		return nil, &onnx.LimitError{What: "nodes visited by inference", Got: int64(a.visits), Max: int64(a.maxVisits), Where: nodeName(p, 0)}
+		return nil, &onnx.LimitError{What: "nodes visited by inference", Got: int64(a.visits), Max: int64(a.maxVisits), Where: p.Describe(0)}
 	}
 	op, since, opset, err := s.operator(p)
 	if err != nil {
@@ -294,7 +294,7 @@ func (s *Scope) Outputs(g *onnx.Graph) ([]Info, error) {
 // NodeError puts the node's name before an error; since is its operator's
 // version, 0 if it is not known.
 func NodeError(p *onnx.Node, since int, err error) error {
-	return &nodeError{nodeName(p, since), err}
+	return &nodeError{p.Describe(since), err}
 }
 
 type nodeError struct {

@@ -56,19 +56,10 @@ func sequenceOf(v onnx.Value, name string) (*onnx.Sequence, error) {
 	return s, nil
 }
 
-// scalarInteger reads an int32 or int64 tensor of one element.
-func scalarInteger(v onnx.Value, name string) (int64, error) {
-	if t, ok := v.(*onnx.Tensor); ok && t.DataType() == onnx.Int32 {
-		x, err := scalarOf[int32](v, name)
-		return int64(x), err
-	}
-	return scalarOf[int64](v, name)
-}
-
 // sequencePosition reads a place in a sequence, counted from the back when negative:
 // -n..n-1, and also n where places are between elements.
 func sequencePosition(v onnx.Value, n int, between bool) (int, error) {
-	p, err := scalarInteger(v, "position")
+	p, err := integerOf(v, "position")
 	if err != nil {
 		return 0, err
 	}
@@ -376,7 +367,7 @@ func (s *splitToSequence) Run(c *Ctx, in, out []onnx.Value) error {
 		}
 		switch split.Rank() {
 		case 0:
-			if each, err = scalarInteger(split, "split"); err != nil {
+			if each, err = integerOf(split, "split"); err != nil {
 				return err
 			}
 			if each <= 0 {

@@ -93,7 +93,7 @@ func buildMaxUnpool(n *Node) (Kernel, error) {
 func runMaxUnpool(c *Ctx, w *window, in []onnx.Value) error {
 	x, it := in[0].(*onnx.Tensor), in[1].(*onnx.Tensor)
 	s := x.Shape()
-	if len(s) != 2+len(w.kernel) || !equalInts(it.Shape(), s) {
+	if len(s) != 2+len(w.kernel) || !slices.Equal(it.Shape(), s) {
 		return onnx.Errorf(onnx.ErrShape, "X is %v, I is %v, want one shape of %d dimensions", x, it, 2+len(w.kernel))
 	}
 	least := slices.Clone(s)

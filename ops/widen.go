@@ -23,7 +23,7 @@ func (w *widened) Run(c *Ctx, in, out []onnx.Value) error {
 		if narrow == onnx.Undefined {
 			narrow = t.DataType()
 		}
-		f, err := e.float32s(t.Shape())
+		f, err := scratchTensor(c, onnx.Float, t.Shape())
 		if err != nil {
 			return err
 		}
@@ -59,28 +59,12 @@ type wideEngine struct {
 	made []*onnx.Tensor
 }
 
-func (e *wideEngine) float32s(shape []int) (*onnx.Tensor, error) {
-	bytes, err := TensorBytes(onnx.Float, shape)
-	if err != nil {
-		return nil, err
-	}
-	var b []byte
-	if bytes > 0 {
-		if b, err = e.Engine.Scratch(bytes); err != nil {
-			return nil, err
-		}
-	}
-	t := &onnx.Tensor{}
-	t.Reset(onnx.Float, shape, b, nil, nil)
-	return t, nil
-}
-
 func (e *wideEngine) New(i int, d onnx.DataType, shape []int, reuse uint64) (*onnx.Tensor, error) {
 	if d != onnx.Float {
 		e.made[i] = nil
 		return e.Engine.New(i, d, shape, 0)
 	}
-	t, err := e.float32s(shape)
+	t, err := scratchTensor(NewCtx(e.Engine), onnx.Float, shape)
 	e.made[i] = t
 	return t, err
 }

@@ -204,7 +204,7 @@ func (p *places) span(i, k int) (lo, hi, first int) {
 	off := k*p.dilate[i] - p.begin[i] // index at place 0
 	s := p.stride[i]
 	if off < 0 {
-		lo = (-off + s - 1) / s
+		lo = ceilDiv(-off, s)
 	}
 	if last := p.in[i] - 1 - off; last >= 0 {
 		hi = min(last/s+1, p.out[i])

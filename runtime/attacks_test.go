@@ -119,7 +119,7 @@ func inBounds(t *testing.T, f func(ctx context.Context)) {
 	f(ctx)
 	d := time.Since(start)
 	goruntime.ReadMemStats(&after)
-	if d > 20*time.Second {
+	if d > patience*20*time.Second {
 		t.Errorf("it took %v", d)
 	}
 	if n := after.TotalAlloc - before.TotalAlloc; n > 4*attackBytes+64<<20 {
@@ -340,7 +340,7 @@ func TestAttackFolding(t *testing.T) {
 	if _, err := rt.LoadModel(modelOf(g)); err != nil {
 		t.Error(err)
 	}
-	if d := time.Since(start); d > 60*time.Second {
+	if d := time.Since(start); d > patience*60*time.Second {
 		t.Errorf("loading took %v", d)
 	}
 }
@@ -555,7 +555,7 @@ func TestAttackNestedInference(t *testing.T) {
 				if err != nil && (!errors.Is(err, onnx.ErrLimit) || depth == 3) {
 					t.Errorf("%.300v", err)
 				}
-				if d := time.Since(start); d > 30*time.Second {
+				if d := time.Since(start); d > patience*30*time.Second {
 					t.Errorf("loading took %v", d)
 				}
 			})
@@ -846,7 +846,7 @@ func TestAttackLoops(t *testing.T) {
 				} else if err == nil || !isSentinel(err) {
 					t.Errorf("under a limit of %s: got error %.300v", name, err)
 				}
-				if d := time.Since(start); d > 30*time.Second {
+				if d := time.Since(start); d > patience*30*time.Second {
 					t.Errorf("it took %v", d)
 				}
 			}
@@ -917,7 +917,7 @@ func TestAttackScans(t *testing.T) {
 				if err != nil && (!isSentinel(err) || errors.Is(err, onnx.ErrUnsupported)) {
 					t.Errorf("%.2000v", err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience * 20 * time.Second):
 				t.Fatal("it does not end")
 			}
 		})
@@ -973,7 +973,7 @@ func TestAttackLoadTime(t *testing.T) {
 			if _, err := rt.LoadModel(modelOf(g)); err != nil {
 				t.Errorf("%.300v", err)
 			}
-			if d := time.Since(start); d > 20*time.Second {
+			if d := time.Since(start); d > patience*20*time.Second {
 				t.Errorf("loading %d nodes took %v", len(g.Nodes), d)
 			} else {
 				t.Logf("%d nodes in %v", len(g.Nodes), d)

@@ -291,7 +291,7 @@ func TestCancel(t *testing.T) {
 	if _, err := long.Run(ctx, big); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a long recurrence under a deadline: %v", err)
 	}
-	if d := time.Since(start); d > 2*time.Second {
+	if d := time.Since(start); d > patience*2*time.Second {
 		t.Errorf("the recurrence went on for %v after its deadline", d)
 	}
 }

@@ -161,7 +161,7 @@ func TestAttackInputs(t *testing.T) {
 			if strings.Contains(err, "internal error") || len(err) > 10_000 {
 				t.Errorf("%s: %.1000s", name, err)
 			}
-			if d := time.Since(start); d > 20*time.Second {
+			if d := time.Since(start); d > 60*time.Second {
 				t.Errorf("%s: it took %v", name, d)
 			}
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -245,4 +247,48 @@ func TestOutputsAreTheCallers(t *testing.T) {
 			t.Errorf("output %q became %v, was %v", name, got, want)
 		}
 	}
+}
+
+// TestCancelsAndClose runs one session from many goroutines whose contexts are
+// cancelled at any moment, and closes it in the midst: each call gives the right
+// numbers, or the error of its context or of Close.
+func TestCancelsAndClose(t *testing.T) {
+	m := tagger(8, 4)
+	in := taggerInputs(40, 3, 4)
+	want, err := load(t, m).Run(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := load(t, m, rt.WithThreads(2))
+	done := 0
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration((g*31+i*17)%400)*time.Microsecond)
+				if i%5 == 0 {
+					ctx = t.Context()
+				}
+				out, err := s.Run(ctx, in)
+				cancel()
+				switch {
+				case err == nil:
+					sameBits(t, "a run among cancelled ones", out, want)
+					mu.Lock()
+					done++
+					if done == 200 {
+						go s.Close()
+					}
+					mu.Unlock()
+				case errors.Is(err, rt.ErrClosed):
+					return
+				case !errors.Is(err, context.DeadlineExceeded):
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -278,7 +278,7 @@ func (b *bounder) attributes(list []*Attribute, depth int) error {
 		if a == nil {
 			return Errorf(ErrMalformed, "attribute %d is missing", i)
 		}
-		for g := range a.graphs() {
+		for _, g := range a.subgraphs() {
 			if err := b.graph(g, depth+1); err != nil {
 				return err
 			}

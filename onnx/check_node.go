@@ -218,6 +218,18 @@ func (c *checker) declaredAttributes(n *Node, schema *Schema) {
 	}
 }
 
+// Label is the node's name, else that of its first output, "" when it has
+// neither.
+func (n *Node) Label() string {
+	name := n.Name
+	for _, o := range n.Outputs {
+		if name == "" {
+			name = o
+		}
+	}
+	return name
+}
+
 // Describe names the node in messages: `node "lstm_1" (LSTM-14)`, or by its
 // first output when it has no name. since is the operator's version, 0 if it
 // is not known.
@@ -229,12 +241,9 @@ func (n *Node) Describe(since int) string {
 	if since > 0 {
 		op = fmt.Sprintf("%s-%d", op, since)
 	}
-	if n.Name == "" {
-		for _, o := range n.Outputs {
-			if o != "" {
-				return fmt.Sprintf("node of output %q (%s)", brief.Name(o), op)
-			}
-		}
+	form := "node %q (%s)"
+	if n.Name == "" && n.Label() != "" {
+		form = "node of output %q (%s)"
 	}
-	return fmt.Sprintf("node %q (%s)", brief.Name(n.Name), op)
+	return fmt.Sprintf(form, brief.Name(n.Label()), op)
 }

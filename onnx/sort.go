@@ -84,11 +84,11 @@ func (s *sorter) visit(root int) error {
 
 func (s *sorter) push(i int) {
 	var deps []int
-	freeNames(s.nodes[i], func(name string) {
+	for name := range s.nodes[i].Reads() {
 		if j, ok := s.producer[name]; ok && s.state[j] != visitDone {
 			deps = append(deps, j)
 		}
-	})
+	}
 	s.state[i] = visitOpen
 	s.path = append(s.path, pending{i, deps})
 }
@@ -113,41 +113,47 @@ func (s *sorter) cycle(start int) error {
 	return Errorf(ErrMalformed, "nodes form a cycle: %s", strings.Join(names, " reads from "))
 }
 
-// freeNames calls visit with each name that a node reads from the scope it
-// stands in: its inputs, and what the graphs of its attributes capture. A name
-// may come several times.
-func freeNames(n *Node, visit func(string)) {
-	for _, in := range n.Inputs {
-		if in != "" {
-			visit(in)
-		}
-	}
-	for _, a := range n.Attributes {
-		for g := range a.graphs() {
-			captures(g, visit)
-		}
-	}
+// Reads gives each name that the node reads from the scope it stands in: its
+// inputs, and what the graphs of its attributes capture. A name may come
+// several times.
+func (n *Node) Reads() iter.Seq[string] {
+	return func(yield func(string) bool) { n.reads(yield) }
 }
 
-// captures calls visit with each name that a graph reads and does not define.
-func captures(g *Graph, visit func(string)) {
-	local := definedNames(g)
-	free := func(name string) {
-		if !local[name] {
-			visit(name)
+func (n *Node) reads(yield func(string) bool) bool {
+	for _, in := range n.Inputs {
+		if in != "" && !yield(in) {
+			return false
 		}
 	}
+	for _, g := range n.Subgraphs() {
+		if !g.captures(yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// captures gives each name that a graph reads and does not define.
+func (g *Graph) captures(yield func(string) bool) bool {
+	local := g.Defined()
+	free := func(name string) bool { return local[name] || yield(name) }
 	for _, n := range g.Nodes {
-		freeNames(n, free)
+		if !n.reads(free) {
+			return false
+		}
 	}
 	for _, o := range g.Outputs {
-		if o.Name != "" {
-			free(o.Name)
+		if o.Name != "" && !free(o.Name) {
+			return false
 		}
 	}
+	return true
 }
 
-func definedNames(g *Graph) map[string]bool {
+// Defined gives the names that the graph itself defines: of its inputs, its
+// initializers, and the outputs of its nodes.
+func (g *Graph) Defined() map[string]bool {
 	names := map[string]bool{}
 	for _, v := range g.Inputs {
 		names[v.Name] = true
@@ -160,22 +166,32 @@ func definedNames(g *Graph) map[string]bool {
 	}
 	for _, n := range g.Nodes {
 		for _, o := range n.Outputs {
-			names[o] = true
+			if o != "" {
+				names[o] = true
+			}
 		}
 	}
 	return names
 }
 
-// graphs gives the graphs of an attribute.
-func (a *Attribute) graphs() iter.Seq[*Graph] {
-	return func(yield func(*Graph) bool) {
-		if a.Graph != nil && !yield(a.Graph) {
-			return
-		}
-		for _, g := range a.Graphs {
-			if g != nil && !yield(g) {
-				return
-			}
+// Subgraphs lists the graphs in the node's attributes.
+func (n *Node) Subgraphs() []*Graph {
+	var list []*Graph
+	for _, a := range n.Attributes {
+		list = append(list, a.subgraphs()...)
+	}
+	return list
+}
+
+func (a *Attribute) subgraphs() []*Graph {
+	var list []*Graph
+	if a.Graph != nil {
+		list = append(list, a.Graph)
+	}
+	for _, g := range a.Graphs {
+		if g != nil {
+			list = append(list, g)
 		}
 	}
+	return list
 }

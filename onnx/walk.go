@@ -78,7 +78,7 @@ func (w tensorWalk) attribute(a *Attribute) error {
 			return err
 		}
 	}
-	for g := range a.graphs() {
+	for _, g := range a.subgraphs() {
 		if err := w.graph(g); err != nil {
 			return err
 		}

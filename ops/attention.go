@@ -186,22 +186,22 @@ func (h *headView[T]) shapeOf(t *onnx.Tensor, heads int64, name string) error {
 
 // attentionLocal is an Attention while it runs, kept for a frame.
 type attentionLocal[T floating] struct {
-	k          *attention
-	q, key, v  headView[T]
-	y          headView[T]
-	mask       []T // nil where there is none
-	maskStep   [4]int
-	maskWidth  int
-	nonpad     []int64 // keys of each item that count; nil: all
-	past       int
-	scale      T
-	scores     []T // of the heads first, first+1, ...
-	first      int
-	products   []T // output 3, nil where not wanted
-	c          *Ctx
-	rows       func(lo, hi int)
-	group      int
-	keys, size int
+	k         *attention
+	q, key, v headView[T]
+	y         headView[T]
+	mask      []T // nil where there is none
+	maskStep  [4]int
+	maskWidth int
+	nonpad    []int64 // keys of each item that count; nil: all
+	past      int
+	scale     T
+	scores    []T // of the heads first, first+1, ...
+	first     int
+	products  []T // output 3, nil where not wanted
+	c         *Ctx
+	rows      func(lo, hi int)
+	group     int
+	keys      int
 }
 
 func (k *attentionKernel[T]) Run(c *Ctx, in, out []onnx.Value) error {

@@ -153,10 +153,10 @@ func checkElementIndices(in, index onnx.Shape, axis int) error {
 // elementWalk goes through the rows of an index tensor: all of its dimensions
 // but the last.
 type elementWalk struct {
-	axis, size int // of the data
-	step       int // of the data, from one element of a row to the next: 0 where the axis is the last
-	row, rows  int
-	pos        []int
+	axis      int // of the data
+	step      int // of the data, from one element of a row to the next: 0 where the axis is the last
+	row, rows int
+	pos       []int
 }
 
 // elementPlaces checks indices of one number for each element, and gives for

@@ -169,13 +169,12 @@ func (m *mover) span(lo, hi int) {
 
 // taking is a copy of runs whose places in the source are listed.
 type taking struct {
-	c          *Ctx
-	dst, src   *onnx.Tensor
-	at         []int // where the runs begin, within a block of the source
-	run        int   // elements of a run
-	block      int   // elements of a block of the source
-	f          func(lo, hi int)
-	dstN, srcN int // runs at a time, of which the destination has len(at) a block
+	c        *Ctx
+	dst, src *onnx.Tensor
+	at       []int // where the runs begin, within a block of the source
+	run      int   // elements of a run
+	block    int   // elements of a block of the source
+	f        func(lo, hi int)
 }
 
 var takeLoops = byWidth[func(t *taking, to, from int, at []int)]{

@@ -43,13 +43,8 @@ const (
 func countNodes(g *onnx.Graph) int {
 	n := len(g.Nodes)
 	for _, p := range g.Nodes {
-		for _, a := range p.Attributes {
-			if a.Graph != nil {
-				n += countNodes(a.Graph)
-			}
-			for _, sub := range a.Graphs {
-				n += countNodes(sub)
-			}
+		for _, sub := range p.Subgraphs() {
+			n += countNodes(sub)
 		}
 	}
 	return n

@@ -49,9 +49,6 @@ type expr struct {
 	states      uint64
 }
 
-// dependsOn reports whether e reads a state.
-func (e *expr) dependsOn(state int) bool { return e.states&(1<<state) != 0 }
-
 // algebra makes expressions. What it makes is in a normal form as far as
 // recognising a cell needs it: slices stand at the leaves, sums and products
 // are flat, a product with side-by-side factors is a sum of products.
@@ -85,10 +82,6 @@ func (a *algebra) intern(e expr) *expr {
 	e.id = len(a.known)
 	a.known[key.String()] = &e
 	return &e
-}
-
-func (a *algebra) opaque(name string, args []*expr) *expr {
-	return a.intern(expr{kind: exprOpaque, name: name, args: args, width: -1, rank: -1})
 }
 
 func (a *algebra) constant(v *view) *expr {

@@ -13,10 +13,9 @@ type reader struct {
 	*algebra
 	env    map[string]*expr
 	opset  int
-	outer  *facts           // of the graph around
-	inputs map[string]int   // sequences that are read, by the value's name
-	seqs   []string         // their names
-	local  map[string]*expr // initializers of the graph itself
+	outer  *facts         // of the graph around
+	inputs map[string]int // sequences that are read, by the value's name
+	seqs   []string       // their names
 	// integers of rank 0 that are constants, by expression
 	whole map[*expr]int64
 	// inside knows the types of the nodes' own values; nil for a loop's body,
@@ -104,7 +103,7 @@ func (r *reader) nodes(list []*onnx.Node) {
 						args = append(args, e)
 					}
 				}
-				for _, sub := range subgraphs(n) {
+				for _, sub := range n.Subgraphs() {
 					for _, in := range captures(sub) {
 						args = append(args, r.lookup(in))
 					}
@@ -130,7 +129,7 @@ func (r *reader) unknown(n *onnx.Node, name string, args []*expr) *expr {
 
 // captures lists the values that a graph reads from outside.
 func captures(g *onnx.Graph) []string {
-	own := definitions(g)
+	own := g.Defined()
 	var out []string
 	seen := map[string]bool{"": true}
 	add := func(name string) {
@@ -143,7 +142,7 @@ func captures(g *onnx.Graph) []string {
 		for _, in := range n.Inputs {
 			add(in)
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			for _, c := range captures(sub) {
 				add(c)
 			}
@@ -154,8 +153,6 @@ func captures(g *onnx.Graph) []string {
 	}
 	return out
 }
-
-var plainUnary = map[string]bool{"Tanh": true, "Sigmoid": true, "Relu": true, "Softsign": true, "Softplus": true}
 
 // node evaluates a node; nil, or nil for an output, is what is not understood.
 func (r *reader) node(n *onnx.Node) []*expr {
@@ -327,7 +324,7 @@ func (r *reader) branch(g *onnx.Graph) []*expr {
 		return nil
 	}
 	hidden := map[string]*expr{}
-	own := definitions(g)
+	own := g.Defined()
 	for name := range own {
 		hidden[name] = r.env[name]
 		delete(r.env, name)

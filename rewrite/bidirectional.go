@@ -138,7 +138,7 @@ func reaches(g *onnx.Graph, x, y *onnx.Node) bool {
 			return true
 		}
 		need := slices.Clone(n.Inputs)
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			need = append(need, captures(sub)...)
 		}
 		for _, in := range need {

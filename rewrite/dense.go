@@ -25,7 +25,7 @@ func denseGraph(g *onnx.Graph, limits onnx.Limits) error {
 	}
 	g.SparseInitializers = nil
 	for _, n := range g.Nodes {
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			if err := denseGraph(sub, limits); err != nil {
 				return err
 			}

@@ -32,7 +32,7 @@ func (d dropper) outputs(g *onnx.Graph) bool {
 	lost := false
 	for _, n := range g.Nodes {
 		lost = d.trim(n, read) || lost
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			lost = d.outputs(sub) || lost
 		}
 		for i, o := range n.Outputs {
@@ -50,7 +50,7 @@ func reads(nodes []*onnx.Node, names map[string]bool) {
 		for _, in := range n.Inputs {
 			names[in] = true
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			for _, o := range sub.Outputs {
 				names[o.Name] = true
 			}
@@ -81,7 +81,7 @@ func (d dropper) trim(n *onnx.Node, read map[string]bool) bool {
 	first, shift := 0, 0 // the first output that may go, and how much later its place is among the bodies'
 	switch l := loopOf(n); {
 	case n.OpType == "If" && n.Domain == "":
-		bodies = subgraphs(n)
+		bodies = n.Subgraphs()
 	case l != nil:
 		bodies, first, shift = []*onnx.Graph{l.body}, l.states, l.bodyOut
 	default:
@@ -145,7 +145,7 @@ func dropGraph(g *onnx.Graph) map[string]bool {
 		}
 		kept[n] = true
 		need := append([]string(nil), n.Inputs...)
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			for c := range dropGraph(sub) {
 				need = append(need, c)
 			}
@@ -182,7 +182,7 @@ func dropGraph(g *onnx.Graph) map[string]bool {
 		}
 	}
 	g.SparseInitializers = sparse
-	own := definitions(g)
+	own := g.Defined()
 	captured := map[string]bool{}
 	for name := range live {
 		if !own[name] {

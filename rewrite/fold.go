@@ -56,7 +56,7 @@ func constantBytes(g *onnx.Graph) int64 {
 		for _, a := range n.Attributes {
 			add(a.Tensor)
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			total += constantBytes(sub)
 		}
 	}
@@ -102,7 +102,7 @@ func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) error {
 		if errors.Is(err, onnx.ErrLimit) {
 			return ops.NodeError(n, 0, err)
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			if err := f.graph(sub, scope); err != nil {
 				return err
 			}
@@ -181,7 +181,7 @@ func (f *folder) contents(n *ops.Node) []onnx.Value {
 // compute runs a node whose inputs are all constants; nil when they are not,
 // or it fails, or costs too much: then it stays, and a run will tell.
 func (f *folder) compute(n *ops.Node) []onnx.Value {
-	if n.Op.Random || len(subgraphs(n.Proto)) > 0 || f.ctx.Err() != nil {
+	if n.Op.Random || len(n.Proto.Subgraphs()) > 0 || f.ctx.Err() != nil {
 		return nil
 	}
 	in := make([]onnx.Value, n.NumInputs())
@@ -241,12 +241,9 @@ func (f *folder) taken(n *onnx.Node, scope *ops.Scope) *onnx.Graph {
 // initializers become g's. Values get fresh names, for branches and the graph
 // around may use the same ones.
 func (f *folder) splice(g *onnx.Graph, n *onnx.Node, branch *onnx.Graph, scope *ops.Scope) ([]*onnx.Node, error) {
-	prefix := brief.Name(n.Name)
-	if prefix == "" {
-		prefix = brief.Name(n.Outputs[0])
-	}
+	prefix := brief.Name(n.Label())
 	names := map[string]string{}
-	for name := range definitions(branch) {
+	for name := range branch.Defined() {
 		names[name] = f.fresh(prefix + "/" + name)
 	}
 	for _, init := range branch.Initializers {

@@ -17,7 +17,7 @@ func hoist(s *state) error {
 func (s *state) hoistGraph(g *onnx.Graph) {
 	var nodes []*onnx.Node
 	for _, n := range g.Nodes {
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			s.hoistGraph(sub)
 		}
 		l := loopOf(n)
@@ -83,7 +83,7 @@ func (l *loop) endless() bool {
 // for what it gave for them.
 func (s *state) hoistLoop(l *loop) []*onnx.Node {
 	makers := producers(l.body)
-	own := definitions(l.body)
+	own := l.body.Defined()
 	var after []*onnx.Node
 	for i := l.states - 1; i >= 0; i-- {
 		inner := l.body.Inputs[l.bodyIn+i].Name

@@ -56,7 +56,7 @@ func (in *inliner) list(nodes []*onnx.Node, depth, nesting int) ([]*onnx.Node, e
 		}
 		f := in.functions[functionKey{n.Domain, n.OpType, n.Overload}]
 		if f == nil {
-			for _, g := range subgraphs(n) {
+			for _, g := range n.Subgraphs() {
 				if err := in.graph(g, depth, nesting+1); err != nil {
 					return nil, err
 				}
@@ -126,7 +126,7 @@ func (in *inliner) call(n *onnx.Node, f *onnx.Function) ([]*onnx.Node, error) {
 		if err := in.bind(c, f, attrs); err != nil {
 			return nil, err
 		}
-		for _, g := range subgraphs(c) {
+		for _, g := range c.Subgraphs() {
 			in.freshen(g, prefix)
 		}
 		body[i] = c
@@ -140,7 +140,7 @@ func (in *inliner) call(n *onnx.Node, f *onnx.Function) ([]*onnx.Node, error) {
 // function's must not mean them.
 func (in *inliner) freshen(g *onnx.Graph, prefix string) {
 	names := map[string]string{}
-	for name := range definitions(g) {
+	for name := range g.Defined() {
 		names[name] = in.fresh(prefix + "/" + name)
 	}
 	for i := range g.Inputs {
@@ -165,7 +165,7 @@ func (in *inliner) freshen(g *onnx.Graph, prefix string) {
 	}
 	rename(g.Nodes, names)
 	for _, n := range g.Nodes {
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			in.freshen(sub, prefix)
 		}
 	}
@@ -200,7 +200,7 @@ func (in *inliner) bind(n *onnx.Node, f *onnx.Function, attrs map[string]*onnx.A
 			}
 		}
 	}
-	for _, g := range subgraphs(n) {
+	for _, g := range n.Subgraphs() {
 		for _, inner := range g.Nodes {
 			if err := in.bind(inner, f, attrs); err != nil {
 				return err

@@ -45,7 +45,7 @@ func (l *lifter) graph(g *onnx.Graph, outer *facts) error {
 			}
 			l.left(n, why)
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			if err := l.graph(sub, f); err != nil {
 				return err
 			}
@@ -62,7 +62,7 @@ func hasLoop(g *onnx.Graph) bool {
 		if n.Domain == "" && (n.OpType == "Loop" || n.OpType == "Scan") {
 			return true
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			if hasLoop(sub) {
 				return true
 			}
@@ -78,7 +78,7 @@ func countUses(g *onnx.Graph, uses map[string]int) {
 		for _, in := range n.Inputs {
 			uses[in]++
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			countUses(sub, uses)
 		}
 	}

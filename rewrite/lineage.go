@@ -110,7 +110,7 @@ func (l *lineage) enter(g *onnx.Graph, outer *place) *place {
 		if portsOf(n) != nil {
 			l.recurrent = append(l.recurrent, placedNode{n, p})
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			l.enter(sub, p)
 		}
 	}
@@ -247,7 +247,7 @@ func (l *lineage) follow(p *place, m made, depth int) []leaf {
 		}
 	case "If":
 		var out []leaf
-		for way, g := range subgraphs(n) {
+		for way, g := range n.Subgraphs() {
 			if m.index >= len(g.Outputs) {
 				return nil
 			}
@@ -440,7 +440,7 @@ func (l *lineage) zeroNode(p *place, m made, depth int) bool {
 	case "Where":
 		return len(n.Inputs) == 3 && all(n.Inputs[1:])
 	case "If":
-		for _, g := range subgraphs(n) {
+		for _, g := range n.Subgraphs() {
 			if m.index >= len(g.Outputs) || !l.zero(l.places[g], g.Outputs[m.index].Name, depth) {
 				return false
 			}

@@ -194,7 +194,7 @@ func (p *opsetPlace) nodes(g *onnx.Graph, scope *ops.Scope) ([]*onnx.Node, error
 	var out []*onnx.Node
 	for _, n := range nodes {
 		scope.Node(n) // on an error its outputs are unknown
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			if err := p.graph(sub, scope); err != nil {
 				return nil, err
 			}
@@ -224,7 +224,7 @@ func (p *opsetPlace) node(n *onnx.Node, scope *ops.Scope) []*onnx.Node {
 	if s := onnx.LookupSchema("", n.OpType, level); s != nil {
 		since = s.Since
 	}
-	label, op := label(n), n.OpType
+	label, op := n.Label(), n.OpType
 	out, rewritten, err := p.climb(n, level, scope)
 	if err != nil {
 		p.refuse(n, since, err.Error())
@@ -241,18 +241,7 @@ func (p *opsetPlace) node(n *onnx.Node, scope *ops.Scope) []*onnx.Node {
 }
 
 func (c *opsetConverter) refuse(n *onnx.Node, since int, reason string) {
-	c.refusals = append(c.refusals, OpsetRefusal{label(n), n.OpType, since, reason})
-}
-
-// label is a node's name, else that of its first output.
-func label(n *onnx.Node) string {
-	name := n.Name
-	for _, o := range n.Outputs {
-		if name == "" {
-			name = o
-		}
-	}
-	return name
+	c.refusals = append(c.refusals, OpsetRefusal{n.Label(), n.OpType, since, reason})
 }
 
 // climb moves a node of a given opset to the wanted one, version by version of
@@ -378,7 +367,7 @@ func readNames(g *onnx.Graph, into map[string]bool) {
 		for _, in := range n.Inputs {
 			into[in] = true
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			readNames(sub, into)
 		}
 	}
@@ -395,7 +384,7 @@ func sweep(g *onnx.Graph, dead func(string) bool) {
 		return n.OpType == "Constant" && n.Domain == "" && len(n.Outputs) == 1 && dead(n.Outputs[0])
 	})
 	for _, n := range g.Nodes {
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			sweep(sub, dead)
 		}
 	}
@@ -436,7 +425,7 @@ func (p *opsetPlace) failures(g *onnx.Graph, outer *ops.Scope, report func(*onnx
 		if err != nil && !errors.Is(err, onnx.ErrUnsupported) && !errors.Is(err, onnx.ErrLimit) && len(n.Outputs) > 0 {
 			report(n, err)
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			p.failures(sub, scope, report)
 		}
 	}

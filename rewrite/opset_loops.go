@@ -77,13 +77,13 @@ func upScan(m *move) {
 	}
 	scanned := m.peekInt("num_scan_inputs", 0)
 	inputs := m.node.Inputs[1:]
-	inner := &onnx.Node{Name: m.fresh(label(m.node) + "/row"), OpType: "Scan", Attributes: []*onnx.Attribute{body, attribute("num_scan_inputs", scanned)}}
+	inner := &onnx.Node{Name: m.fresh(m.node.Label() + "/row"), OpType: "Scan", Attributes: []*onnx.Attribute{body, attribute("num_scan_inputs", scanned)}}
 	if a := m.take("directions"); a != nil {
 		inner.Attributes = append(inner.Attributes, attribute("scan_input_directions", a.Ints))
 	}
-	outer := &onnx.Graph{Name: m.fresh(label(m.node) + "/rows"), Nodes: []*onnx.Node{inner}}
+	outer := &onnx.Graph{Name: m.fresh(m.node.Label() + "/rows"), Nodes: []*onnx.Node{inner}}
 	for i := range inputs {
-		v := onnx.ValueInfo{Name: m.fresh(fmt.Sprintf("%s/row_in_%d", label(m.node), i))}
+		v := onnx.ValueInfo{Name: m.fresh(fmt.Sprintf("%s/row_in_%d", m.node.Label(), i))}
 		if i < len(body.Graph.Inputs) {
 			v.Type = body.Graph.Inputs[i].Type
 			v.Type.Shape = nil
@@ -91,7 +91,7 @@ func upScan(m *move) {
 		inner.Inputs, outer.Inputs = append(inner.Inputs, v.Name), append(outer.Inputs, v)
 	}
 	for i := range m.node.Outputs {
-		v := onnx.ValueInfo{Name: m.fresh(fmt.Sprintf("%s/row_out_%d", label(m.node), i))}
+		v := onnx.ValueInfo{Name: m.fresh(fmt.Sprintf("%s/row_out_%d", m.node.Label(), i))}
 		if i < len(body.Graph.Outputs) {
 			v.Type = body.Graph.Outputs[i].Type
 			v.Type.Shape = nil

@@ -202,7 +202,7 @@ func (m *move) cutInputs(i int) {
 
 // value names a new value, of which info is known.
 func (m *move) value(wish string, info ops.Info) string {
-	name := m.fresh(label(m.node) + "/" + wish)
+	name := m.fresh(m.node.Label() + "/" + wish)
 	m.scope.Set(name, info)
 	return name
 }
@@ -221,7 +221,7 @@ func (m *move) constantInts(wish string, list ...int64) string {
 // helper makes a node of the opset behind the boundary; attrs alternates names
 // and values.
 func (m *move) helper(op string, inputs []string, output string, attrs ...any) *onnx.Node {
-	n := &onnx.Node{Name: m.fresh(label(m.node) + "/" + op), OpType: op, Inputs: inputs, Outputs: []string{output}}
+	n := &onnx.Node{Name: m.fresh(m.node.Label() + "/" + op), OpType: op, Inputs: inputs, Outputs: []string{output}}
 	for i := 0; i < len(attrs); i += 2 {
 		n.Attributes = append(n.Attributes, attribute(attrs[i].(string), attrs[i+1]))
 	}

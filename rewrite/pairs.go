@@ -380,7 +380,7 @@ func (f *pairing) inputsOf(output string) map[string]bool {
 		for _, in := range m.node.Inputs {
 			work = append(work, use{p, in})
 		}
-		for _, g := range subgraphs(m.node) {
+		for _, g := range m.node.Subgraphs() {
 			// What a body reads, it needs for its outputs.
 			for _, o := range g.Outputs {
 				work = append(work, use{f.places[g], o.Name})

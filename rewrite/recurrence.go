@@ -32,30 +32,17 @@ func Recurrences(m *onnx.Model, o Options) (before, after []Recurrence, err erro
 	return recurrences(m.Graph, nil, nil), recurrences(r.Graph, whys, nil), nil
 }
 
-// placeOf names a node for messages.
-func placeOf(n *onnx.Node) string {
-	if n.Name != "" {
-		return n.Name
-	}
-	for _, o := range n.Outputs {
-		if o != "" {
-			return o
-		}
-	}
-	return ""
-}
-
 func recurrences(g *onnx.Graph, whys map[*onnx.Node]string, list []Recurrence) []Recurrence {
 	for _, n := range g.Nodes {
 		if canonical(n.Domain) == "" {
 			switch n.OpType {
 			case "Loop", "Scan":
-				list = append(list, Recurrence{n.OpType, placeOf(n), whys[n]})
+				list = append(list, Recurrence{n.OpType, n.Label(), whys[n]})
 			case "RNN", "GRU", "LSTM":
-				list = append(list, Recurrence{Kind: n.OpType, Name: placeOf(n)})
+				list = append(list, Recurrence{Kind: n.OpType, Name: n.Label()})
 			}
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			list = recurrences(sub, whys, list)
 		}
 	}

@@ -47,7 +47,7 @@ func (r *reroller) graph(g *onnx.Graph, outer *facts) error {
 		}
 	}
 	for _, n := range g.Nodes {
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			if err := r.graph(sub, f); err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ func products(g *onnx.Graph, list []*onnx.Node) []*onnx.Node {
 		case "MatMul", "Gemm":
 			list = append(list, n)
 		case "If":
-			for _, sub := range subgraphs(n) {
+			for _, sub := range n.Subgraphs() {
 				list = products(sub, list)
 			}
 		}

@@ -41,7 +41,7 @@ func (s *state) eachGraph(a *ops.Analysis, g *onnx.Graph, outer *facts, change f
 		}
 	}
 	for _, n := range g.Nodes {
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			if err := s.eachGraph(a, sub, f, change); err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ func (s *state) eachGraph(a *ops.Analysis, g *onnx.Graph, outer *facts, change f
 // those within.
 func recurrent(g *onnx.Graph) bool {
 	for _, n := range g.Nodes {
-		if isCell(n) || slices.ContainsFunc(subgraphs(n), recurrent) {
+		if isCell(n) || slices.ContainsFunc(n.Subgraphs(), recurrent) {
 			return true
 		}
 	}
@@ -364,7 +364,7 @@ func readers(g *onnx.Graph) map[string][]*onnx.Node {
 				m[in] = append(m[in], n)
 			}
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			for _, c := range captures(sub) {
 				m[c] = append(m[c], nil)
 			}

@@ -132,7 +132,7 @@ func (s *state) collect(g *onnx.Graph) {
 		for _, o := range n.Outputs {
 			s.names[o] = true
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			s.collect(sub)
 		}
 	}
@@ -149,29 +149,6 @@ func (s *state) fresh(wish string) string {
 	}
 	s.names[name] = true
 	return name
-}
-
-// subgraphs lists the graphs in a node's attributes.
-func subgraphs(n *onnx.Node) []*onnx.Graph {
-	var out []*onnx.Graph
-	for _, a := range n.Attributes {
-		if a.Graph != nil {
-			out = append(out, a.Graph)
-		}
-		out = append(out, a.Graphs...)
-	}
-	return out
-}
-
-// countNodes counts the nodes of a list and of the graphs within.
-func countNodes(nodes []*onnx.Node) int {
-	n := len(nodes)
-	for _, node := range nodes {
-		for _, g := range subgraphs(node) {
-			n += countNodes(g.Nodes)
-		}
-	}
-	return n
 }
 
 // cloneModel copies a model down to the nodes, with ai.onnx written as "" and
@@ -284,7 +261,7 @@ func (r renaming) nodes(nodes []*onnx.Node) {
 		for i, name := range n.Outputs {
 			n.Outputs[i] = r.of(name)
 		}
-		for _, g := range subgraphs(n) {
+		for _, g := range n.Subgraphs() {
 			r.graph(g)
 		}
 	}
@@ -293,31 +270,9 @@ func (r renaming) nodes(nodes []*onnx.Node) {
 // graph renames what a nested graph captures; names that it defines itself are
 // its own.
 func (r renaming) graph(g *onnx.Graph) {
-	inner := renaming{r.to, append(r.hidden[:len(r.hidden):len(r.hidden)], definitions(g))}
+	inner := renaming{r.to, append(r.hidden[:len(r.hidden):len(r.hidden)], g.Defined())}
 	inner.nodes(g.Nodes)
 	for i := range g.Outputs {
 		g.Outputs[i].Name = inner.of(g.Outputs[i].Name)
 	}
-}
-
-// definitions gives the names that a graph itself defines.
-func definitions(g *onnx.Graph) map[string]bool {
-	own := map[string]bool{}
-	for _, v := range g.Inputs {
-		own[v.Name] = true
-	}
-	for _, i := range g.Initializers {
-		own[i.Name] = true
-	}
-	for _, i := range g.SparseInitializers {
-		own[i.Name] = true
-	}
-	for _, n := range g.Nodes {
-		for _, o := range n.Outputs {
-			if o != "" {
-				own[o] = true
-			}
-		}
-	}
-	return own
 }

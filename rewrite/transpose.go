@@ -28,7 +28,7 @@ func (s *state) cancelGraph(g *onnx.Graph) {
 	}
 	inner, captured := map[string]bool{}, map[string]bool{} // of nested graphs
 	for _, n := range g.Nodes {
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			nestedNames(sub, inner)
 			for _, c := range captures(sub) {
 				captured[c] = true
@@ -64,7 +64,7 @@ func (s *state) cancelGraph(g *onnx.Graph) {
 		for i, in := range n.Inputs { // also of nodes that stand before what they read
 			n.Inputs[i] = resolve(in)
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			if len(to) > 0 {
 				renaming{to: to}.graph(sub)
 			}
@@ -75,11 +75,11 @@ func (s *state) cancelGraph(g *onnx.Graph) {
 
 // nestedNames collects the names that a graph and those within define.
 func nestedNames(g *onnx.Graph, into map[string]bool) {
-	for name := range definitions(g) {
+	for name := range g.Defined() {
 		into[name] = true
 	}
 	for _, n := range g.Nodes {
-		for _, sub := range subgraphs(n) {
+		for _, sub := range n.Subgraphs() {
 			nestedNames(sub, into)
 		}
 	}

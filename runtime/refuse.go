@@ -103,15 +103,9 @@ func (e *RefusalError) Unwrap() []error {
 }
 
 func refuse(p *onnx.Node, since int, err error) Refusal {
-	name := p.Name
-	for _, o := range p.Outputs {
-		if name == "" {
-			name = o
-		}
-	}
 	op := p.OpType
 	if p.Domain != "" {
 		op = p.Domain + ":" + op
 	}
-	return Refusal{Node: name, Op: op, Since: since, Reason: err.Error(), Err: err}
+	return Refusal{Node: p.Label(), Op: op, Since: since, Reason: err.Error(), Err: err}
 }

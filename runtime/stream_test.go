@@ -25,10 +25,6 @@ func intsOf(name string, v ...int64) *onnx.Initializer {
 	return &onnx.Initializer{Name: name, Tensor: onnx.MustTensor([]int{len(v)}, v)}
 }
 
-func stringAttr(name, v string) *onnx.Attribute {
-	return &onnx.Attribute{Name: name, Type: onnx.AttrString, String: v}
-}
-
 func layer(prefix string, gates int) []*onnx.Initializer {
 	k := float64(len(prefix)) + float64(gates)
 	return []*onnx.Initializer{weights(prefix+"W", 0.7+k, 1, gates*hidden, features), weights(prefix+"R", 1.3+k, 1, gates*hidden, hidden), weights(prefix+"B", 0.4+k, 1, 2*gates*hidden)}

@@ -336,10 +336,8 @@ func (s *Session) looksAcrossRows() bool {
 			if op, _, err := s.opts.registry.Lookup(n.Domain, n.OpType, opset); err == nil && op.Random {
 				return true
 			}
-			for _, a := range n.Attributes {
-				if a.Graph != nil && in(a.Graph) || slices.ContainsFunc(a.Graphs, in) {
-					return true
-				}
+			if slices.ContainsFunc(n.Subgraphs(), in) {
+				return true
 			}
 		}
 		return false

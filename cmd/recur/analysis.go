@@ -48,9 +48,9 @@ func walkNodes(nodes []*onnx.Node, g *onnx.Graph, path string, opsets map[string
 		if opset == 0 {
 			opset = opsets[n.Domain]
 		}
-		f(placed{n, g, path + nodeLabel(n), opset})
+		f(placed{n, g, path + n.Label(), opset})
 		for _, a := range n.Attributes {
-			inner := path + nodeLabel(n) + "." + a.Name + "/"
+			inner := path + n.Label() + "." + a.Name + "/"
 			if a.Graph != nil {
 				walkNodes(a.Graph.Nodes, a.Graph, inner, opsets, f)
 			}
@@ -71,17 +71,6 @@ func opsetsOf(imports []onnx.OpsetImport) map[string]int {
 		out[domain] = int(imp.Version)
 	}
 	return out
-}
-
-// nodeLabel is a node's name, else that of its first output.
-func nodeLabel(n *onnx.Node) string {
-	name := n.Name
-	for _, o := range n.Outputs {
-		if name == "" {
-			name = o
-		}
-	}
-	return name
 }
 
 // qualified writes an operator's name with its domain, unless that is ai.onnx.

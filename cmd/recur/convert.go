@@ -199,7 +199,7 @@ func nameOutputs(m *onnx.Model) {
 			if o != "" || formal == nil || formal.Option == onnx.OptionalFormal {
 				continue
 			}
-			name := nodeLabel(p.Node) + "/" + formal.Name
+			name := p.Node.Label() + "/" + formal.Name
 			for taken[name] {
 				name += "_"
 			}

@@ -37,7 +37,7 @@ func costOf(v *view) costs {
 			own = costOf(n.bodies[0].view)
 			steps, ok := v.steps(n)
 			if !ok {
-				steps = poly{"iterations(" + nodeLabel(n.Node) + ")": 1}
+				steps = poly{"iterations(" + n.Node.Label() + ")": 1}
 			}
 			own.scale(steps)
 		default:

@@ -337,38 +337,10 @@ func (d *drawer) value(v *view, name, role string) *box {
 func reads(n *onnx.Node) []string {
 	out := slices.Clone(n.Inputs)
 	listed := map[string]bool{}
-	for _, a := range n.Attributes {
-		graphs := a.Graphs
-		if a.Graph != nil {
-			graphs = append([]*onnx.Graph{a.Graph}, graphs...)
-		}
-		for _, g := range graphs {
-			own := map[string]bool{"": true}
-			for _, x := range g.Inputs {
-				own[x.Name] = true
-			}
-			for _, x := range g.Initializers {
-				own[x.Name] = true
-			}
-			for _, inner := range g.Nodes {
-				for _, o := range inner.Outputs {
-					own[o] = true
-				}
-			}
-			add := func(name string) {
-				if !own[name] && !listed[name] && !slices.Contains(n.Inputs, name) {
-					listed[name] = true
-					out = append(out, name)
-				}
-			}
-			for _, inner := range g.Nodes {
-				for _, name := range reads(inner) {
-					add(name)
-				}
-			}
-			for _, o := range g.Outputs {
-				add(o.Name)
-			}
+	for name := range n.Reads() {
+		if !listed[name] && !slices.Contains(n.Inputs, name) {
+			listed[name] = true
+			out = append(out, name)
 		}
 	}
 	return out
@@ -567,7 +539,7 @@ func runs(nodes []*viewedNode) [][]*viewedNode {
 
 // scopeOf is the path in a node's name, without its last part.
 func scopeOf(n *viewedNode) string {
-	name := nodeLabel(n.Node)
+	name := n.Node.Label()
 	if i := strings.LastIndexByte(name, '/'); i > 0 {
 		return name[:i]
 	}

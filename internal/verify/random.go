@@ -30,14 +30,9 @@ func randomGraph(g *onnx.Graph, opsets map[string]int) bool {
 		if op, _, err := ops.Default().Lookup(n.Domain, n.OpType, opset); err == nil && op.Random {
 			return true
 		}
-		for _, a := range n.Attributes {
-			if a.Graph != nil && randomGraph(a.Graph, opsets) {
+		for _, sub := range n.Subgraphs() {
+			if randomGraph(sub, opsets) {
 				return true
-			}
-			for _, sub := range a.Graphs {
-				if randomGraph(sub, opsets) {
-					return true
-				}
 			}
 		}
 	}

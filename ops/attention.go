@@ -29,6 +29,7 @@ func init() {
 // Everything is computed in float32, or float64 for tensors of double, and each
 // output is rounded once.
 type attention struct {
+	level           Level
 	causal          bool
 	qHeads, kvHeads int64
 	scale           float32 // 0: 1/sqrt(size)
@@ -51,7 +52,7 @@ const (
 )
 
 func readAttention(n *Node) (a attention, err error) {
-	a = attention{causal: n.Bool("is_causal", false), qHeads: n.Int("q_num_heads", 0), kvHeads: n.Int("kv_num_heads", 0),
+	a = attention{level: n.Level(), causal: n.Bool("is_causal", false), qHeads: n.Int("q_num_heads", 0), kvHeads: n.Int("kv_num_heads", 0),
 		softcap: float64(n.Float("softcap", 0)), mode: n.Int("qk_matmul_output_mode", 0), left: -1, right: -1, padMask: n.Since >= 24,
 		elem: n.Elem(attnQ), elemV: n.Elem(attnV)}
 	if n.HasAttr("scale") {
@@ -441,7 +442,7 @@ func (l *attentionLocal[T]) doRows(lo, hi int) {
 		x := l.scores[r*l.keys:][:l.keys]
 		clear(x)
 		if q := l.q.at(batch, head); q != nil {
-			kernel.GemmT(x, l.keys, q[i*l.q.step:], l.q.step, l.key.at(batch, head/l.group), l.key.step, 1, l.keys, l.q.size)
+			kernel.GemmT(l.k.level, x, l.keys, q[i*l.q.step:], l.q.step, l.key.at(batch, head/l.group), l.key.step, 1, l.keys, l.q.size)
 		}
 		var keep []T
 		if l.products != nil {
@@ -475,7 +476,7 @@ func (l *attentionLocal[T]) doRows(lo, hi int) {
 		}
 		if v := l.v.at(batch, head/l.group); seen && v != nil {
 			y := l.y.data[batch*l.y.batchStep+head*l.y.headStep+i*l.y.step:]
-			kernel.Gemm(y, l.y.step, x, l.keys, 1, v, l.v.step, 1, l.v.size, l.keys)
+			kernel.Gemm(l.k.level, y, l.y.step, x, l.keys, 1, v, l.v.step, 1, l.v.size, l.keys)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func init() {
 
 // zips gives the loops of an operator of two operands. The names are those of
 // the operators, but for the two kinds of Mod and BitShift.
-func zips(op string) *byType[zipper] {
+func zips(l Level, op string) *byType[zipper] {
 	switch op {
 	case "And", "Or", "Xor":
 		return &byType[zipper]{onnx.Bool: boolZip(op)}
@@ -48,6 +48,9 @@ func zips(op string) *byType[zipper] {
 			onnx.Uint8: integerZip[uint8](op), onnx.Uint16: integerZip[uint16](op), onnx.Uint32: integerZip[uint32](op), onnx.Uint64: integerZip[uint64](op),
 		}
 	}
+	if z := vectorZip(l, op); z != nil {
+		t[onnx.Float] = z
+	}
 	if op == "Equal" {
 		t[onnx.Bool] = &zip[bool, bool]{vv: kernel.Equal[bool], grain: cheapGrain}
 		t[onnx.String] = &zip[string, bool]{kernel.Equal[string], kernel.EqualVS[string], swapped(kernel.EqualVS[string]), cheapGrain}
@@ -59,6 +62,36 @@ func zips(op string) *byType[zipper] {
 // second is, of an operator that gives the same when they change places.
 func swapped[T, U any](vs func(dst []U, a []T, s T)) func(dst []U, s T, b []T) {
 	return func(dst []U, s T, b []T) { vs(dst, b, s) }
+}
+
+// vectorZip gives the loops of float32 at a level of vectors, nil where there
+// is none.
+func vectorZip(l Level, op string) zipper {
+	if l == kernel.Go {
+		return nil
+	}
+	loops := func(vv func(l Level, dst, a, b []float32), vs func(l Level, dst, a []float32, s float32)) *zip[float32, float32] {
+		z := &zip[float32, float32]{grain: cheapGrain}
+		z.vv = func(dst, a, b []float32) { vv(l, dst, a, b) }
+		z.vs = func(dst, a []float32, s float32) { vs(l, dst, a, s) }
+		z.sv = swapped(z.vs)
+		return z
+	}
+	switch op {
+	case "Add", "Sum":
+		return loops(kernel.AddVector, kernel.AddVectorVS)
+	case "Mul":
+		return loops(kernel.MulVector, kernel.MulVectorVS)
+	case "Sub":
+		z := loops(kernel.SubVector, kernel.SubVectorVS)
+		z.sv = kernel.SubSV[float32]
+		return z
+	case "Div":
+		z := loops(kernel.DivVector, kernel.DivVectorVS)
+		z.sv = kernel.DivSV[float32]
+		return z
+	}
+	return nil
 }
 
 // numberZip gives the loops that are written alike for all numbers.
@@ -259,7 +292,7 @@ func buildBinary(n *Node) (Kernel, error) {
 
 // newBinary makes a kernel of the loops of that name.
 func newBinary(n *Node, loops string) (Kernel, error) {
-	k := &binary{loops: zips(loops)}
+	k := &binary{loops: zips(n.Level(), loops)}
 	switch loops {
 	case "Div", "FloorMod", "TruncMod":
 		k.nonzero = true
@@ -441,7 +474,7 @@ func inferPRelu(n *Node) error {
 
 func buildPRelu(n *Node) (Kernel, error) {
 	n.HasAttr("consumed_inputs")
-	k := &binary{loops: zips("PRelu"), fit: fitLeft}
+	k := &binary{loops: zips(n.Level(), "PRelu"), fit: fitLeft}
 	if n.Since < 7 {
 		k.fit = fitChannel
 	}
@@ -496,13 +529,13 @@ func buildVariadic(n *Node) (Kernel, error) {
 	k := &variadic{equal: n.Since < 8}
 	switch n.Proto.OpType {
 	case "Mean":
-		k.loops, k.div = zips("Add"), zips("Div")
+		k.loops, k.div = zips(n.Level(), "Add"), zips(n.Level(), "Div")
 		k.count[onnx.Float] = onnx.Scalar(float32(n.NumInputs()))
 		k.count[onnx.Double] = onnx.Scalar(float64(n.NumInputs()))
 	case "Sum":
-		k.loops = zips("Add")
+		k.loops = zips(n.Level(), "Add")
 	default:
-		k.loops = zips(n.Proto.OpType)
+		k.loops = zips(n.Level(), n.Proto.OpType)
 	}
 	k.wide = Widen(KernelFunc(k.fold))
 	return k, nil

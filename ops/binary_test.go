@@ -159,7 +159,7 @@ func TestManyElements(t *testing.T) {
 
 	a, b := onnx.MustTensor([]int{n}, x), vec[int32](7)
 	out := onnx.MustTensor([]int{n}, make([]int32, n))
-	r := zipRun[int32, int32]{loop: zips("FloorMod")[onnx.Int32].(*zip[int32, int32]), dst: onnx.Elements[int32](out), a: x, b: []int32{7}}
+	r := zipRun[int32, int32]{loop: zips(testLevel, "FloorMod")[onnx.Int32].(*zip[int32, int32]), dst: onnx.Elements[int32](out), a: x, b: []int32{7}}
 	r.walk.set(out.Shape(), 0, a, b)
 	r.block = repeated
 	r.repeat = make([]int32, (n/cheapGrain+1)*repeated)

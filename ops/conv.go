@@ -101,12 +101,13 @@ func buildConv(n *Node) (Kernel, error) {
 		return nil, err
 	}
 	group := n.Int("group", 1)
-	return forReal(n.Elem(0), &conv[float64]{win, group}, &conv[float32]{win, group}), nil
+	return forReal(n.Elem(0), &conv[float64]{win, group, n.Level()}, &conv[float32]{win, group, n.Level()}), nil
 }
 
 type conv[T element] struct {
 	win   window
 	group int64
+	level Level
 }
 
 func (k *conv[T]) Run(c *Ctx, in, _ []onnx.Value) error {
@@ -119,6 +120,7 @@ func (k *conv[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	if err != nil {
 		return err
 	}
+	loc.product.level = k.level
 	loc.x, loc.w, loc.y = onnx.Elements[T](x), onnx.Elements[T](w), onnx.Elements[T](t)
 	if b != nil {
 		loc.b = onnx.Elements[T](b)

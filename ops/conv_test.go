@@ -170,7 +170,7 @@ func TestConvSymbol(t *testing.T) {
 		}
 		p := node("Conv", 1, attrs...)
 		p.Inputs = []string{"x", "w"}
-		a := &Analysis{Registry: Default(), Opsets: map[string]int{"": 11}, Limits: onnx.DefaultLimits()}
+		a := &Analysis{Registry: Default(), Opsets: map[string]int{"": 11}, Limits: onnx.DefaultLimits(), Level: testLevel}
 		s := a.NewScope(nil)
 		s.Set("x", Info{Type: onnx.TensorType(onnx.Float, onnx.Shape{{Value: -1, Name: "N"}, onnx.Fixed(2), {Value: -1, Name: "T"}})})
 		s.Set("w", Info{Type: onnx.TensorType(onnx.Float, onnx.FixedShape(4, 2, 3))})

@@ -178,7 +178,7 @@ func (l *quantizeCell) point(_ int, p gatePanel[float64]) {
 	for row := range p.rows {
 		for j, gate := range l.gates {
 			x, h := p.sum(row, j), p.sum(row, len(l.gates)+j)
-			at := gate*p.hidden + p.first
+			at := gate*p.all + p.first
 			for u := range x {
 				input, state := x[u]*(l.xScale*l.wScale[at+u]), h[u]*(p.scale*l.rScale[at+u])
 				x[u] = float64(input) + float64(state) + l.bias[at+u]

@@ -20,6 +20,7 @@ func init() {
 type einsum struct {
 	terms [][]rune
 	out   []rune
+	level Level
 }
 
 const ellipsis = '.'
@@ -181,6 +182,7 @@ func buildEinsum(n *Node) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.level = n.Level()
 	for i := range e.terms {
 		n.Has(i)
 	}
@@ -231,6 +233,7 @@ type contraction[T element] struct {
 
 func (k einsumKernel[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	x := contraction[T]{c: c, sizes: map[rune]int{}}
+	x.product.level = k.level
 	hidden := 0
 	spelt := make([][]rune, len(k.terms))
 	for i, term := range k.terms {

@@ -30,7 +30,7 @@ func known(d onnx.DataType, elems ...any) Info {
 // inferContent infers the content of a node's output.
 func inferContent(t *testing.T, n *onnx.Node, in ...Info) string {
 	t.Helper()
-	a := &Analysis{Registry: Default(), Opsets: map[string]int{"": 21}, Limits: onnx.Limits{}.WithDefaults()}
+	a := &Analysis{Registry: Default(), Opsets: map[string]int{"": 21}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel}
 	scope := a.NewScope(nil)
 	for i, info := range in {
 		name := fmt.Sprintf("i%d", i)
@@ -142,7 +142,7 @@ func TestElementwiseShapes(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.op, func(t *testing.T) {
-			a := &Analysis{Registry: Default(), Opsets: map[string]int{"": c.opset}, Limits: onnx.Limits{}.WithDefaults()}
+			a := &Analysis{Registry: Default(), Opsets: map[string]int{"": c.opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel}
 			scope, p := a.NewScope(nil), node(c.op, 1, c.attrs...)
 			for i, s := range c.in {
 				name := fmt.Sprintf("i%d", i)

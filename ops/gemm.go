@@ -51,7 +51,7 @@ func inferGemm(n *Node) error {
 }
 
 func buildGemm(n *Node) (Kernel, error) {
-	g := gemmAttrs{alpha: n.Float("alpha", 1), beta: n.Float("beta", 1), transA: n.Bool("transA", false), transB: n.Bool("transB", false), broadcast: true}
+	g := gemmAttrs{level: n.Level(), alpha: n.Float("alpha", 1), beta: n.Float("beta", 1), transA: n.Bool("transA", false), transB: n.Bool("transB", false), broadcast: true}
 	if n.Since < 7 {
 		g.broadcast = n.Bool("broadcast", false)
 	}
@@ -74,6 +74,7 @@ func buildGemm(n *Node) (Kernel, error) {
 }
 
 type gemmAttrs struct {
+	level          Level
 	alpha, beta    float32
 	transA, transB bool
 	broadcast      bool // C may be of fewer or smaller dimensions
@@ -94,6 +95,7 @@ func (g *gemm[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 		return onnx.Errorf(onnx.ErrShape, "A is %v, B is %v, want matrices", a, b)
 	}
 	p := Local[product[T]](c)
+	p.level = g.level
 	p.m, p.k, p.ars, p.acs = a.Shape()[0], a.Shape()[1], a.Shape()[1], 1
 	if g.transA {
 		p.m, p.k, p.ars, p.acs = p.k, p.m, 1, p.ars

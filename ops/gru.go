@@ -69,17 +69,23 @@ type gruCell[T singleOrDouble] struct {
 	clip              T
 	f, g              func([]T)
 	linearBeforeReset bool
+	fused             bool
 }
 
 func newGRU[T singleOrDouble](r *recurrent, f []activation) recurrentCell[T] {
 	return &gruCell[T]{
 		clip: T(r.clip),
-		f:    activationLoop[T](f[0]), g: activationLoop[T](f[1]),
+		f:    activationLoop[T](r.level, f[0]), g: activationLoop[T](r.level, f[1]),
 		linearBeforeReset: r.linearBeforeReset,
+		fused:             areFused[T](r.level, f, "Sigmoid", "Tanh"),
 	}
 }
 
 func (l *gruCell[T]) point(phase int, p gatePanel[T]) {
+	if l.fused {
+		l.pointFused(phase, &p)
+		return
+	}
 	for row := range p.rows {
 		switch {
 		case l.linearBeforeReset:
@@ -92,6 +98,21 @@ func (l *gruCell[T]) point(phase int, p gatePanel[T]) {
 		default:
 			l.blend(&p, row)
 		}
+	}
+}
+
+// pointFused is point in one loop.
+func (l *gruCell[T]) pointFused(phase int, p *gatePanel[T]) {
+	if !l.linearBeforeReset && phase == 0 {
+		c := p.fused(l.clip, p.h, p.reset)
+		kernel.GRUReset(p.level, &c)
+		return
+	}
+	c := p.fused(l.clip, p.h, p.next)
+	if l.linearBeforeReset {
+		kernel.GRU(p.level, &c)
+	} else {
+		kernel.GRUBlend(p.level, &c)
 	}
 }
 

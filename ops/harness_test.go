@@ -96,7 +96,7 @@ func compute(t *testing.T, n *onnx.Node, opset int, in ...onnx.Value) ([]onnx.Va
 
 func computeKnowing(t *testing.T, p *onnx.Node, opset int, know knowledge, in []onnx.Value) ([]onnx.Value, error) {
 	t.Helper()
-	a := &Analysis{Registry: Default(), Opsets: map[string]int{p.Domain: opset, "": opset}, Limits: onnx.Limits{}.WithDefaults()}
+	a := &Analysis{Registry: Default(), Opsets: map[string]int{p.Domain: opset, "": opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel}
 	scope := a.NewScope(nil)
 	c := *p
 	c.Inputs = nil

@@ -61,17 +61,24 @@ type lstmCell[T singleOrDouble] struct {
 	clip        T
 	f, g, h     func([]T)
 	inputForget bool
+	fused       bool
 }
 
 func newLSTM[T singleOrDouble](r *recurrent, f []activation) recurrentCell[T] {
 	return &lstmCell[T]{
 		clip: T(r.clip),
-		f:    activationLoop[T](f[0]), g: activationLoop[T](f[1]), h: activationLoop[T](f[2]),
+		f:    activationLoop[T](r.level, f[0]), g: activationLoop[T](r.level, f[1]), h: activationLoop[T](r.level, f[2]),
 		inputForget: r.inputForget,
+		fused:       !r.inputForget && areFused[T](r.level, f, "Sigmoid", "Tanh", "Tanh"),
 	}
 }
 
 func (l *lstmCell[T]) point(_ int, p gatePanel[T]) {
+	if l.fused {
+		c := p.fused(l.clip, p.c, p.next)
+		kernel.LSTM(p.level, &c)
+		return
+	}
 	for row := range p.rows {
 		c, h := p.of(p.c, row), p.of(p.next, row)
 		i := l.gate(&p, row, lstmSumI, lstmPi, c)
@@ -98,7 +105,7 @@ func (l *lstmCell[T]) point(_ int, p gatePanel[T]) {
 func (l *lstmCell[T]) gate(p *gatePanel[T], row, sum, part int, c []T) []T {
 	v := p.sum(row, sum)
 	if p.peepholes != nil {
-		kernel.AddMul(v, p.peephole(part), c)
+		kernel.AddMul(v, p.peephole(row, part), c)
 	}
 	clipSums(v, l.clip)
 	l.f(v)

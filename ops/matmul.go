@@ -55,19 +55,19 @@ func matmulShape(a, b onnx.Shape) (onnx.Shape, error) {
 func buildMatMul(n *Node) (Kernel, error) {
 	switch n.Elem(0) {
 	case onnx.Double:
-		return matmul[float64]{}, nil
+		return matmul[float64]{n.Level()}, nil
 	case onnx.Int32:
-		return matmul[int32]{}, nil
+		return matmul[int32]{n.Level()}, nil
 	case onnx.Int64:
-		return matmul[int64]{}, nil
+		return matmul[int64]{n.Level()}, nil
 	case onnx.Uint32:
-		return matmul[uint32]{}, nil
+		return matmul[uint32]{n.Level()}, nil
 	case onnx.Uint64:
-		return matmul[uint64]{}, nil
+		return matmul[uint64]{n.Level()}, nil
 	case onnx.Float:
-		return matmul[float32]{}, nil
+		return matmul[float32]{n.Level()}, nil
 	}
-	return Widen(matmul[float32]{}), nil
+	return Widen(matmul[float32]{n.Level()}), nil
 }
 
 // element is a type that products are computed in.
@@ -75,9 +75,9 @@ type element interface {
 	float32 | float64 | int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
 }
 
-type matmul[T element] struct{}
+type matmul[T element] struct{ level Level }
 
-func (matmul[T]) Run(c *Ctx, in, _ []onnx.Value) error {
+func (k matmul[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	a, b := in[0].(*onnx.Tensor), in[1].(*onnx.Tensor)
 	loc := Local[matmulLocal[T]](c)
 	if err := loc.fit(a.Shape(), b.Shape()); err != nil {
@@ -88,6 +88,7 @@ func (matmul[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 		return err
 	}
 	p := &loc.product
+	p.level = k.level
 	p.y, p.a, p.b = onnx.Elements[T](t), onnx.Elements[T](a), onnx.Elements[T](b)
 	clear(p.y)
 	return p.run(c)

@@ -1,12 +1,14 @@
 package ops
 
 import (
+	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops/internal/kernel"
 )
 
 // product computes a batch of matrix products y = a*b on the threads of a run.
 // It lives in a kernel's Local, so that a run allocates nothing.
 type product[T element] struct {
+	level    Level
 	y, a, b  []T
 	m, n, k  int
 	ldy      int  // stride of y's rows
@@ -26,6 +28,10 @@ const mulGrain = 1 << 17
 // mulSlice is the number of multiplications after which a run's context is
 // looked at.
 const mulSlice = 1 << 21
+
+// vectorSlice is mulSlice at a level of vectors: enough rows to make use of
+// blocks.
+const vectorSlice = 1 << 26
 
 // grainOf is how many items of a given cost go to a thread at least.
 func grainOf(cost int) int { return max(1, mulGrain/max(cost, 1)) }
@@ -55,9 +61,9 @@ func (p *product[T]) doCols(lo, hi int) {
 	for ; lo < hi && p.c.Err() == nil; lo += step {
 		w := min(step, hi-lo)
 		if p.transB {
-			kernel.GemmT(p.y[lo:], p.ldy, p.a, p.ars, p.b[lo*p.ldb:], p.ldb, p.m, w, p.k)
+			kernel.GemmT(p.level, p.y[lo:], p.ldy, p.a, p.ars, p.b[lo*p.ldb:], p.ldb, p.m, w, p.k)
 		} else {
-			kernel.Gemm(p.y[lo:], p.ldy, p.a, p.ars, p.acs, p.b[lo:], p.ldb, p.m, w, p.k)
+			kernel.Gemm(p.level, p.y[lo:], p.ldy, p.a, p.ars, p.acs, p.b[lo:], p.ldb, p.m, w, p.k)
 		}
 	}
 }
@@ -65,7 +71,11 @@ func (p *product[T]) doCols(lo, hi int) {
 // doRows computes rows lo..hi-1 of all products' rows, one product's after the
 // other's.
 func (p *product[T]) doRows(lo, hi int) {
-	step := max(2, mulSlice/(p.n*p.k))
+	slice := mulSlice
+	if p.level != kernel.Go && onnx.TypeOf[T]() == onnx.Float {
+		slice = vectorSlice
+	}
+	step := max(2, slice/(p.n*p.k))
 	for lo < hi && p.c.Err() == nil {
 		batch, i := lo/p.m, lo%p.m
 		rows := min(step, p.m-i, hi-lo)
@@ -78,9 +88,9 @@ func (p *product[T]) doRows(lo, hi int) {
 		}
 		y, a := p.y[lo*p.ldy:], p.a[ao+i*p.ars:]
 		if p.transB {
-			kernel.GemmT(y, p.ldy, a, p.ars, p.b[bo:], p.ldb, rows, p.n, p.k)
+			kernel.GemmT(p.level, y, p.ldy, a, p.ars, p.b[bo:], p.ldb, rows, p.n, p.k)
 		} else {
-			kernel.Gemm(y, p.ldy, a, p.ars, p.acs, p.b[bo:], p.ldb, rows, p.n, p.k)
+			kernel.Gemm(p.level, y, p.ldy, a, p.ars, p.acs, p.b[bo:], p.ldb, rows, p.n, p.k)
 		}
 		lo += rows
 	}

@@ -189,7 +189,7 @@ func buildConvInteger(n *Node) (Kernel, error) {
 	}
 	n.Has(2)
 	packed, err := packOperand(n, 1, 3, weightSide)
-	return &convInteger{conv[int32]{win, n.Int("group", 1)}, packed}, err
+	return &convInteger{conv[int32]{win, n.Int("group", 1), n.Level()}, packed}, err
 }
 
 type convInteger struct {
@@ -492,7 +492,7 @@ func buildQLinearConv(n *Node) (Kernel, error) {
 	}
 	n.Has(8)
 	packed, err := packOperand(n, 3, 5, weightSide)
-	return &qlinearConv{conv[int32]{win, n.Int("group", 1)}, packed}, err
+	return &qlinearConv{conv[int32]{win, n.Int("group", 1), n.Level()}, packed}, err
 }
 
 type qlinearConv struct {

@@ -12,7 +12,7 @@ import (
 // drawTwice builds a node and runs it twice.
 func drawTwice(t *testing.T, n *onnx.Node, opset int, in ...onnx.Value) (first, second *onnx.Tensor) {
 	t.Helper()
-	scope := (&Analysis{Registry: Default(), Opsets: map[string]int{"": opset}, Limits: onnx.Limits{}.WithDefaults()}).NewScope(nil)
+	scope := (&Analysis{Registry: Default(), Opsets: map[string]int{"": opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel}).NewScope(nil)
 	c := *n
 	c.Inputs = nil
 	for _, v := range in {

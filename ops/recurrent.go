@@ -75,6 +75,7 @@ func (op *recurrentOp) row() Op {
 // recurrent is a node as its attributes describe it.
 type recurrent struct {
 	*recurrentOp
+	level       Level        // of the kernel
 	hidden      int          // hidden_size; 0 when only R tells it
 	reverse     []bool       // for each direction, whether it starts at the end
 	batchFirst  bool         // layout 1
@@ -96,7 +97,7 @@ const maxHidden = 1<<27 - 1
 
 // decode reads a node's attributes and asks for its inputs and outputs.
 func (op *recurrentOp) decode(n *Node) (*recurrent, error) {
-	r := &recurrent{recurrentOp: op}
+	r := &recurrent{recurrentOp: op, level: n.Level()}
 	for i := range op.inputs() {
 		r.has[i] = n.Has(i) && !fault.Is(fault.Input(recurrentInputNames[i]))
 	}
@@ -262,20 +263,28 @@ type recurrentCell[T singleOrDouble] interface {
 	point(phase int, p gatePanel[T])
 }
 
-// gatePanel is a run of units, the lanes, for some rows of the batch.
+// gatePanel is a run of units, the lanes, for some rows of the batch; or for a
+// single row of the batch, several such runs, one after the other as if each
+// was a row.
 type gatePanel[T singleOrDouble] struct {
-	sums  []T // a row has span of them: lanes of the first sum, of the second, ...
-	span  int
+	level kernel.Level
+	sums  []T // a row has lanes of the first sum, of the second, ...
+	span  int // from a row of the sums to the next
 	lanes int
 	rows  int
-	units int // the lanes that stand for units; those past H do not
+	// The lanes that a cell computes: those that stand for units, at a level
+	// of vectors all, since there the states have room for the ones past H.
+	units int
 
-	// The states, rows of H units each: h and c before the step (c is to be
-	// overwritten), next is h after it, reset is what ofReset says.
+	// The states: h and c before the step (c is to be overwritten), next is h
+	// after it, reset is what ofReset says.
 	h, next, c, reset []T
-	scale             T // what a quantizer gave
-	first, hidden     int
+	pitch             int // from a row of the states to the next
+	scale             T   // what a quantizer gave
+	first             int // unit of the first lane
 	peepholes         []T // P of the direction: i o f; nil when there is none
+	all               int // units of a part of it
+	along             int // from a row's units in it to the next row's
 }
 
 // sum gives sum j of a row.
@@ -285,12 +294,26 @@ func (p *gatePanel[T]) sum(row, j int) []T {
 
 // of gives the panel's units of a row of a state.
 func (p *gatePanel[T]) of(state []T, row int) []T {
-	return state[row*p.hidden+p.first:][:p.units]
+	return state[row*p.pitch+p.first:][:p.units]
 }
 
 // peephole gives the panel's units of part k of P.
-func (p *gatePanel[T]) peephole(k int) []T {
-	return p.peepholes[k*p.hidden+p.first:][:p.units]
+func (p *gatePanel[T]) peephole(row, k int) []T {
+	return p.peepholes[k*p.all+row*p.along+p.first:][:p.units]
+}
+
+// fused gives the panel as the arguments of a fused loop, which reads state and
+// writes next.
+func (p *gatePanel[T]) fused(clip T, state, next []T) kernel.Cells {
+	c := kernel.Cells{
+		Sums: any(p.sums).([]float32), Span: p.span, Lanes: p.units,
+		State: any(state[p.first:]).([]float32), Next: any(next[p.first:]).([]float32), Pitch: p.pitch, Rows: p.rows,
+		Clip: float32(clip), Part: p.all, Along: p.along,
+	}
+	if p.peepholes != nil {
+		c.Peepholes = any(p.peepholes[p.first:]).([]float32)
+	}
+	return c
 }
 
 // quantizer is a cell that wants the operand ofReset made of the whole state

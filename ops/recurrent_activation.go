@@ -38,9 +38,20 @@ type activation struct {
 	alpha, beta float32
 }
 
+// areFused reports whether a cell of T has its functions, names, in one loop with
+// all that it does between sums and states.
+func areFused[T singleOrDouble](l Level, f []activation, names ...string) bool {
+	for i, name := range names {
+		if f[i].name != name || fault.Is(fault.Activation(name)) {
+			return false
+		}
+	}
+	return l != kernel.Go && onnx.TypeOf[T]() == onnx.Float
+}
+
 // activationLoop gives the function as a loop over elements, in place.
-func activationLoop[T singleOrDouble](a activation) func([]T) {
-	f := kernel.Activation[T]{Alpha: T(a.alpha), Beta: T(a.beta)}
+func activationLoop[T singleOrDouble](l Level, a activation) func([]T) {
+	f := kernel.Activation[T]{Alpha: T(a.alpha), Beta: T(a.beta), Level: l}
 	if fault.Is(fault.Activation(a.name)) {
 		return func([]T) {}
 	}

@@ -1,7 +1,10 @@
 package ops
 
 import (
+	"unsafe"
+
 	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops/internal/kernel"
 )
 
 // gateForm says which sums an operator forms for a unit, and by which products.
@@ -44,30 +47,60 @@ func (p *gateProduct) depth(size *recurrentSizes) int {
 
 // gateWeights are W, R, B and P in the order in which a step reads them, as T.
 //
-// A panel is the weights of lanes units: for each product, for each element k
-// of its operand, for each of its gates, the units' weights. Units past H have
-// zeros.
+// A panel is a product's weights of lanes units: for each element k of its
+// operand, for each of its gates, the units' weights, cut into the strips that
+// kernel.MulAdd wants. Units past H have zeros.
 type gateWeights[T singleOrDouble] struct {
+	level     kernel.Level
 	lanes     int
 	span      int    // sums of a panel: lanes of each sum of the form
 	panels    int    // of a direction
-	stride    int    // elements of a panel
-	at        [3]int // where in a panel each product's weights begin
-	panel     []T    // [D, panels, stride]
+	units     int    // of a row of a state: H, or at a level of vectors those of all panels
+	stride    int    // elements of a direction
+	at        [3]int // where in a direction each product's panels begin
+	panel     []T    // for each direction, for each product, [panels, depth, width]
 	bias      []T    // [D, panels, span]: what the sums start from
-	peepholes []T    // [D, 3*H] as in P, nil when absent
+	peepholes []T    // [D, 3, units] as in P, nil when absent
 }
 
 // lay fixes the layout for sizes; the slices are not made.
-func (w *gateWeights[T]) lay(f *gateForm, size *recurrentSizes) {
-	w.lanes = min(f.lanes, size[dimH])
+func (w *gateWeights[T]) lay(f *gateForm, size *recurrentSizes, level kernel.Level) {
+	if w.level = kernel.Go; onnx.TypeOf[T]() == onnx.Float {
+		w.level = level
+	}
+	w.lanes = w.fit(f, size[dimH])
 	w.span = len(f.sums) * w.lanes
 	w.panels = (size[dimH] + w.lanes - 1) / w.lanes
+	if w.units = size[dimH]; w.level != kernel.Go {
+		w.units = w.panels * w.lanes
+	}
 	w.stride = 0
 	for i, p := range f.products {
 		w.at[i] = w.stride
-		w.stride += p.depth(size) * len(p.gates) * w.lanes
+		w.stride += w.panels * p.depth(size) * len(p.gates) * w.lanes
 	}
+}
+
+// fit chooses the lanes: of vectors as many as fill strips.
+func (w *gateWeights[T]) fit(f *gateForm, hidden int) int {
+	if w.level == kernel.Go {
+		return min(f.lanes, hidden)
+	}
+	lanes := w.level.Lanes()
+	for _, p := range f.products {
+		for len(p.gates)*lanes%16 != 0 {
+			lanes *= 2
+		}
+	}
+	if len(f.sums) == 1 && hidden > lanes {
+		lanes = 2 * w.level.Lanes() // one vector a row keeps the unit waiting for weights
+	}
+	return lanes
+}
+
+// of gives the weights of product k for panel p of direction d and those after it.
+func (w *gateWeights[T]) of(d, k, p, depth, width int) []T {
+	return w.panel[d*w.stride+w.at[k]+p*depth*width:]
 }
 
 // gatePacking is the source of weights.
@@ -89,20 +122,22 @@ func (s *gatePacking[T]) pack(dst *gateWeights[T], d, p int) {
 	}
 	lanes, hidden, first := dst.lanes, s.size[dimH], p*dst.lanes
 	units := min(lanes, hidden-first)
-	panel := dst.panel[(d*dst.panels+p)*dst.stride:][:dst.stride]
-	clear(panel)
 	for i, product := range s.form.products {
 		m := s.r
 		if product.of == ofX {
 			m = s.w
 		}
 		depth, width := product.depth(s.size), len(product.gates)*lanes
-		line, part := s.line[:depth], panel[dst.at[i]:]
+		line, part := s.line[:depth], dst.of(d, i, p, depth, width)[:depth*width]
+		strip := dst.level.Strip(width)
+		clear(part)
 		for g, gate := range product.gates {
 			for u := range units {
 				s.codec.load(line, m, ((from*s.gates+gate)*hidden+first+u)*depth)
+				at := g*lanes + u
+				at = at/strip*strip*depth + at%strip
 				for k, v := range line {
-					part[k*width+g*lanes+u] = v
+					part[at+k*strip] = v
 				}
 			}
 		}
@@ -128,7 +163,11 @@ func (s *gatePacking[T]) pack(dst *gateWeights[T], d, p int) {
 
 // packPeepholes copies P.
 func (s *gatePacking[T]) packPeepholes(dst *gateWeights[T]) {
-	s.codec.load(dst.peepholes, s.p, 0)
+	hidden := s.size[dimH]
+	clear(dst.peepholes)
+	for i := range 3 * s.size[dimD] {
+		s.codec.load(dst.peepholes[i*dst.units:][:hidden], s.p, i*hidden)
+	}
 	if s.shared {
 		n := len(dst.peepholes) / s.size[dimD]
 		copy(dst.peepholes[n:], dst.peepholes[:n])
@@ -168,18 +207,30 @@ func (k *recurrentCore[T]) packConstants(n *Node) error {
 // packWeights packs in memory of its own.
 func (k *recurrentCore[T]) packWeights(in *[recurrentInputs]*onnx.Tensor, size *recurrentSizes) *gateWeights[T] {
 	src, w := k.packing(in, size), &gateWeights[T]{}
-	w.lay(&k.form, size)
+	w.lay(&k.form, size, k.level)
 	src.line = make([]T, max(size[dimI], size[dimH]))
-	w.panel = make([]T, size[dimD]*w.panels*w.stride)
+	w.panel = aligned[T](size[dimD] * w.stride)
 	w.bias = make([]T, size[dimD]*w.panels*w.span)
 	for i := range size[dimD] * w.panels {
 		src.pack(w, i/w.panels, i%w.panels)
 	}
 	if src.p != nil {
-		w.peepholes = make([]T, src.p.Len())
+		w.peepholes = make([]T, size[dimD]*3*w.units)
 		src.packPeepholes(w)
 	}
 	return w
+}
+
+// aligned makes a slice that begins a cache line.
+func aligned[T singleOrDouble](n int) []T {
+	if n == 0 {
+		return nil
+	}
+	const line = 64
+	s := make([]T, n+line/4)
+	size := unsafe.Sizeof(s[0])
+	past := uintptr(unsafe.Pointer(&s[0])) % line
+	return s[(line-past)%line/size:][:n]
 }
 
 // floatCodec reads and writes elements of a tensor of some type as T.

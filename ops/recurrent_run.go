@@ -8,6 +8,7 @@ import (
 
 	"github.com/recur-ml/recur/internal/fault"
 	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops/internal/kernel"
 )
 
 // recurrentCore computes a node with sums and states of type T.
@@ -89,6 +90,7 @@ type recurrentRun[T singleOrDouble] struct {
 	h, next, c, reset []T
 	x, sums           []T
 	block             int
+	pitch, xPitch     int // from one row of a state, of x, to the next
 
 	compute func(lo, hi int) // the method of that name
 }
@@ -115,7 +117,7 @@ func (k *recurrentCore[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	}
 	r.clearRest()
 	r.sortRows()
-	units, grain := r.directions()*r.units, 1+threadWork/max(1, dealt*r.size[dimT]*r.weights.panels*r.weights.stride)
+	units, grain := r.directions()*r.units, 1+threadWork/max(1, dealt*r.size[dimT]*r.weights.stride)
 	if _, ok := r.cells[0].(quantizer[T]); ok {
 		grain = units
 	}
@@ -231,13 +233,13 @@ func (r *recurrentRun[T]) bringWeights() error {
 		return nil
 	}
 	w, src, directions := &r.own, r.packing(&r.in, &r.size), r.size[dimD]
-	w.lay(&r.form, &r.size)
+	w.lay(&r.form, &r.size, r.level)
 	var err error
 	takeScratch(r.ctx, &err, &src.line, max(r.size[dimI], r.size[dimH]))
-	takeScratch(r.ctx, &err, &w.panel, directions, w.panels, w.stride)
+	takeScratch(r.ctx, &err, &w.panel, directions, w.stride)
 	takeScratch(r.ctx, &err, &w.bias, directions, w.panels, w.span)
 	if src.p != nil {
-		takeScratch(r.ctx, &err, &w.peepholes, src.p.Len())
+		takeScratch(r.ctx, &err, &w.peepholes, directions, 3, w.units)
 	}
 	for i := 0; err == nil && i < directions*w.panels; i++ {
 		src.pack(w, i/w.panels, i%w.panels)
@@ -270,7 +272,11 @@ func takeScratch[T onnx.Element](c *Ctx, err *error, dst *[]T, sizes ...int) {
 
 // allocate takes the memory of all units.
 func (r *recurrentRun[T]) allocate() error {
-	rows, hidden, input := r.directions()*r.units*dealt, r.size[dimH], r.size[dimI]
+	rows, hidden, input := r.directions()*r.units*dealt, r.weights.units, r.size[dimI]
+	if r.weights.level != kernel.Go {
+		hidden, input = apart(hidden), apart(input)
+	}
+	r.pitch, r.xPitch = hidden, input
 	sums := r.weights.panels * r.weights.span
 	perRow := (sums + input) * int(unsafe.Sizeof(T(0)))
 	r.block = max(1, min(r.size[dimT], blockBytes/perRow/max(r.units*dealt, 1)))
@@ -288,6 +294,15 @@ func (r *recurrentRun[T]) allocate() error {
 	takeScratch(r.ctx, &err, &r.sorted, r.size[dimB])
 	takeScratch(r.ctx, &err, &r.rows, rows)
 	return err
+}
+
+// apart rounds the length of a row up so that rows begin cache lines, and not
+// ones that a cache has in the same place.
+func apart(n int) int {
+	if n = (n + 15) &^ 15; n%128 == 0 {
+		n += 16
+	}
+	return n
 }
 
 // clearRest clears what no step writes: Y past a row's end, and all of a row

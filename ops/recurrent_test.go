@@ -12,6 +12,7 @@ import (
 
 	"github.com/recur-ml/recur/internal/fault"
 	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops/internal/kernel"
 )
 
 // recurrentCase is a node with inputs, made of float64 numbers that the
@@ -481,7 +482,7 @@ type runner struct {
 
 func newRunner(t testing.TB, p *onnx.Node, opset int, in []onnx.Value, constants bool) *runner {
 	t.Helper()
-	a := &Analysis{Registry: Default(), Opsets: map[string]int{p.Domain: opset, "": opset}, Limits: onnx.Limits{}.WithDefaults()}
+	a := &Analysis{Registry: Default(), Opsets: map[string]int{p.Domain: opset, "": opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel}
 	scope := a.NewScope(nil)
 	c := *p
 	c.Inputs = nil
@@ -1029,38 +1030,80 @@ func (p *pooled) New(i int, d onnx.DataType, shape []int, _ uint64) (*onnx.Tenso
 
 func (p *pooled) Scratch(bytes int) ([]byte, error) { return p.block(bytes), nil }
 
+// benchmarkInputs are X, W, R and B of a node of the shapes, random numbers.
+func benchmarkInputs(op string, t, b, i, h int) []onnx.Value {
+	rng, G := rand.New(rand.NewPCG(1, 4)), gatesOf[op]
+	random := func(scale float64, shape ...int) onnx.Value {
+		v, _ := onnx.NewZeros(onnx.Float, shape)
+		for i := range onnx.Elements[float32](v) {
+			onnx.Elements[float32](v)[i] = float32((2*rng.Float64() - 1) * scale)
+		}
+		return v
+	}
+	k := 1 / math.Sqrt(float64(h))
+	return []onnx.Value{random(1, t, b, i), random(k, 1, G*h, i), random(k, 1, G*h, h), random(k, 1, 2*G*h)}
+}
+
+// TestRecurrentLevels holds each level against plain Go at the sizes of the
+// benchmarks.
+func TestRecurrentLevels(t *testing.T) {
+	defer func(l Level) { testLevel = l }(testLevel)
+	for _, op := range []string{"RNN", "GRU", "LSTM"} {
+		for _, s := range []struct{ t, b, i, h int }{{28, 5, 28, 150}, {1, 1, 128, 128}, {100, 1, 128, 256}, {30, 4, 512, 512}} {
+			for lbr := range 2 {
+				attrs := []any{"hidden_size", s.h}
+				if op == "GRU" {
+					attrs = append(attrs, "linear_before_reset", lbr)
+				}
+				in := benchmarkInputs(op, s.t, s.b, s.i, s.h)
+				var plain []onnx.Value
+				levels := Levels()
+				slices.Reverse(levels)
+				for _, testLevel = range levels {
+					out := newRunner(t, node(op, 2, attrs...), 14, in, true).run(t, in)
+					if plain == nil {
+						plain = out
+					}
+					for i := range out {
+						if d := differ(out[i], plain[i], 0, 2e-6); d != "" {
+							t.Errorf("%s %v linear_before_reset %d at level %v: output %d: %s", op, s, lbr, testLevel, i, d)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 func benchmarkRecurrent(b *testing.B, op string, attrs ...any) {
-	for _, s := range []struct{ t, b, i, h int }{{28, 150, 28, 150}, {1, 1, 128, 128}, {100, 1, 128, 256}, {100, 32, 128, 256}} {
-		b.Run(fmt.Sprintf("T=%d/B=%d/I=%d/H=%d", s.t, s.b, s.i, s.h), func(b *testing.B) {
-			rng := rand.New(rand.NewPCG(1, 4))
-			G := gatesOf[op]
-			random := func(shape ...int) onnx.Value {
-				t, _ := onnx.NewZeros(onnx.Float, shape)
-				for i := range onnx.Elements[float32](t) {
-					onnx.Elements[float32](t)[i] = float32(rng.NormFloat64() / 8)
-				}
-				return t
+	defer func(l Level) { testLevel = l }(testLevel)
+	for _, s := range []struct{ t, b, i, h int }{{28, 150, 28, 150}, {1, 1, 128, 128}, {100, 1, 128, 256}, {100, 32, 128, 256}, {50, 64, 512, 512}, {200, 1, 512, 1024}} {
+		for _, testLevel = range Levels() {
+			if testLevel == kernel.Go && s.h > 256 {
+				continue // takes seconds
 			}
-			in := []onnx.Value{random(s.t, s.b, s.i), random(1, G*s.h, s.i), random(1, G*s.h, s.h), random(1, 2*G*s.h)}
-			r := newRunner(b, node(op, 2, append(attrs, "hidden_size", s.h)...), 14, in, true)
-			pool := &pooled{heap: r.e}
-			r.c = NewCtx(pool)
-			b.ReportAllocs()
-			out := make([]onnx.Value, 2)
-			r.c.Bind(out)
-			run := func() {
-				pool.next = 0
-				if err := r.k.Run(r.c, in, out); err != nil {
-					b.Fatal(err)
+			b.Run(fmt.Sprintf("T=%d/B=%d/I=%d/H=%d/%v", s.t, s.b, s.i, s.h, testLevel), func(b *testing.B) {
+				in := benchmarkInputs(op, s.t, s.b, s.i, s.h)
+				r := newRunner(b, node(op, 2, append(attrs, "hidden_size", s.h)...), 14, in, true)
+				pool := &pooled{heap: r.e}
+				r.c = NewCtx(pool)
+				b.ReportAllocs()
+				out := make([]onnx.Value, 2)
+				r.c.Bind(out)
+				run := func() {
+					pool.next = 0
+					if err := r.k.Run(r.c, in, out); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-			run()
-			for b.Loop() {
 				run()
-			}
-			flops := 2 * G * s.t * s.b * s.h * (s.i + s.h)
-			b.ReportMetric(float64(flops)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GF/s")
-		})
+				for b.Loop() {
+					run()
+				}
+				flops := 2 * gatesOf[op] * s.t * s.b * s.h * (s.i + s.h)
+				b.ReportMetric(float64(flops)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GF/s")
+			})
+		}
 	}
 }
 

@@ -32,8 +32,8 @@ func (r *recurrentRun[T]) strand(d, lo, hi int) strand[T] {
 		return all[from*row:][:rows*row]
 	}
 	s := strand[T]{recurrentRun: r, d: d, rows: r.rows[from : from : from+rows]}
-	s.h, s.next, s.c, s.reset = part(r.h, r.size[dimH]), part(r.next, r.size[dimH]), part(r.c, r.size[dimH]), part(r.reset, r.size[dimH])
-	s.x, s.sums = part(r.x, r.block*r.size[dimI]), part(r.sums, r.block*r.weights.panels*r.weights.span)
+	s.h, s.next, s.c, s.reset = part(r.h, r.pitch), part(r.next, r.pitch), part(r.c, r.pitch), part(r.reset, r.pitch)
+	s.x, s.sums = part(r.x, r.block*r.xPitch), part(r.sums, r.block*r.weights.panels*r.weights.span)
 	for round := r.sorted; len(round) > 0; round = round[min(r.units, len(round)):] {
 		for _, row := range round[min(lo, len(round)):min(hi, len(round))] {
 			if r.length(int(row)) > 0 {
@@ -44,20 +44,31 @@ func (r *recurrentRun[T]) strand(d, lo, hi int) strand[T] {
 	return s
 }
 
-// walk computes all steps of the rows, in blocks: the product with W of a
-// block's steps at once, then step after step. Each sum is stored between the
-// two and taken up again, so the cut changes no bit.
+// fewRows is the number of rows below which the product with W is done for
+// several steps at once: a step alone would have too few to be fast.
+const fewRows = 4
+
+// walk computes all steps of the rows. Many rows are computed panel by panel,
+// a step at a time. Few are computed in blocks: the product with W of a
+// block's steps at once, then step after step. Each sum is stored between two
+// products and taken up again, so the cut changes no bit.
 func (s *strand[T]) walk() {
 	s.start()
 	for len(s.rows) > 0 {
-		steps, total := s.gather()
+		if len(s.rows) >= fewRows {
+			if !s.advanceMany() {
+				return
+			}
+			continue
+		}
+		steps, total := s.gather(s.block * cap(s.rows))
 		if !s.multiplyX(total) {
 			return
 		}
 		first := 0
 		for range steps {
 			n := len(s.rows)
-			if !s.advance(first, n, total) {
+			if !s.advance(first, n) {
 				return
 			}
 			first += n
@@ -71,9 +82,9 @@ func (s *strand[T]) start() {
 	s.quantizer, _ = s.cells[s.d].(quantizer[T])
 	s.all = len(s.rows)
 	for i, row := range s.rows {
-		s.initial(s.h[i*hidden:][:hidden], inH, row)
+		s.initial(s.h[i*s.pitch:][:hidden], inH, row)
 		if s.cellState {
-			s.initial(s.c[i*hidden:][:hidden], inC, row)
+			s.initial(s.c[i*s.pitch:][:hidden], inC, row)
 		}
 	}
 }
@@ -99,14 +110,14 @@ func (s *strand[T]) time(row int64, step int) int {
 }
 
 // gather copies what the next steps read of X to s.x, step after step, for
-// each the rows that then still run. It gives the number of steps and of rows
-// of s.x.
-func (s *strand[T]) gather() (steps, total int) {
+// each the rows that then still run, as many steps as have no more than room
+// rows. It gives the number of steps and of rows of s.x.
+func (s *strand[T]) gather(room int) (steps, total int) {
 	input := s.size[dimI]
-	live, room := len(s.rows), s.block*cap(s.rows)
+	live := len(s.rows)
 	for live > 0 && total+live <= room {
 		for i, row := range s.rows[:live] {
-			s.codec.load(s.x[(total+i)*input:][:input], s.in[inX], s.time(row, s.step+steps)*s.xTime+int(row)*s.xRow)
+			s.codec.load(s.x[(total+i)*s.xPitch:][:input], s.in[inX], s.time(row, s.step+steps)*s.xTime+int(row)*s.xRow)
 		}
 		total += live
 		steps++
@@ -117,74 +128,162 @@ func (s *strand[T]) gather() (steps, total int) {
 	return steps, total
 }
 
-// panelSums gives the sums of a panel in a block of total rows, from row first
-// on. A block's sums lie panel by panel, for each row a span.
-func (s *strand[T]) panelSums(panel, first, total int) []T {
-	return s.sums[(panel*total+first)*s.weights.span:]
+// begin puts the bias of a panel into rows of sums that are gap apart.
+func (s *strand[T]) begin(panel int, sums []T, gap, rows int) {
+	span := s.weights.span
+	bias := s.weights.bias[(s.d*s.weights.panels+panel)*span:][:span]
+	for i := range rows {
+		copy(sums[i*gap:], bias)
+	}
 }
 
-// multiplyX starts the sums of a block from the bias and adds the product with
-// W. It reports whether to go on.
+// multiplyX makes the sums of a block's rows of bias and product with W. The
+// sums of a row lie together, panel by panel. It reports whether to go on.
 func (s *strand[T]) multiplyX(total int) bool {
 	span := s.weights.span
+	gap := s.weights.panels * span
 	for p := range s.weights.panels {
-		bias := s.weights.bias[(s.d*s.weights.panels+p)*span:][:span]
-		sums := s.panelSums(p, 0, total)
-		for i := range total {
-			copy(sums[i*span:], bias)
-		}
-		if !s.multiply(0, p, total, sums, s.x) {
+		s.begin(p, s.sums[p*span:], gap, total)
+		if !s.multiply(0, p, total, s.sums[p*span:], gap) {
 			return false
 		}
 	}
 	return true
 }
 
-// multiply adds product k of a panel's units to the sums of some rows. It
-// reports false when the run was cancelled.
-func (s *strand[T]) multiply(k, panel, rows int, sums, operand []T) bool {
-	product := s.form.products[k]
+// operand gives what product k multiplies, and the distance of its rows.
+func (s *strand[T]) operand(k int) ([]T, int) {
+	switch s.form.products[k].of {
+	case ofX:
+		return s.x, s.xPitch
+	case ofReset:
+		return s.reset, s.pitch
+	}
+	return s.h, s.pitch
+}
+
+// multiply adds product k of a panel's units to the sums of some rows, which
+// are gap apart. It reports false when the run was cancelled.
+func (s *strand[T]) multiply(k, panel, rows int, sums []T, gap int) bool {
+	product := &s.form.products[k]
 	depth, width := product.depth(&s.size), len(product.gates)*s.weights.lanes
-	w := s.weights.panel[(s.d*s.weights.panels+panel)*s.weights.stride+s.weights.at[k]:]
-	kernel.MulAdd(sums[product.at*s.weights.lanes:], s.weights.span, operand, depth, rows, depth, w, width)
-	if s.work += rows * depth * width; s.work < stopWork {
+	operand, pitch := s.operand(k)
+	kernel.MulAdd(s.weights.level, sums[product.at*s.weights.lanes:], gap, operand, pitch, rows, depth, s.weights.of(s.d, k, panel, depth, width), width)
+	return s.worked(rows * depth * width)
+}
+
+// worked counts multiplications, and reports false when the run was cancelled.
+func (s *strand[T]) worked(n int) bool {
+	if s.work += n; s.work < stopWork {
 		return true
 	}
 	s.work = 0
 	return s.ctx.Err() == nil
 }
 
-// advance computes a step of the n rows that still run, whose sums begin at
-// row first of a block of total.
-func (s *strand[T]) advance(first, n, total int) bool {
-	cell, hidden := s.cells[s.d], s.size[dimH]
-	p := gatePanel[T]{span: s.weights.span, lanes: s.weights.lanes, rows: n, hidden: hidden,
-		h: s.h, next: s.next, c: s.c, reset: s.reset}
-	if all := s.weights.peepholes; all != nil {
-		p.peepholes = all[s.d*3*hidden:][:3*hidden]
+// panel prepares what the cell is told of n rows.
+func (s *strand[T]) panel(n int) gatePanel[T] {
+	p := gatePanel[T]{level: s.weights.level, span: s.weights.span, lanes: s.weights.lanes, rows: n,
+		h: s.h, next: s.next, c: s.c, reset: s.reset, pitch: s.pitch, all: s.weights.units}
+	if w := s.weights; w.peepholes != nil {
+		p.peepholes = w.peepholes[s.d*3*w.units:][:3*w.units]
 	}
 	if s.quantizer != nil {
-		p.scale = s.quantizer.quantize(s.reset[:n*hidden], s.h[:s.all*hidden])
+		p.scale = s.quantizer.quantize(s.reset[:n*s.pitch], s.h[:s.all*s.pitch])
 	}
-	for phase, product := range s.form.products[1:] {
-		operand := s.h
-		if product.of == ofReset {
-			operand = s.reset
-		}
+	return p
+}
+
+// place lets p be panel i.
+func (s *strand[T]) place(p *gatePanel[T], i int, sums []T) {
+	p.sums, p.first = sums, i*p.lanes
+	p.units = min(p.lanes, s.weights.units-p.first)
+}
+
+// advanceMany computes a step of all rows that still run, panel by panel. The
+// sums of a panel lie together, and where nothing comes back to them they
+// give way to the next panel's.
+func (s *strand[T]) advanceMany() bool {
+	n, span := len(s.rows), s.weights.span
+	s.gather(n)
+	cell, p := s.cells[s.d], s.panel(n)
+	keep := 0
+	if len(s.form.products) > 2 {
+		keep = n * span
+	}
+	for phase := range s.form.products[1:] {
 		for i := range s.weights.panels {
-			p.sums = s.panelSums(i, first, total)
-			if !s.multiply(1+phase, i, n, p.sums, operand) {
+			sums := s.sums[i*keep:]
+			if phase == 0 {
+				s.begin(i, sums, span, n)
+				if !s.multiply(0, i, n, sums, span) {
+					return false
+				}
+			}
+			if !s.multiply(1+phase, i, n, sums, span) {
 				return false
 			}
-			p.first = i * p.lanes
-			p.units = min(p.lanes, hidden-p.first)
+			s.place(&p, i, sums)
 			cell.point(phase, p)
 		}
 	}
+	s.end()
+	return true
+}
+
+// advance computes a step of the n rows that still run, few, whose sums begin
+// at row first of a block.
+func (s *strand[T]) advance(first, n int) bool {
+	w := s.weights
+	cell, p, gap := s.cells[s.d], s.panel(n), w.panels*w.span
+	block := s.sums[first*gap:]
+	for phase := range s.form.products[1:] {
+		if n == 1 && w.level != kernel.Go {
+			if !s.multiplyRow(1+phase, block) {
+				return false
+			}
+			// Each panel as a row of its own.
+			q := p
+			q.rows, q.pitch, q.along = w.panels, w.lanes, w.lanes
+			s.place(&q, 0, block)
+			cell.point(phase, q)
+			continue
+		}
+		p.span = gap
+		for i := range w.panels {
+			sums := block[i*w.span:]
+			if !s.multiply(1+phase, i, n, sums, gap) {
+				return false
+			}
+			s.place(&p, i, sums)
+			cell.point(phase, p)
+		}
+	}
+	s.end()
+	return true
+}
+
+// multiplyRow is multiply of one row and all panels.
+func (s *strand[T]) multiplyRow(k int, sums []T) bool {
+	w, product := s.weights, &s.form.products[k]
+	depth, width := product.depth(&s.size), len(product.gates)*w.lanes
+	operand, _ := s.operand(k)
+	some := max(8, stopWork/max(depth*width, 1)&^7)
+	for p := 0; p < w.panels; p += some {
+		kernel.MulAddPanels(w.level, sums[p*w.span+product.at*w.lanes:], w.span, operand, depth,
+			w.of(s.d, k, p, depth, width), width, min(some, w.panels-p))
+		if !s.worked(some * depth * width) {
+			return false
+		}
+	}
+	return true
+}
+
+// end goes to the next step.
+func (s *strand[T]) end() {
 	s.h, s.next = s.next, s.h
 	s.write()
 	s.step++
-	return true
 }
 
 // write stores what the step gave: Y, and the last states of the rows that are
@@ -194,19 +293,19 @@ func (s *strand[T]) write() {
 	if y := s.out[outY]; y != nil {
 		for i, row := range s.rows {
 			at := s.time(row, s.step)*s.yTime + s.d*s.yDirection + int(row)*s.yRow
-			s.codec.store(y, at, s.h[i*hidden:][:hidden])
+			s.codec.store(y, at, s.h[i*s.pitch:][:hidden])
 		}
 	}
 	for n := len(s.rows) - 1; n >= 0 && s.length(int(s.rows[n])) == s.step+1; n-- {
 		at := s.d*s.stateDirection + int(s.rows[n])*s.stateRow
 		if t := s.out[outH]; t != nil {
-			s.codec.store(t, at, s.h[n*hidden:][:hidden])
+			s.codec.store(t, at, s.h[n*s.pitch:][:hidden])
 		}
 		if t := s.out[outC]; t != nil {
-			s.codec.store(t, at, s.c[n*hidden:][:hidden])
+			s.codec.store(t, at, s.c[n*s.pitch:][:hidden])
 		}
 		if s.quantizer != nil { // which sees it in both buffers from now on
-			copy(s.next[n*hidden:][:hidden], s.h[n*hidden:])
+			copy(s.next[n*s.pitch:][:hidden], s.h[n*s.pitch:])
 		}
 		s.rows = s.rows[:n]
 	}

@@ -341,7 +341,7 @@ func TestReduceContent(t *testing.T) {
 func steadyAllocs(t *testing.T, p *onnx.Node, opset int, in ...onnx.Value) float64 {
 	t.Helper()
 	c := *p
-	scope := (&Analysis{Registry: Default(), Opsets: map[string]int{"": opset}, Limits: onnx.Limits{}.WithDefaults()}).NewScope(nil)
+	scope := (&Analysis{Registry: Default(), Opsets: map[string]int{"": opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel}).NewScope(nil)
 	for i, v := range in {
 		name := fmt.Sprintf("i%d", i)
 		c.Inputs = append(c.Inputs, name)
@@ -450,7 +450,7 @@ func TestThreadsChangeNothing(t *testing.T) {
 		if p.OpType == "ReduceSum" {
 			opset = 11
 		}
-		scope := (&Analysis{Registry: Default(), Opsets: map[string]int{"": opset}, Limits: onnx.Limits{}.WithDefaults()}).NewScope(nil)
+		scope := (&Analysis{Registry: Default(), Opsets: map[string]int{"": opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel}).NewScope(nil)
 		scope.Set("x", Info{Type: in.Type()})
 		p.Inputs = []string{"x"}
 		n, err := scope.Node(p)

@@ -1,5 +1,7 @@
 package ops
 
+import "github.com/recur-ml/recur/ops/internal/kernel"
+
 var rnnOp = recurrentOp{
 	name:        "RNN",
 	since:       []int{1, 7, 14, 22},
@@ -27,15 +29,21 @@ func rnnForm(*recurrent) gateForm {
 //
 //	H_t = f( clip( X_t·Wᵀ + H_{t-1}·Rᵀ + Wb + Rb ) )
 type rnnCell[T singleOrDouble] struct {
-	clip T
-	f    func([]T)
+	clip  T
+	f     func([]T)
+	fused bool
 }
 
 func newRNN[T singleOrDouble](r *recurrent, f []activation) recurrentCell[T] {
-	return &rnnCell[T]{clip: T(r.clip), f: activationLoop[T](f[0])}
+	return &rnnCell[T]{clip: T(r.clip), f: activationLoop[T](r.level, f[0]), fused: areFused[T](r.level, f, "Tanh")}
 }
 
 func (l *rnnCell[T]) point(_ int, p gatePanel[T]) {
+	if l.fused {
+		c := p.fused(l.clip, p.h, p.next)
+		kernel.RNN(p.level, &c)
+		return
+	}
 	for row := range p.rows {
 		h := p.of(p.next, row)
 		copy(h, p.sum(row, 0))

@@ -11,6 +11,7 @@ type Analysis struct {
 	Registry *Registry
 	Opsets   map[string]int // imported versions by domain, "" for ai.onnx
 	Limits   onnx.Limits
+	Level    Level // of the kernels that are built
 	// Overridable says that an initializer that is also an input of the model
 	// is only that input's default (from IR version 4 on), not a constant.
 	Overridable bool

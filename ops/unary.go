@@ -79,15 +79,18 @@ func (k *unary) Run(c *Ctx, in, _ []onnx.Value) error {
 // version, consumed_inputs, which says what may be overwritten.
 func buildUnary(n *Node) (Kernel, error) {
 	n.HasAttr("consumed_inputs")
-	return newUnary(onnx.Undefined, maps(n.Proto.OpType)), nil
+	return newUnary(onnx.Undefined, maps(n.Level(), n.Proto.OpType)), nil
 }
 
-// maps gives the loops of an operator without attributes.
-func maps(op string) *byType[mapper] {
+// maps gives the loops of an operator without attributes, at a level.
+func maps(l Level, op string) *byType[mapper] {
 	t := &byType[mapper]{
 		onnx.Int8: integerMap[int8](op), onnx.Int16: integerMap[int16](op), onnx.Int32: integerMap[int32](op), onnx.Int64: integerMap[int64](op),
 		onnx.Uint8: integerMap[uint8](op), onnx.Uint16: integerMap[uint16](op), onnx.Uint32: integerMap[uint32](op), onnx.Uint64: integerMap[uint64](op),
 		onnx.Float: numberMap[float32](op), onnx.Double: numberMap[float64](op),
+	}
+	if op == "Relu" && l != kernel.Go {
+		t[onnx.Float] = &mapping[float32, float32]{func(dst, src []float32) { kernel.ReluVector(l, dst, src) }, cheapGrain}
 	}
 	if t[onnx.Float] != nil {
 		return t
@@ -102,7 +105,7 @@ func maps(op string) *byType[mapper] {
 	wide := &mapping[float64, float64]{kernel.MapFloat[float64](f), costlyGrain}
 	narrow := &mapping[float32, float32]{kernel.MapFloat[float32](f), costlyGrain}
 	if fast := float32Loops[op]; fast != nil {
-		narrow.f = fast
+		narrow.f = func(dst, src []float32) { fast(l, dst, src) }
 	}
 	t[onnx.Float], t[onnx.Double] = narrow, wide
 	return t
@@ -121,8 +124,9 @@ var functions = map[string]func(float64) float64{
 }
 
 // float32Loops are loops for float32 that are faster than functions.
-var float32Loops = map[string]func(dst, src []float32){
-	"Exp": kernel.Exp, "Log": kernel.Log, "Tanh": kernel.Tanh, "Sigmoid": kernel.Sigmoid,
+var float32Loops = map[string]func(l Level, dst, src []float32){
+	"Exp": kernel.Exp, "Tanh": kernel.Tanh, "Sigmoid": kernel.Sigmoid,
+	"Log": func(_ Level, dst, src []float32) { kernel.Log(dst, src) },
 }
 
 // numberMap gives the loops that are written alike for all numbers.

@@ -28,6 +28,7 @@ func fold(s *state) error {
 	defer cancel()
 	f := &folder{state: s, ctx: ctx}
 	f.analysis = ops.NewAnalysis(s.registry, s.model, s.limits)
+	f.analysis.Level = s.level
 	f.most = min(foldBase+foldRatio*min(constantBytes(s.model.Graph), math.MaxInt64/foldRatio-foldBase), s.limits.InitializerBytes)
 	return f.graph(s.model.Graph, nil)
 }

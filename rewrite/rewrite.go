@@ -45,6 +45,10 @@ type Options struct {
 	Passes   []string
 	Registry *ops.Registry // nil means ops.Default
 	Limits   onnx.Limits
+	// Level computes what is constant. A session gives its own, so that its
+	// results do not depend on which inputs are constants; the default, plain
+	// Go, gives the same model on every machine.
+	Level ops.Level
 	// Left, when it is not nil, is told of each Loop and Scan that the pass
 	// lift leaves, and why.
 	Left func(n *onnx.Node, why string)
@@ -55,6 +59,7 @@ type state struct {
 	model    *onnx.Model
 	registry *ops.Registry
 	limits   onnx.Limits
+	level    ops.Level
 	report   func(*onnx.Node, string)
 	names    map[string]bool // every name of a value in the model
 	serial   int
@@ -81,7 +86,7 @@ func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 
 // newState copies a model for rewriting.
 func newState(m *onnx.Model, o Options) *state {
-	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), report: o.Left, names: map[string]bool{}}
+	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), level: o.Level, report: o.Left, names: map[string]bool{}}
 	if s.registry == nil {
 		s.registry = ops.Default()
 	}

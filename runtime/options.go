@@ -16,6 +16,7 @@ type options struct {
 	limits   onnx.Limits
 	registry *ops.Registry
 	engine   string
+	level    ops.Level // of the engine
 }
 
 // WithThreads bounds the goroutines that one Run computes on, the caller's

@@ -92,14 +92,14 @@ func LoadModel(m *onnx.Model, opts ...Option) (*Session, error) {
 
 func newSession(m *onnx.Model, o *options) (s *Session, err error) {
 	defer contain(&err, func() string { return "load" })
-	if err := o.checkEngine(); err != nil {
+	if err := o.chooseLevel(); err != nil {
 		return nil, err
 	}
 	if err := onnx.Check(m, onnx.CheckLimits(o.limits)); err != nil {
 		return nil, err
 	}
 	path := m.Path
-	if m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits}); err != nil {
+	if m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits, Level: o.level}); err != nil {
 		return nil, withPath(path, err)
 	}
 	prog, symbols, err := compile(m, o)

@@ -109,7 +109,7 @@ func TestVerifyChoices(t *testing.T) {
 		{name: "negative tolerance", args: v("--atol", "-1"), code: exitUsage, silent: true, err: []string{"--atol -1"}},
 		{name: "tolerance that is no number", args: v("--rtol", "NaN"), code: exitUsage, silent: true, err: []string{"--rtol NaN"}},
 		{name: "expression", args: v("--run", "("), code: exitUsage, silent: true, err: []string{"--run: error parsing regexp"}},
-		{name: "engine", args: v("--engine", "abacus"), code: exitUsage, silent: true, err: []string{`no engine "abacus"; there is go`}},
+		{name: "engine", args: v("--engine", "abacus"), code: exitUsage, silent: true, err: []string{`no engine "abacus"; there is `}},
 		{name: "pass", args: v("--passes", "magic"), code: exitUsage, silent: true, err: []string{`no pass "magic"`}},
 		{name: "unknown format", args: v("--format", "caffe"), code: exitUsage, silent: true, err: []string{`no format "caffe"; there are onnx, `}},
 		{name: "time", args: v("--timeout", "-1s"), code: exitUsage, silent: true, err: []string{"--timeout -1s"}},

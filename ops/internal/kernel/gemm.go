@@ -15,10 +15,10 @@ const (
 //
 //	y[i*ldy+j] += sum over p<k of a[i*ars+p*acs] * b[p*ldb+j]    i<m, j<n
 //
-// Integers wrap; float32 is summed as gemm32.go says.
-func Gemm[T Number](y []T, ldy int, a []T, ars, acs int, b []T, ldb, m, n, k int) {
+// Integers wrap; float32 is summed as gemm32.go says, the same at every level.
+func Gemm[T Number](l Level, y []T, ldy int, a []T, ars, acs int, b []T, ldb, m, n, k int) {
 	if y, ok := any(y).([]float32); ok {
-		gemm32(y, ldy, any(a).([]float32), ars, acs, any(b).([]float32), ldb, m, n, k)
+		gemm32(l, y, ldy, any(a).([]float32), ars, acs, any(b).([]float32), ldb, m, n, k)
 		return
 	}
 	for j := 0; j < n; j += gemmCols {
@@ -92,7 +92,11 @@ func axpy2[T Number](y, z, a, c []T, acs int, b []T, ldb, k int) {
 // GemmT is Gemm for a transposed b:
 //
 //	y[i*ldy+j] += sum over p<k of a[i*lda+p] * b[j*ldb+p]    i<m, j<n
-func GemmT[T Number](y []T, ldy int, a []T, lda int, b []T, ldb, m, n, k int) {
+func GemmT[T Number](l Level, y []T, ldy int, a []T, lda int, b []T, ldb, m, n, k int) {
+	if y, ok := any(y).([]float32); ok && l != Go && k > 0 {
+		gemmVectors(l, y, ldy, any(a).([]float32), lda, 1, any(b).([]float32), ldb, m, n, k, true)
+		return
+	}
 	for j := 0; j < n; j += 4 {
 		for i := range m {
 			dots(y[i*ldy+j:i*ldy+min(j+4, n)], a[i*lda:][:k], b[j*ldb:], ldb)

@@ -13,7 +13,11 @@ const gemm32Cols = 256
 
 // gemm32 is Gemm for float32. The sums start at zero and are added to y at the
 // end.
-func gemm32(y []float32, ldy int, a []float32, ars, acs int, b []float32, ldb, m, n, k int) {
+func gemm32(l Level, y []float32, ldy int, a []float32, ars, acs int, b []float32, ldb, m, n, k int) {
+	if l != Go && k > 0 {
+		gemmVectors(l, y, ldy, a, ars, acs, b, ldb, m, n, k, false)
+		return
+	}
 	var s, t [gemm32Cols]float32
 	for j := 0; j < n; j += gemm32Cols {
 		w := min(gemm32Cols, n-j)

@@ -23,9 +23,19 @@ package kernel
 // Each sum is one accumulator that takes its products in the order of k and
 // comes from and goes back to memory unrounded, so a product may be cut along
 // k, rows or width without changing a bit. Widths of a multiple of 8 are fast.
-func MulAdd[T Float](sums []T, span int, a []T, pitch, rows, depth int, w []T, width int) {
-	if depth == 0 {
+//
+// At a level of vectors, which float32 has with widths of a multiple of 16,
+// product and sum are one fused multiply-add, and w lies in the strips of
+// Level.Strip.
+func MulAdd[T Float](l Level, sums []T, span int, a []T, pitch, rows, depth int, w []T, width int) {
+	if depth == 0 || rows == 0 {
 		return
+	}
+	if l != Go && width%16 == 0 {
+		if sums, ok := any(sums).([]float32); ok {
+			mulAdd(l, sums, span, any(a).([]float32), pitch, rows, depth, any(w).([]float32), width)
+			return
+		}
 	}
 	r := 0
 	for ; r+4 <= rows; r += 4 {
@@ -33,6 +43,21 @@ func MulAdd[T Float](sums []T, span int, a []T, pitch, rows, depth int, w []T, w
 	}
 	for ; r < rows; r++ {
 		mulAdd1(sums[r*span:], a[r*pitch:][:depth], w, width)
+	}
+}
+
+// MulAddPanels is MulAdd of one row and several panels, which follow each
+// other in w; their sums begin gap apart.
+func MulAddPanels[T Float](l Level, sums []T, gap int, a []T, depth int, w []T, width, panels int) {
+	if s := l.Strip(width); depth > 0 && panels > 0 && l != Go && (s == width || gap == width) && width%16 == 0 {
+		if sums, ok := any(sums).([]float32); ok {
+			n := width / s
+			mulAddRow(l, sums, gap/n, any(a).([]float32)[:depth], any(w).([]float32), panels*n, s)
+			return
+		}
+	}
+	for p := range panels {
+		MulAdd(l, sums[p*gap:], width, a, depth, 1, depth, w[p*depth*width:], width)
 	}
 }
 

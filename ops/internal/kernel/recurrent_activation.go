@@ -3,15 +3,18 @@ package kernel
 import "math"
 
 // Activation is an activation function of a recurrent operator with its two
-// numbers. Its methods apply one function each, in place; NaN gives NaN, and a
+// numbers, at a level. Its methods apply one function each, in place; NaN gives NaN, and a
 // value gives the same result wherever in a slice it stands.
-type Activation[T Float] struct{ Alpha, Beta T }
+type Activation[T Float] struct {
+	Alpha, Beta T
+	Level       Level
+}
 
 // Sigmoid is 1 / (1 + e^-x).
-func (Activation[T]) Sigmoid(v []T) {
+func (a Activation[T]) Sigmoid(v []T) {
 	switch v := any(v).(type) {
 	case []float32:
-		Sigmoid(v, v)
+		Sigmoid(a.Level, v, v)
 	case []float64:
 		for i, x := range v {
 			v[i] = Sigmoid64(x)
@@ -20,10 +23,10 @@ func (Activation[T]) Sigmoid(v []T) {
 }
 
 // Tanh is (1 - e^-2x) / (1 + e^-2x).
-func (Activation[T]) Tanh(v []T) {
+func (a Activation[T]) Tanh(v []T) {
 	switch v := any(v).(type) {
 	case []float32:
-		Tanh(v, v)
+		Tanh(a.Level, v, v)
 	case []float64:
 		for i, x := range v {
 			v[i] = Tanh64(x)

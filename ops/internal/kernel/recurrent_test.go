@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 )
@@ -36,11 +35,11 @@ func testMulAdd[T Float](t *testing.T) {
 					}
 				}
 				whole := append([]T(nil), start...)
-				MulAdd(whole, span, a, pitch, rows, depth, w, width)
+				MulAdd(Go, whole, span, a, pitch, rows, depth, w, width)
 				pieces := append([]T(nil), start...)
 				cut := depth / 2
-				MulAdd(pieces, span, a, pitch, rows, cut, w, width)
-				MulAdd(pieces, span, a[cut:], pitch, rows, depth-cut, w[cut*width:], width)
+				MulAdd(Go, pieces, span, a, pitch, rows, cut, w, width)
+				MulAdd(Go, pieces, span, a[cut:], pitch, rows, depth-cut, w[cut*width:], width)
 				for i := range want {
 					if whole[i] != want[i] || pieces[i] != want[i] {
 						t.Fatalf("%T width %d rows %d depth %d: sum %d is %v whole and %v in pieces, want %v", want, width, rows, depth, i, whole[i], pieces[i], want[i])
@@ -48,17 +47,5 @@ func testMulAdd[T Float](t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-func BenchmarkMulAdd(b *testing.B) {
-	for _, rows := range []int{1, 4, 32} {
-		b.Run(fmt.Sprintf("rows=%d/depth=256/width=32", rows), func(b *testing.B) {
-			a, w, s := make([]float32, rows*256), make([]float32, 256*32), make([]float32, rows*32)
-			for b.Loop() {
-				MulAdd(s, 32, a, 256, rows, 256, w, 32)
-			}
-			b.ReportMetric(float64(2*rows*256*32)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GF/s")
-		})
 	}
 }

@@ -119,9 +119,14 @@ func Clip[T Number](dst, src []T, lo, hi T) {
 	}
 }
 
-// Exp applies Exp32.
-func Exp(dst, src []float32) {
+// Exp applies Exp32, or at a level of vectors the level's own formula, which
+// is within 1e-7 of the result.
+func Exp(l Level, dst, src []float32) {
 	src = src[:len(dst)]
+	if l != Go {
+		expVector(l, dst, src)
+		return
+	}
 	for i, x := range src {
 		dst[i] = Exp32(x)
 	}
@@ -135,17 +140,27 @@ func Log(dst, src []float32) {
 	}
 }
 
-// Sigmoid applies Sigmoid32.
-func Sigmoid(dst, src []float32) {
+// Sigmoid applies Sigmoid32, or at a level of vectors the level's own formula,
+// which is within 2e-7 of the result; below 2^-126 it may be 0.
+func Sigmoid(l Level, dst, src []float32) {
 	src = src[:len(dst)]
+	if l != Go {
+		sigmoidVector(l, dst, src)
+		return
+	}
 	for i, x := range src {
 		dst[i] = Sigmoid32(x)
 	}
 }
 
-// Tanh applies Tanh32.
-func Tanh(dst, src []float32) {
+// Tanh applies Tanh32, or at a level of vectors the level's own formula, which
+// is within 4e-7 of the result.
+func Tanh(l Level, dst, src []float32) {
 	src = src[:len(dst)]
+	if l != Go {
+		tanhVector(l, dst, src)
+		return
+	}
 	for i, x := range src {
 		dst[i] = Tanh32(x)
 	}

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// tanh(x) is x*P(x*x)/Q(x*x) for |x| <= tanhBound; both are divided by Q's
+// first coefficient, so that subnormal numbers keep their bits.
+const tanhBound = 7.90531110763549805
+
+var (
+	tanhP = []float64{4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08,
+		-8.60467152213735e-11, 2.00018790482477e-13, -2.76076847742355e-16}
+	tanhQ = []float64{4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06}
+)
+
+// exp(x) is 2^n * (1 + r + r*r*E(r)) with x = n*ln 2 + r.
+var expE = []float64{5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4}
+
+// constants of the functions, a vector of each.
+var constants = map[string]Mem{}
+
+func constant(name string) Mem {
+	if m, ok := constants[name]; ok {
+		return m
+	}
+	v := values()[name]
+	m := GLOBL("const"+name, RODATA|NOPTR)
+	for i := range 16 {
+		DATA(4*i, U32(v))
+	}
+	constants[name] = m
+	return m
+}
+
+func values() map[string]uint32 {
+	f := func(x float64) uint32 { return math.Float32bits(float32(x)) }
+	bound := float32(tanhBound)
+	v := map[string]uint32{
+		"Bound": f(tanhBound), "LowBound": f(-tanhBound), "BoundSquare": math.Float32bits(bound * bound),
+		"Half": f(0.5), "One": f(1), "Sign": 1 << 31, "Bias": 127,
+		"Log2e": f(math.Log2E), "Ln2Hi": f(0.693359375), "Ln2Lo": f(-2.12194440e-4),
+		"ExpTop": f(89), "ExpLow": f(-104), "SigmoidTop": f(89), "SigmoidLow": f(-87.3), "Zero": 0,
+	}
+	for i, c := range tanhP {
+		v[fmt.Sprint("P", i)] = f(c / tanhQ[0])
+	}
+	for i, c := range tanhQ {
+		v[fmt.Sprint("Q", i)] = f(c / tanhQ[0])
+	}
+	for i, c := range expE {
+		v[fmt.Sprint("E", i)] = f(c)
+	}
+	return v
+}
+
+// constSet gives constants in registers: with 32 registers they are loaded
+// once, with 16 before each use, into two registers in turn.
+type constSet struct {
+	m     *machine
+	fixed map[string]reg.VecPhysical
+	spare []reg.VecPhysical
+	next  int
+}
+
+// load makes the set of names that a function uses. Registers from first on
+// are its own.
+func (m *machine) load(first int, names ...string) *constSet {
+	s := &constSet{m: m, fixed: map[string]reg.VecPhysical{}}
+	if m.lanes == 8 {
+		s.spare = m.regs[first:]
+		return s
+	}
+	for i, n := range names {
+		s.fixed[n] = m.regs[first+i]
+		VMOVUPS(constant(n), s.fixed[n])
+	}
+	return s
+}
+
+func (s *constSet) get(name string) reg.VecPhysical {
+	if r, ok := s.fixed[name]; ok {
+		return r
+	}
+	if s.spare == nil {
+		panic("constant " + name + " is not loaded")
+	}
+	r := s.spare[s.next%len(s.spare)]
+	s.next++
+	VMOVUPS(constant(name), r)
+	return r
+}
+
+var tanhNames = []string{"P0", "P1", "P2", "P3", "P4", "P5", "P6", "Q0", "Q1", "Q2", "Q3"}
+
+type vecs = []reg.VecPhysical
+
+// clamp is x = max(low, min(high, x)); NaN stays.
+func clamp(x vecs, low, high reg.VecPhysical) {
+	for _, v := range x {
+		VMINPS(v, high, v)
+	}
+	for _, v := range x {
+		VMAXPS(v, low, v)
+	}
+}
+
+// quotient makes numerators p and denominators x of tanh(x) for clamped x; s
+// becomes x*x.
+func (s *constSet) quotient(x, sq, p vecs) {
+	for i := range x {
+		VMULPS(x[i], x[i], sq[i])
+	}
+	c := s.get("P6")
+	d := s.get("P5")
+	for i := range x {
+		VMOVAPS(c, p[i])
+	}
+	for i := range x {
+		VFMADD213PS(d, sq[i], p[i])
+	}
+	for k := 4; k >= 0; k-- {
+		c := s.get(fmt.Sprint("P", k))
+		for i := range x {
+			VFMADD213PS(c, sq[i], p[i])
+		}
+	}
+	for i := range x {
+		VMULPS(x[i], p[i], p[i])
+	}
+	c = s.get("Q3")
+	d = s.get("Q2")
+	for i := range x {
+		VMOVAPS(c, x[i])
+	}
+	for i := range x {
+		VFMADD213PS(d, sq[i], x[i])
+	}
+	for k := 1; k >= 0; k-- {
+		c := s.get(fmt.Sprint("Q", k))
+		for i := range x {
+			VFMADD213PS(c, sq[i], x[i])
+		}
+	}
+}
+
+// exp is x = e^x for clamped x, with n and p to compute in. whole says that
+// subnormal results and overflow count.
+func (s *constSet) exp(x, n, p vecs, whole bool) {
+	c := s.get("Log2e")
+	for i := range x {
+		VMULPS(c, x[i], n[i])
+	}
+	for i := range x {
+		if s.m.lanes == 16 {
+			VRNDSCALEPS(Imm(0), n[i], n[i])
+		} else {
+			VROUNDPS(Imm(8), n[i], n[i])
+		}
+	}
+	for _, name := range []string{"Ln2Hi", "Ln2Lo"} {
+		c := s.get(name)
+		for i := range x {
+			VFNMADD231PS(c, n[i], x[i])
+		}
+	}
+	c = s.get("E5")
+	d := s.get("E4")
+	for i := range x {
+		VMOVAPS(c, p[i])
+	}
+	for i := range x {
+		VFMADD213PS(d, x[i], p[i])
+	}
+	for k := 3; k >= 0; k-- {
+		c := s.get(fmt.Sprint("E", k))
+		for i := range x {
+			VFMADD213PS(c, x[i], p[i])
+		}
+	}
+	c = s.get("One")
+	// 1 + r*(1 + r*E) would round once more.
+	for i := range x {
+		VMULPS(p[i], x[i], p[i])
+	}
+	for i := range x {
+		VFMADD213PS(x[i], x[i], p[i])
+	}
+	for i := range x {
+		VADDPS(c, p[i], p[i])
+	}
+	if s.m.lanes == 16 {
+		for i := range x {
+			VSCALEFPS(n[i], p[i], x[i])
+		}
+		return
+	}
+	for i := range x {
+		VCVTPS2DQ(n[i], n[i])
+	}
+	c = s.get("Bias")
+	if whole { // 2^n in two factors
+		for i := range x {
+			VPSRAD(Imm(1), n[i], x[i])
+			VPSUBD(x[i], n[i], n[i])
+			VPADDD(c, x[i], x[i])
+			VPSLLD(Imm(23), x[i], x[i])
+			VMULPS(x[i], p[i], p[i])
+		}
+	}
+	for i := range x {
+		VPADDD(c, n[i], n[i])
+		VPSLLD(Imm(23), n[i], n[i])
+		VMULPS(n[i], p[i], x[i])
+	}
+}
+
+// vectors writes dst = f(src) over n vectors, four at a time. The arguments of
+// f are the elements, and registers to compute in. regs is how many registers
+// are f's own.
+func (m *machine) vectors(name, doc string, names []string, f func(s *constSet, x, t, u vecs)) {
+	TEXT(name+m.name, NOSPLIT, "func(dst, src *float32, n int)")
+	Doc(name+m.name+" is, for n vectors of elements,", "",
+		"\tfor i := range dst {", "\t\tdst[i] = "+doc, "\t}")
+	Pragma("noescape")
+	dst, src, n := reg.RDI, reg.RSI, reg.RCX
+	Load(Param("dst"), dst)
+	Load(Param("src"), src)
+	Load(Param("n"), n)
+	s := m.load(12, names...)
+	for _, k := range []int{4, 1} {
+		Label(label("turn%d", k))
+		CMPQ(n, Imm(uint64(k)))
+		JLT(LabelRef(label("under%d", k)))
+		for i := range k {
+			VMOVUPS(at(i*m.bytes(), src, nil, 0), m.regs[i])
+		}
+		f(s, m.regs[:k], m.regs[4:4+k], m.regs[8:8+k])
+		for i := range k {
+			VMOVUPS(m.regs[i], at(i*m.bytes(), dst, nil, 0))
+		}
+		ADDQ(U32(k*m.bytes()), src)
+		ADDQ(U32(k*m.bytes()), dst)
+		SUBQ(Imm(uint64(k)), n)
+		JMP(LabelRef(label("turn%d", k)))
+		Label(label("under%d", k))
+	}
+	end()
+}
+
+// functions writes the activations over slices.
+func (m *machine) functions() {
+	expNames := []string{"Log2e", "Ln2Hi", "Ln2Lo", "E0", "E1", "E2", "E3", "E4", "E5", "One"}
+	m.vectors("tanh", "tanh(src[i])", append([]string{"Bound", "LowBound", "BoundSquare", "Sign", "One"}, tanhNames...),
+		func(s *constSet, x, t, u vecs) {
+			clamp(x, s.get("LowBound"), s.get("Bound"))
+			s.quotient(x, t, u)
+			for i := range x {
+				VDIVPS(x[i], u[i], x[i])
+			}
+			// At the bounds and past them it is 1 with the sign of x.
+			sign, one := s.get("Sign"), s.get("One")
+			for i := range x {
+				if m.lanes == 8 {
+					VANDPS(sign, u[i], u[i])
+				} else {
+					VPANDD(sign, u[i], u[i])
+				}
+			}
+			for i := range x {
+				if m.lanes == 8 {
+					VORPS(one, u[i], u[i])
+				} else {
+					VPORD(one, u[i], u[i])
+				}
+			}
+			limit := s.get("BoundSquare")
+			for i := range x {
+				if m.lanes == 8 {
+					VCMPPS(Imm(13), limit, t[i], t[i]) // >=, false for NaN
+					VBLENDVPS(t[i], u[i], x[i], x[i])
+				} else {
+					VCMPPS(Imm(13), limit, t[i], reg.K1)
+					VMOVAPS(u[i], reg.K1, x[i])
+				}
+			}
+		})
+	m.vectors("sigmoid", "1 / (1 + exp(-src[i]))", append([]string{"Sign", "SigmoidLow", "SigmoidTop"}, expNames...),
+		func(s *constSet, x, t, u vecs) {
+			sign := s.get("Sign")
+			for i := range x {
+				if m.lanes == 8 {
+					VXORPS(sign, x[i], x[i])
+				} else {
+					VPXORD(sign, x[i], x[i])
+				}
+			}
+			clamp(x, s.get("SigmoidLow"), s.get("SigmoidTop"))
+			s.exp(x, t, u, false)
+			one := s.get("One")
+			for i := range x {
+				VADDPS(one, x[i], x[i])
+			}
+			for i := range x {
+				VDIVPS(x[i], one, x[i])
+			}
+		})
+	m.vectors("exp", "exp(src[i])", append([]string{"ExpLow", "ExpTop"}, expNames...),
+		func(s *constSet, x, t, u vecs) {
+			clamp(x, s.get("ExpLow"), s.get("ExpTop"))
+			s.exp(x, t, u, true)
+		})
+	m.vectors("relu", "the greater of src[i] and 0, NaN of NaN", []string{"Zero"},
+		func(s *constSet, x, t, u vecs) {
+			zero := s.get("Zero")
+			for i := range x {
+				VMAXPS(x[i], zero, x[i])
+			}
+		})
+}

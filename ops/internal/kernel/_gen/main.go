@@ -1,0 +1,96 @@
+// Command _gen writes the assembly of package kernel: go generate there runs
+// it. Each function stands for the Go loop in its comment.
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func main() {
+	ConstraintExpr("amd64,!noasm")
+	cpu()
+	transpose8()
+	for _, m := range []machine{avx2, avx512} {
+		m.products()
+		m.functions()
+		m.cells()
+		m.binaries()
+	}
+	Generate()
+}
+
+// machine is a set of instructions: the vectors of a level.
+type machine struct {
+	name  string
+	lanes int // float32 of a vector
+	regs  []reg.VecPhysical
+	tiles []tile
+}
+
+// tile is the shape of a block of sums that registers hold: vectors wide, and
+// up to rows high.
+type tile struct{ vectors, rows int }
+
+var avx2 = machine{
+	name:  "AVX2",
+	lanes: 8,
+	regs: []reg.VecPhysical{reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
+		reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15},
+	tiles: []tile{{2, 6}},
+}
+
+var avx512 = machine{
+	name:  "AVX512",
+	lanes: 16,
+	regs: []reg.VecPhysical{reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
+		reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
+		reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23,
+		reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31},
+	tiles: []tile{{1, 12}, {2, 12}, {3, 8}, {4, 6}},
+}
+
+// bytes is the size of a vector.
+func (m *machine) bytes() int { return 4 * m.lanes }
+
+// at is the memory at a base, with an index times scale (nil for none).
+func at(disp int, base, index reg.Register, scale uint8) Mem {
+	return Mem{Base: base, Index: index, Scale: scale, Disp: disp}
+}
+
+// cpu writes what tells the machine's instructions.
+func cpu() {
+	TEXT("cpuid", NOSPLIT, "func(leaf, sub uint32) (eax, ebx, ecx, edx uint32)")
+	Doc("cpuid is the instruction of that name.")
+	Load(Param("leaf"), reg.EAX)
+	Load(Param("sub"), reg.ECX)
+	CPUID()
+	for i, r := range []reg.Register{reg.EAX, reg.EBX, reg.ECX, reg.EDX} {
+		Store(r, ReturnIndex(i))
+	}
+	RET()
+
+	TEXT("xgetbv", NOSPLIT, "func() (eax uint32)")
+	Doc("xgetbv gives the low half of XCR0: the registers whose contents the operating system keeps.")
+	XORL(reg.ECX, reg.ECX)
+	XGETBV()
+	Store(reg.EAX, ReturnIndex(0))
+	RET()
+}
+
+// loadInts loads parameters of type int that count elements, and makes bytes
+// of them.
+func loadBytes(name string, r reg.GPPhysical) {
+	Load(Param(name), r)
+	SHLQ(Imm(2), r)
+}
+
+func end() {
+	VZEROUPPER()
+	RET()
+}
+
+func label(format string, args ...any) string { return fmt.Sprintf(format, args...) }

@@ -1,25 +1,47 @@
-// Command _gen writes the assembly of package kernel: go generate there runs
-// it. Each function stands for the Go loop in its comment.
+// Command _gen writes the assembly of package kernel, one file a part: go
+// generate there runs it for each. Each function stands for the Go loop in its
+// comment.
 package main
 
 import (
+	"flag"
 	"fmt"
+	"log"
+	"maps"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-func main() {
-	ConstraintExpr("amd64,!noasm")
-	cpu()
-	transpose8()
-	for _, m := range []machine{avx2, avx512} {
-		m.products()
-		m.functions()
-		m.cells()
-		m.binaries()
+// parts are the files.
+var parts = map[string]func(){
+	"level":     cpu,
+	"transpose": transpose8,
+	"product":   each((*machine).products),
+	"function":  each((*machine).functions),
+	"cell":      each((*machine).cells),
+	"binary":    each((*machine).binaries),
+}
+
+// each writes a part for every machine.
+func each(part func(*machine)) func() {
+	return func() {
+		part(&avx2)
+		part(&avx512)
 	}
+}
+
+func main() {
+	name := flag.String("part", "", "the part to write")
+	flag.Parse()
+	part := parts[*name]
+	if part == nil {
+		log.Fatalf("-part %q: want one of %v", *name, slices.Sorted(maps.Keys(parts)))
+	}
+	ConstraintExpr("amd64,!noasm")
+	part()
 	Generate()
 }
 

@@ -41,7 +41,7 @@ func (s *state) join(g *onnx.Graph, f *facts, x, y *onnx.Node) bool {
 		return false
 	}
 	lx, ly := input(x, 4), input(y, 4)
-	if (lx == "") != (ly == "") || lx != "" && lx != ly && !f.sameLengths(f.lengthRoot(lx), f.lengthRoot(ly)) {
+	if (lx == "") != (ly == "") || lx != "" && !f.sameLengths(f.lengthRoot(lx), f.lengthRoot(ly)) && !f.equal(lx, ly) {
 		return false
 	}
 	states := []int{5}
@@ -116,14 +116,14 @@ func (s *state) join(g *onnx.Graph, f *facts, x, y *onnx.Node) bool {
 }
 
 // sameSequence reports whether two values are certainly equal: the same one,
-// or transposed in the same way from the same one.
+// or transposed in the same way from values that are equal.
 func (f *facts) sameSequence(x, y string) bool {
 	if x == y {
 		return true
 	}
 	rx, px := f.origin(x)
 	ry, py := f.origin(y)
-	return rx == ry && slices.Equal(px, py)
+	return slices.Equal(px, py) && f.equal(rx, ry)
 }
 
 // reaches reports whether y depends on x.

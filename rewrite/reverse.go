@@ -14,7 +14,7 @@ func reverse(s *state) error {
 	a := ops.NewAnalysis(s.registry, s.model, s.limits)
 	return s.eachGraph(a, s.model.Graph, nil, func(g *onnx.Graph, f *facts) bool {
 		for _, n := range g.Nodes {
-			if s.turnAround(g, f, n) {
+			if s.turnAround(g, f, n) || s.turnTwice(g, f, n) {
 				return true
 			}
 		}
@@ -258,6 +258,30 @@ func (s *state) turnAround(g *onnx.Graph, f *facts, n *onnx.Node) bool {
 		e.name(v, end.Outputs[0])
 		end.OpType, end.Inputs, end.Outputs = "Identity", []string{end.Inputs[0]}, []string{s.fresh(end.Outputs[0] + "/forward")}
 	}
+	g.Nodes = append(g.Nodes, e.finish()...)
+	return true
+}
+
+// turnTwice lets a node that reverses what is a reversal already pass on what
+// that one reads, and reports whether it did.
+func (s *state) turnTwice(g *onnx.Graph, f *facts, n *onnx.Node) bool {
+	last, ok := f.flipOf(n)
+	if !ok || last.lengths != "" || last.axis > 2 {
+		return false
+	}
+	root, perm := f.origin(n.Inputs[0])
+	m := f.makers[root]
+	first, ok := f.flipOf(m)
+	if !ok || first.lengths != "" || first.axis != int(perm[last.axis]) {
+		return false
+	}
+	e := s.emitter(g, n)
+	x := m.Inputs[0]
+	if !slices.IsSorted(perm) {
+		x = e.transpose(x, perm...)
+	}
+	n.Inputs[0] = x
+	s.forward(g, n)
 	g.Nodes = append(g.Nodes, e.finish()...)
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 
@@ -302,7 +303,82 @@ end
 time_last%s, Y = Loop(T, true, zero%s) body=step
 `, in, out, c.nodes, selected(c, false), finals(c), initials(c))
 	}, "Loop"},
+	{"Loop with a mask over reversed sequences, repeating the output", func(c stepCell) string {
+		in, out := signature(c, "_s")
+		return fmt.Sprintf(reversedInputs+`
+zeros = Mul(H0, f0)
+body step(it:i64, cond:b, time:i32, p%s) -> (cond2:b, time2:i32, p_s%s, y)
+x = Gather(Xr, time) axis=0
+m = Gather(Mr, time) axis=0
+%s
+%s
+y = Identity(p_s)
+time2 = Add(time, one)
+cond2 = Less(time2, T32)
+end
+time_last, P_last%s, Yr = Loop(T64, true, zero, zeros%s) body=step
+Y = Slice(Yr, last, first, ax0, last)
+`, in, out, c.nodes, selected(c, true), finals(c), initials(c))
+	}, "Loop"},
+	{"Loop with a mask over reversed sequences, zeros where it does not hold", func(c stepCell) string {
+		in, out := signature(c, "_s")
+		return fmt.Sprintf(reversedInputs+`
+body step(it:i64, cond:b, time:i32%s) -> (cond2:b, time2:i32%s, y)
+x = Gather(Xr, time) axis=0
+m = Gather(Mr, time) axis=0
+p = Identity(f0)
+%s
+%s
+y = Where(m, hn, f0)
+time2 = Add(time, one)
+cond2 = Less(time2, T32)
+end
+time_last%s, Y = Loop(T64, true, zero%s) body=step
+`, in, out, c.nodes, selected(c, false), finals(c), initials(c))
+	}, "Loop"},
+	{"Loop with lengths that ends at the longest row", func(c stepCell) string {
+		in, out := signature(c, "_s")
+		return fmt.Sprintf(reversedInputs+`
+lens = Div(lengths, two)
+max = ReduceMax(lens) keepdims=0
+most = Max(one, max)
+longest = Min(T32, most)
+c1 = Less(zero, T32)
+c2 = Less(zero, longest)
+c3 = And(c1, c2)
+body step(it:i64, cond:b, time:i32, limit:i32, ends:i32%s) -> (cond2:b, time2:i32, limit, ends%s, y)
+x = Gather(X, time) axis=0
+done = GreaterOrEqual(time, ends)
+dm = Reshape(done, col)
+m = Not(dm)
+p = Identity(f0)
+%s
+%s
+y = Where(m, hn, f0)
+time2 = Add(time, one)
+g1 = Cast(time2) to=1
+g2 = Cast(limit) to=1
+a1 = Less(g1, g2)
+g3 = Cast(it) to=1
+g4 = Cast(T32) to=1
+a2 = Less(g3, g4)
+cond2 = And(a1, a2)
+end
+time_last, limit_last, ends_last%s, Y = Loop(T64, c3, zero, longest, lens%s) body=step
+`, in, out, c.nodes, selected(c, true), finals(c), initials(c))
+	}, "Loop"},
 }
+
+// reversedInputs reverses the sequences of a model, and makes its number of
+// steps.
+const reversedInputs = `
+Xr = Slice(X, last, first, ax0, last)
+Mr = Slice(mask, last, first, ax0, last)
+size = Shape(X)
+T1 = Slice(size, ax0, ax1, ax0)
+T64 = Squeeze(T1, ax0)
+T32 = Cast(T64) to=6
+`
 
 // signature lists a body's states and what becomes of them.
 func signature(c stepCell, suffix string) (in, out string) {
@@ -376,6 +452,26 @@ func TestLift(t *testing.T) {
 				p.check(t, []string{"hoist"}, form.kind+":1")
 			})
 		}
+	}
+}
+
+// TestLiftBothDirections: two loops over one masked sequence, of which one
+// reads it reversed, become one operator.
+func TestLiftBothDirections(t *testing.T) {
+	form := loopForms[slices.IndexFunc(loopForms, func(f loopForm) bool { return strings.Contains(f.name, "reversed sequences, repeating") })]
+	for _, c := range stepCells {
+		if c.want == "" {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			forward := strings.NewReplacer(reversedInputs, "", "Gather(Xr,", "Gather(X,", "Gather(Mr,", "Gather(mask,", "zeros", "zeros_f",
+				"Y = Slice(Yr, last, first, ax0, last)", "", "Yr", "Y_f", "_last", "_last_f").Replace(form.write(c))
+			both := loopForm{"", func(c stepCell) string {
+				return strings.NewReplacer("Y = ", "Y_b = ", "_last", "_last_b").Replace(form.write(c)) + forward +
+					"\nY = Concat(Y_f, Y_b) axis=2\nH_last = Add(H_last_f, H_last_b)\nC_last = Identity(C0)"
+			}, "Loop"}
+			layer(t, c, both).check(t, nil, c.want+":1")
+		})
 	}
 }
 

@@ -95,6 +95,9 @@ func (w *writer) stepCount() string {
 	if w.end != "" {
 		return w.end
 	}
+	if w.steps.Known {
+		return w.int64s(w.steps.Value)
+	}
 	for _, l := range w.limits {
 		n := ""
 		if l.sym.Known {
@@ -240,7 +243,7 @@ func (w *writer) compute(e *expr) (string, error) {
 		}
 		return w.node("MatMul", []string{args[0], k}), nil
 	case exprConcat:
-		return w.concat(2, args...), nil
+		return w.beside(e.args, args)
 	case exprSlice:
 		return w.slice(args[0], 2, int64(e.index), int64(e.hi)), nil
 	case exprUnary:
@@ -256,6 +259,52 @@ func (w *writer) compute(e *expr) (string, error) {
 	return "", because("an expression of kind %d", e.kind)
 }
 
+// beside puts values of all steps side by side. Those that are the same at
+// every step are repeated.
+func (w *writer) beside(list []*expr, values []string) (string, error) {
+	var steps, rows string
+	like := slices.IndexFunc(list, w.stepwise)
+	for i, e := range list {
+		if w.stepwise(e) {
+			continue
+		}
+		switch {
+		case steps != "":
+		case like >= 0:
+			size := w.node("Shape", []string{values[like]})
+			steps, rows = w.slice(size, 0, 0, 1), w.slice(size, 0, 1, 2)
+		case len(w.limits) == 0:
+			return "", because("no sequence is read step by step")
+		default:
+			if e.rank != 2 || !w.everyRow(e) {
+				return "", because("the number of rows is not known")
+			}
+			steps, rows = w.stepCount(), w.slice(w.node("Shape", []string{values[i]}), 0, 0, 1)
+		}
+		if e.width < 1 {
+			return "", because("an input of unknown width")
+		}
+		values[i] = w.node("Expand", []string{values[i], w.concat(0, steps, rows, w.int64s(int64(e.width)))})
+	}
+	return w.concat(2, values...), nil
+}
+
+// everyRow reports whether a value from outside has as many rows as the states
+// that are lifted.
+func (w *writer) everyRow(e *expr) bool {
+	if e.kind != exprOuter {
+		return slices.ContainsFunc(e.args, w.everyRow)
+	}
+	have := w.outer.typeOf(e.name).Shape
+	for _, c := range w.cells {
+		s := w.outer.typeOf(w.vars[c.h].initial).Shape
+		if len(have) != 2 || len(s) != 2 || !have[0].Same(s[0]) && (!s[0].Known() || s[0].Value != 1) {
+			return false
+		}
+	}
+	return true
+}
+
 // cell adds the operator of a cell.
 func (w *writer) cell(c *liftedCell) error {
 	var parts []string
@@ -266,7 +315,11 @@ func (w *writer) cell(c *liftedCell) error {
 		}
 		parts = append(parts, v)
 	}
-	in := cellInputs{x: w.concat(2, parts...), lengths: w.count}
+	x, err := w.beside(c.inputs, parts)
+	if err != nil {
+		return err
+	}
+	in := cellInputs{x: x, lengths: w.count}
 	in.initialH = w.initial(c.h, in.x, c.hidden)
 	if c.c >= 0 {
 		in.initialC = w.initial(c.c, in.x, c.hidden)

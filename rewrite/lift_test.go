@@ -475,6 +475,29 @@ func TestLiftBothDirections(t *testing.T) {
 	}
 }
 
+// TestLiftConstantInput: what a cell reads may be the same at every step.
+func TestLiftConstantInput(t *testing.T) {
+	loop := `
+body step(it:i64, cond:b, h) -> (cond2:b, hn, y)
+%s
+hn = Tanh(s)
+y = Identity(hn)
+cond2 = Identity(cond)
+end
+H_last, Y = Loop(T, true, H0) body=step
+`
+	for _, c := range []struct{ name, cell, want string }{
+		{"alone", "a = MatMul(C0, R1)\nb = MatMul(h, R1)\ns = Add(a, b)", "RNN:1"},
+		{"beside a sequence", "x = Gather(X, it) axis=0\na = MatMul(C0, R1)\nb = MatMul(h, R1)\nc = MatMul(x, K1)\ns0 = Add(a, b)\ns = Add(s0, c)", "RNN:1"},
+		{"one row for all", "x = Gather(X, it) axis=0\nbrow = Unsqueeze(bias1, ax0)\nr0 = Tanh(brow)\na = MatMul(r0, R1)\nb = MatMul(h, R1)\nc = MatMul(x, K1)\ns0 = Add(a, b)\ns = Add(s0, c)", "RNN:1"},
+		{"in a function beside a sequence", "x = Gather(X, it) axis=0\nxc = Concat(x, C0) axis=1\nf = Tanh(xc)\na = MatMul(f, KR1)\nb = MatMul(h, R1)\ns = Add(a, b)", "RNN:1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			layer(t, stepCells[0], loopForm{"", func(stepCell) string { return fmt.Sprintf(loop, c.cell) }, "Loop"}).check(t, nil, c.want)
+		})
+	}
+}
+
 // TestBindings writes the weights of a lifted cell back into tensors of the
 // sources' shapes: every element must come back, to the bit.
 func TestBindings(t *testing.T) {

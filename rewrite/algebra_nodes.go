@@ -590,7 +590,7 @@ func (r *reader) gather(n *onnx.Node, x, at *expr) *expr {
 			v += int64(size)
 		}
 		if axis < x.rank-1 && v >= 0 && v < int64(size) {
-			return r.step(x, axis, int(v))
+			return r.step(x, axis, int(v), n.Inputs[0])
 		}
 		return nil
 	}
@@ -716,9 +716,14 @@ func extent(x *expr, axis int) int {
 	return -1
 }
 
-// step is the part at a place on an axis, which is left out.
-func (r *reader) step(x *expr, axis, place int) *expr {
-	return r.intern(expr{kind: exprInput, args: []*expr{x}, index: place, hi: axis, width: x.width, rank: x.rank - 1})
+// step is the part at a place on an axis, which is left out, of the element type
+// of a value.
+func (r *reader) step(x *expr, axis, place int, of string) *expr {
+	e := expr{kind: exprInput, args: []*expr{x}, index: place, hi: axis, width: x.width, rank: x.rank - 1}
+	if r.inside.typeOf(of).Elem == onnx.Bool {
+		e.name = "bool"
+	}
+	return r.intern(e)
 }
 
 // sizeOf is the size of an axis, -1 when it is not known.
@@ -823,7 +828,7 @@ func (r *reader) squeeze(n *onnx.Node, in []*expr) *expr {
 			return x.args[0]
 		}
 		if x.kind == exprOpaque && x.name == "slab" && axis == x.hi {
-			return r.step(x.args[0], x.hi, x.index)
+			return r.step(x.args[0], x.hi, x.index, n.Inputs[0])
 		}
 		return nil
 	}

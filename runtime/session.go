@@ -234,6 +234,7 @@ func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into, lo
 		r = newRun(s.prog, s.opts, len(s.symbols))
 	}
 	r.ctx, r.loose = ctx, loose
+	r.serial++
 	// A run that fails is not used again: what it holds is the garbage
 	// collector's.
 	if err := s.compute(r, inputs, outputs, into); err != nil {

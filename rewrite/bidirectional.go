@@ -13,12 +13,25 @@ import (
 func bidirectional(s *state) error {
 	a := ops.NewAnalysis(s.registry, s.model, s.limits)
 	return s.eachGraph(a, s.model.Graph, nil, func(g *onnx.Graph, f *facts) bool {
-		for _, x := range g.Nodes {
-			if !isCell(x) || attrString(x, "direction", "forward") != "forward" {
+		var forward, backward []*onnx.Node
+		for _, n := range g.Nodes {
+			if !isCell(n) {
 				continue
 			}
-			for _, y := range g.Nodes {
-				if y.OpType == x.OpType && isCell(y) && attrString(y, "direction", "forward") == "reverse" && s.join(g, f, x, y) {
+			switch attrString(n, "direction", "forward") {
+			case "forward":
+				forward = append(forward, n)
+			case "reverse":
+				backward = append(backward, n)
+			}
+		}
+		tries := maxPairs
+		for _, x := range forward {
+			for _, y := range backward {
+				if tries--; tries < 0 {
+					return false
+				}
+				if x.OpType == y.OpType && s.join(g, f, x, y) {
 					return true
 				}
 			}
@@ -26,6 +39,9 @@ func bidirectional(s *state) error {
 		return false
 	})
 }
+
+// maxPairs bounds the pairs of operators that are tried for one change.
+const maxPairs = 10_000
 
 // join makes one operator of two, and reports whether it could.
 func (s *state) join(g *onnx.Graph, f *facts, x, y *onnx.Node) bool {

@@ -34,7 +34,7 @@ func (r *reroller) graph(g *onnx.Graph, outer *facts) error {
 	if err != nil {
 		return err
 	}
-	for range maxReroll {
+	for range changes(g, maxReroll) {
 		if !twoProducts(g) || !r.layer(g, f) {
 			break
 		}

@@ -16,6 +16,13 @@ type rolled struct {
 	names     map[*expr]string
 	chain     []*unrolledStep
 	direction string
+	named     map[*expr][]outputPlace // outputs by what they are, once wanted
+}
+
+// outputPlace is an output of a node.
+type outputPlace struct {
+	node   *onnx.Node
+	output int
 }
 
 // outputs puts the operator's outputs in the place of the steps'.
@@ -150,15 +157,23 @@ func (w *rolled) replace(list []*expr, all string) {
 // redefine gives all names of an expression to a new value. What made them
 // stays under another name, for nodes that nothing uses are dropped.
 func (w *rolled) redefine(old *expr, value string) {
-	for _, n := range w.graph.Nodes {
-		for i, o := range n.Outputs {
-			if o != "" && w.read.env[o] == old {
-				n.Outputs[i] = w.reroller.fresh(o + "/unrolled")
-				w.replaced[n.Outputs[i]] = true
-				w.emitter.name(value, o)
+	if w.named == nil {
+		w.named = map[*expr][]outputPlace{}
+		for _, n := range w.graph.Nodes {
+			for i, o := range n.Outputs {
+				if e := w.read.env[o]; o != "" && e != nil {
+					w.named[e] = append(w.named[e], outputPlace{n, i})
+				}
 			}
 		}
 	}
+	for _, p := range w.named[old] {
+		o := p.node.Outputs[p.output]
+		p.node.Outputs[p.output] = w.reroller.fresh(o + "/unrolled")
+		w.replaced[p.node.Outputs[p.output]] = true
+		w.emitter.name(value, o)
+	}
+	delete(w.named, old)
 }
 
 // kept puts a state from before all steps in the rows without any step, where

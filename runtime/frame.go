@@ -16,8 +16,12 @@ type run struct {
 	arena   arena
 	threads int
 	limits  onnx.Limits
-	symbols []int // sizes of the named dimensions, -1 while not known
-	top     *frame
+	symbols []int        // sizes of the named dimensions, -1 while not known
+	given   []onnx.Value // the caller's inputs, by parameter; nil where the default stands
+	key     []uint64     // what a program may take for granted of them
+	chosen  *variant     // the program of this run
+	frames  []variantFrame
+	top     *frame         // the one of the chosen program
 	outputs int64          // bytes charged for outputs
 	into    []*onnx.Tensor // the caller's tensors by output, for RunInto
 	loose   bool           // those that do not fit are passed over
@@ -58,13 +62,39 @@ type stack struct {
 	buf *buffer
 }
 
-func newRun(p *program, o *options, symbols int) *run {
-	r := &run{threads: o.threads, limits: o.limits, symbols: make([]int, symbols), into: make([]*onnx.Tensor, len(p.outputs))}
-	r.arena.budget = o.limits.RunBytes
-	r.top = newFrame(p, r)
-	r.top.top = true
-	r.top.fresh = make([]*onnx.Tensor, p.slots)
+// variantFrame is the frame of one of a session's programs.
+type variantFrame struct {
+	variant *variant
+	frame   *frame
+}
+
+func newRun(s *Session) *run {
+	r := &run{threads: s.opts.threads, limits: s.opts.limits, symbols: make([]int, len(s.symbols)),
+		given: make([]onnx.Value, len(s.params)), into: make([]*onnx.Tensor, len(s.prog.outputs))}
+	r.arena.budget = s.opts.limits.RunBytes
 	return r
+}
+
+// enter makes a program the one that runs, and puts the inputs into its slots.
+func (r *run) enter(v *variant) {
+	r.chosen, r.top = v, nil
+	for i := range r.frames {
+		if r.frames[i].variant == v {
+			r.top = r.frames[i].frame
+		}
+	}
+	if r.top == nil {
+		r.frames = slices.DeleteFunc(r.frames, func(f variantFrame) bool { return f.variant.gone.Load() })
+		r.top = newFrame(v.prog, r)
+		r.top.top = true
+		r.top.fresh = make([]*onnx.Tensor, v.prog.slots)
+		r.frames = append(r.frames, variantFrame{v, r.top})
+	}
+	for i, slot := range v.slots {
+		if x := r.given[i]; x != nil && slot >= 0 {
+			r.top.vals[slot] = x
+		}
+	}
 }
 
 func newFrame(p *program, r *run) *frame {

@@ -263,7 +263,7 @@ func (s *Session) compute(ctx context.Context, r *run, inputs, outputs onnx.Valu
 		}
 		return "run"
 	})
-	r.ctx, r.loose, r.chosen, r.top = ctx, loose, nil, nil
+	r.ctx, r.done, r.loose, r.chosen, r.top = ctx, ctx.Done(), loose, nil, nil
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -309,7 +309,7 @@ func (s *Session) finish(r *run) {
 	clear(f.fresh)
 	clear(r.into)
 	clear(r.given)
-	r.ctx = nil
+	r.ctx, r.done = nil, nil
 	r.arena.used -= r.outputs
 	r.outputs = 0
 	if r.arena.live == 0 {

@@ -108,7 +108,7 @@ func NumElements(shape []int) (int, error) {
 	n := 1
 	for _, d := range shape {
 		if d < 0 {
-			return 0, Errorf(ErrShape, "shape %v has a negative size", shape)
+			return 0, Errorf(ErrShape, "shape %v has a negative size", append([]int(nil), shape...))
 		}
 		hi, lo := bits.Mul64(uint64(n), uint64(d))
 		if hi != 0 || lo > math.MaxInt {
@@ -117,7 +117,7 @@ func NumElements(shape []int) (int, error) {
 					return 0, nil
 				}
 			}
-			return 0, Errorf(ErrShape, "shape %v has too many elements", shape)
+			return 0, Errorf(ErrShape, "shape %v has too many elements", append([]int(nil), shape...))
 		}
 		n = int(lo)
 	}

@@ -29,3 +29,32 @@ func UsedBytes(s *Session) int64 {
 	}
 	return r.arena.used - free
 }
+
+// Programs counts the programs that a session has made for shapes: those that
+// run, and the keys that stay with the general one.
+func Programs(s *Session) (running, refused int) {
+	if list := s.variants.list.Load(); list != nil {
+		for _, v := range *list {
+			if v.prog != nil {
+				running++
+			} else {
+				refused++
+			}
+		}
+	}
+	return running, refused
+}
+
+// Made counts the programs that a session has ever made for shapes.
+func Made(s *Session) int { return s.variants.made }
+
+// Steps gives the steps of the general program and of the latest other one.
+func Steps(s *Session) (general, latest int) {
+	general = len(s.prog.steps)
+	if list := s.variants.list.Load(); list != nil {
+		if v := (*list)[len(*list)-1]; v.prog != nil {
+			latest = len(v.prog.steps)
+		}
+	}
+	return general, latest
+}

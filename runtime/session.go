@@ -240,16 +240,17 @@ func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into, lo
 	// A run that fails is not used again: what it holds is the garbage
 	// collector's.
 	err := s.compute(ctx, r, inputs, outputs, into, loose, false)
-	if v := r.chosen; err != nil && v != nil && v != s.variants.general && ctx.Err() == nil {
+	if err == nil {
+		return nil
+	}
+	if v := r.chosen; v != nil && v != s.variants.general && ctx.Err() == nil {
 		// What the general program says of the inputs counts.
 		if err = s.compute(ctx, newRun(s), inputs, outputs, into, loose, true); err == nil {
 			s.variants.fail(v)
+			return nil
 		}
 	}
-	if err != nil {
-		return withPath(s.model.Path, err)
-	}
-	return nil
+	return withPath(s.model.Path, err)
 }
 
 // compute binds a run's values, and walks the steps of the program for them: of

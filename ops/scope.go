@@ -17,6 +17,7 @@ type Analysis struct {
 	Overridable bool
 	visits      int // nodes inferred so far, repeated visits of bodies included
 	maxVisits   int
+	types       []onnx.Type // of the inputs of the node that is checked
 }
 
 // NewAnalysis prepares the inference of a model.
@@ -80,6 +81,9 @@ func (s *Scope) Set(name string, info Info) { s.infos[name] = info }
 // Enter records a graph's initializers, and its inputs: as given, or where in
 // is nil or knows nothing, as declared.
 func (s *Scope) Enter(g *onnx.Graph, in []Info) {
+	if len(s.infos) == 0 { // one piece of memory, also for what the nodes give
+		s.infos = make(map[string]Info, len(g.Inputs)+len(g.Initializers)+len(g.SparseInitializers)+len(g.Nodes))
+	}
 	for _, init := range g.Initializers {
 		s.Set(init.Name, ConstInfo(init.Tensor))
 	}
@@ -142,8 +146,9 @@ func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	infos := make([]Info, len(p.Inputs)+len(p.Outputs))
 	n := &Node{Op: op, Since: since, Opset: opset, Proto: p, scope: s,
-		in: make([]Info, len(p.Inputs)), out: make([]Info, len(p.Outputs))}
+		in: infos[:len(p.Inputs):len(p.Inputs)], out: infos[len(p.Inputs):]}
 	if n.schema = op.Schema; n.schema == nil {
 		n.schema = onnx.LookupSchema(p.Domain, p.OpType, opset)
 	}
@@ -191,10 +196,12 @@ func (n *Node) checkTypes() error {
 		if len(n.in) < n.schema.MinInputs || len(n.in) > n.schema.MaxInputs {
 			return onnx.Errorf(onnx.ErrMalformed, "%d inputs, want %d..%d", len(n.in), n.schema.MinInputs, n.schema.MaxInputs)
 		}
-		types := make([]onnx.Type, len(n.in))
+		a := n.scope.analysis
+		types := a.types[:0]
 		for i := range n.in {
-			types[i] = n.in[i].Type
+			types = append(types, n.in[i].Type)
 		}
+		a.types = types
 		if err := n.schema.BindTypes(types); err != nil {
 			return err
 		}

@@ -140,6 +140,10 @@ func visit(v onnx.Value, f func(onnx.Buffer)) {
 			f(b)
 		}
 	case *onnx.Sequence:
+		if b := v.Buffer(); b != nil {
+			f(b)
+			return
+		}
 		for _, item := range v.Items {
 			visit(item, f)
 		}

@@ -186,6 +186,9 @@ func (f *frame) adopt(i, slot int, v onnx.Value) error {
 	if slot < 0 {
 		if v != nil && v == &f.spare[i] {
 			release(v)
+		} else if l, ok := v.(*onnx.Sequence); ok && l != nil && l.Buffer() != nil {
+			retain(v) // it holds its items though nobody wants it
+			release(v)
 		}
 		return nil
 	}

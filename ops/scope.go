@@ -96,7 +96,12 @@ func (s *Scope) Enter(g *onnx.Graph, in []Info) {
 		} else if def, ok := s.infos[v.Name]; !ok || in != nil {
 			s.Set(v.Name, Info{Type: declaredType(v.Type)})
 		} else if s.outer == nil && s.analysis.Overridable {
-			s.Set(v.Name, Info{Type: def.Type})
+			// What is given in the default's place may have another shape.
+			t := declaredType(v.Type)
+			if !t.Known() {
+				t = onnx.Type{Kind: def.Type.Kind, Elem: def.Type.Elem, Of: def.Type.Of}
+			}
+			s.Set(v.Name, Info{Type: t})
 		}
 	}
 }

@@ -21,8 +21,9 @@ const (
 	DefaultPrograms = 8
 
 	maxSightings = 32 // keys that are remembered before they have a program
-	// Inputs of so few elements, all integers or booleans, are part of a key
-	// with their values: a rate, a mode, a number of steps.
+	// Inputs of so few elements, all integers or booleans on no axis or one, are
+	// part of a key with their values: a rate, a mode, a number of steps. More
+	// axes are data, such as the words of a batch.
 	maxKeyElements = 4
 	maxChanges     = 8 // of an input's values, before they are left out of keys
 	// Once so many programs have been made, the time for more may be at most
@@ -87,7 +88,7 @@ func smallElements(d onnx.DataType) bool {
 
 // valued reports whether a tensor's elements are part of the key.
 func (vs *variants) valued(param int, t *onnx.Tensor) bool {
-	return t.Len() <= maxKeyElements && smallElements(t.DataType()) && !vs.loose[param].Load()
+	return t.Rank() <= 1 && t.Len() <= maxKeyElements && smallElements(t.DataType()) && !vs.loose[param].Load()
 }
 
 // Kinds of inputs in a key: the two low bits of the first word. The others say

@@ -77,6 +77,28 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// TestDefaultOfAnotherShape: the shape of an input's default is no promise.
+func TestDefaultOfAnotherShape(t *testing.T) {
+	s := load(t, modelOf(&onnx.Graph{
+		Inputs:       []onnx.ValueInfo{value("gain", onnx.Float, "g")},
+		Initializers: []*onnx.Initializer{initOf("gain", f32([]int{1}, 3))},
+		Outputs:      []onnx.ValueInfo{value("y", onnx.Float, "g")},
+		Nodes:        []*onnx.Node{op("Mul", "gain gain", "y")},
+	}), rt.WithThreads(1))
+	for range 3 {
+		for _, c := range []struct{ in, want onnx.Values }{
+			{onnx.Values{}, onnx.Values{"y": f32([]int{1}, 9)}},
+			{onnx.Values{"gain": f32([]int{2}, 1, 2)}, onnx.Values{"y": f32([]int{2}, 1, 4)}},
+		} {
+			got, err := s.Run(t.Context(), c.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameValues(t, "y", got, c.want)
+		}
+	}
+}
+
 // TestProgramsAreFew: shapes that keep changing do not make programs for ever,
 // and an input whose value keeps changing is left out.
 func TestProgramsAreFew(t *testing.T) {

@@ -42,7 +42,7 @@ func unlikeAt(at string, a, b reflect.Value) string {
 	case reflect.Struct:
 		for i := range a.NumField() {
 			name := a.Type().Field(i).Name
-			if name == "Span" || name == "Path" {
+			if name == "Span" || name == "Path" || !a.Type().Field(i).IsExported() {
 				continue
 			}
 			if d := unlikeAt(at+"."+name, a.Field(i), b.Field(i)); d != "" {

@@ -37,3 +37,12 @@ func (t *Tensor) ResetView(src *Tensor, shape []int) {
 // Buffer gives the counted memory behind the tensor, nil when it is the
 // garbage collector's.
 func (t *Tensor) Buffer() Buffer { return t.buf }
+
+// CountedSequence makes a sequence whose items' memory buf counts: whoever holds
+// the sequence holds buf, and buf holds the items. It is for engines.
+func CountedSequence(elem Type, items []Value, buf Buffer) *Sequence {
+	return &Sequence{Elem: elem, Items: items, buf: buf}
+}
+
+// Buffer gives what counts the items together, nil when each counts by itself.
+func (s *Sequence) Buffer() Buffer { return s.buf }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sort"
 	"sync"
+	"sync/atomic"
 )
 
 // Schema is the signature of one version of an operator: what ONNX's
@@ -126,6 +127,7 @@ func SchemaVersions(domain, name string) []int {
 func Schemas() iter.Seq[*Schema] {
 	return func(yield func(*Schema) bool) {
 		for _, s := range schemas().all {
+			LookupSchema(s.Domain, s.Name, s.Since) // reads it
 			if !yield(s) {
 				return
 			}
@@ -168,18 +170,38 @@ func canonicalDomain(domain string) string {
 	return domain
 }
 
-// schemaTable is schemas.txt, read.
+// schemaTable is schemas.txt, of which the schemas are read as they are asked
+// for.
 type schemaTable struct {
 	all      []*Schema
-	byName   map[schemaKey][]*Schema // in ascending order of Since
+	byName   map[schemaKey]*schemaVersions
 	latest   map[string]int
 	releases []Release
+
+	mu     sync.Mutex // held while schemas are read
+	parser *schemaParser
 }
 
 type schemaKey struct{ domain, name string }
 
+// schemaVersions is the schemas of an operator.
+type schemaVersions struct {
+	list   []*Schema // in ascending order of Since
+	blocks []schemaBlock
+	done   atomic.Bool // they have been read
+}
+
 func (t *schemaTable) versions(domain, name string) []*Schema {
-	return t.byName[schemaKey{canonicalDomain(domain), name}]
+	v := t.byName[schemaKey{canonicalDomain(domain), name}]
+	if v == nil {
+		return nil
+	}
+	if !v.done.Load() {
+		if err := t.read(v); err != nil {
+			panic("onnx: schemas.txt: " + err.Error()) // a test reads them all
+		}
+	}
+	return v.list
 }
 
 //go:generate python3 _gen/schemas.py
@@ -187,11 +209,11 @@ func (t *schemaTable) versions(domain, name string) []*Schema {
 //go:embed schemas.txt
 var schemaText string
 
-// schemas reads the table once.
+// schemas is the table of this package.
 var schemas = sync.OnceValue(func() *schemaTable {
-	t, err := parseSchemas(schemaText)
+	t, err := indexSchemas(schemaText)
 	if err != nil {
-		panic("onnx: schemas.txt: " + err.Error()) // a test parses it
+		panic("onnx: schemas.txt: " + err.Error()) // a test reads it
 	}
 	return t
 })

@@ -10,34 +10,104 @@ import (
 // schemaParser reads schemas.txt, whose lines _gen/schemas.py describes.
 type schemaParser struct {
 	table *schemaTable
-	sets  []*TypeSet
+	sets  []typeSet
 	types map[string]*TypeSet // of formals that have a type and no variable
 	op    *Schema
 }
 
+// typeSet is a set of types, and once it is asked for, read.
+type typeSet struct {
+	text string
+	set  *TypeSet
+}
+
+// schemaBlock is the lines of one schema that are yet to be read.
+type schemaBlock struct {
+	schema *Schema
+	text   string
+	line   int // of the first one
+}
+
+// parseSchemas reads a table and all schemas in it.
 func parseSchemas(text string) (*schemaTable, error) {
-	p := &schemaParser{
-		table: &schemaTable{byName: map[schemaKey][]*Schema{}, latest: map[string]int{}},
-		types: map[string]*TypeSet{},
+	t, err := indexSchemas(text)
+	if err != nil {
+		return nil, err
 	}
-	line := 0
-	for l := range strings.Lines(text) {
-		line++
-		l = strings.TrimSuffix(l, "\n")
-		if l == "" || l[0] == '#' {
-			continue
-		}
-		var buf [8]string
-		if err := p.line(appendFields(buf[:0], l)); err != nil {
-			return nil, fmt.Errorf("line %d: %w", line, err)
-		}
-	}
-	for _, s := range p.table.all {
-		if err := s.finish(); err != nil {
+	for _, v := range t.byName {
+		if err := t.read(v); err != nil {
 			return nil, err
 		}
 	}
-	return p.table, nil
+	return t, nil
+}
+
+// indexSchemas reads what there is in a table; the schemas are read when they
+// are asked for: a model uses few.
+func indexSchemas(text string) (*schemaTable, error) {
+	t := &schemaTable{byName: map[schemaKey]*schemaVersions{}, latest: map[string]int{}}
+	t.parser = &schemaParser{table: t, types: map[string]*TypeSet{}}
+	line, at := 0, 0
+	var last *schemaVersions // the one of the operator whose lines follow
+	begin := 0
+	end := func() {
+		if last != nil {
+			last.blocks[len(last.blocks)-1].text = text[begin:at]
+		}
+	}
+	for l := range strings.Lines(text) {
+		line++
+		next := at + len(l)
+		if strings.HasPrefix(l, "op\t") || strings.HasPrefix(l, "release\t") || strings.HasPrefix(l, "types\t") || last == nil {
+			end()
+			last = nil
+			if l = strings.TrimSuffix(l, "\n"); l != "" && l[0] != '#' {
+				var buf [8]string
+				if err := t.parser.line(appendFields(buf[:0], l)); err != nil {
+					return nil, fmt.Errorf("line %d: %w", line, err)
+				}
+			}
+			if strings.HasPrefix(l, "op\t") {
+				s := t.parser.op
+				last = t.byName[schemaKey{s.Domain, s.Name}]
+				last.blocks = append(last.blocks, schemaBlock{schema: s, line: line + 1})
+				begin = next
+			}
+			t.parser.op = nil
+		}
+		at = next
+	}
+	end()
+	return t, nil
+}
+
+// read reads the schemas of an operator.
+func (t *schemaTable) read(v *schemaVersions) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if v.done.Load() {
+		return nil
+	}
+	for _, b := range v.blocks {
+		t.parser.op = b.schema
+		line := b.line - 1
+		for l := range strings.Lines(b.text) {
+			line++
+			if l = strings.TrimSuffix(l, "\n"); l == "" || l[0] == '#' {
+				continue
+			}
+			var buf [8]string
+			if err := t.parser.line(appendFields(buf[:0], l)); err != nil {
+				return fmt.Errorf("line %d: %w", line, err)
+			}
+		}
+		if err := b.schema.finish(); err != nil {
+			return err
+		}
+	}
+	t.parser.op, v.blocks = nil, nil
+	v.done.Store(true)
+	return nil
 }
 
 func appendFields(out []string, line string) []string {
@@ -59,7 +129,7 @@ func (p *schemaParser) line(f []string) error {
 	case "release":
 		return p.release(f[1], f[2], f[3:])
 	case "types":
-		p.sets = append(p.sets, parseTypes(strings.Fields(f[1])))
+		p.sets = append(p.sets, typeSet{text: f[1]})
 		return nil
 	case "op":
 		return p.newOp(f[1], f[2], f[3], f[4])
@@ -108,7 +178,12 @@ func (p *schemaParser) newOp(domain, name, since, flags string) error {
 		Deprecated: strings.Contains(flags, "d"), Function: strings.Contains(flags, "f")}
 	t, key := p.table, schemaKey{domain, name}
 	t.all = append(t.all, p.op)
-	t.byName[key] = append(t.byName[key], p.op)
+	v := t.byName[key]
+	if v == nil {
+		v = &schemaVersions{}
+		t.byName[key] = v
+	}
+	v.list = append(v.list, p.op)
 	t.latest[domain] = max(t.latest[domain], n)
 	return nil
 }
@@ -201,7 +276,10 @@ func (p *schemaParser) typeVar(name, set string) error {
 	if err != nil || n < 0 || n >= len(p.sets) {
 		return Errorf(ErrMalformed, "set of types %q of %d", set, len(p.sets))
 	}
-	p.op.TypeVars = append(p.op.TypeVars, TypeConstraint{name, p.sets[n]})
+	if p.sets[n].set == nil {
+		p.sets[n].set = parseTypes(strings.Fields(p.sets[n].text))
+	}
+	p.op.TypeVars = append(p.op.TypeVars, TypeConstraint{name, p.sets[n].set})
 	return nil
 }
 

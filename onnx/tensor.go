@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"sync"
 	"unsafe"
@@ -85,7 +86,7 @@ func NewZeros(dtype DataType, shape []int) (*Tensor, error) {
 		return t, nil
 	}
 	hi, size := bits.Mul64(uint64(n), uint64(dtype.Size()))
-	if hi != 0 || size > uint64(maxOf[int]()) {
+	if hi != 0 || size > math.MaxInt {
 		return nil, Errorf(ErrShape, "shape %v of %v takes more bytes than the machine addresses", shape, dtype)
 	}
 	t.data = AlignedBytes(int(size))
@@ -107,16 +108,16 @@ func NumElements(shape []int) (int, error) {
 	n := 1
 	for _, d := range shape {
 		if d < 0 {
-			return 0, Errorf(ErrShape, "shape %v has a negative size", shape)
+			return 0, Errorf(ErrShape, "shape %v has a negative size", append([]int(nil), shape...))
 		}
 		hi, lo := bits.Mul64(uint64(n), uint64(d))
-		if hi != 0 || lo > uint64(maxOf[int]()) {
+		if hi != 0 || lo > math.MaxInt {
 			for _, e := range shape { // an empty tensor may have any other sizes
 				if e == 0 {
 					return 0, nil
 				}
 			}
-			return 0, Errorf(ErrShape, "shape %v has too many elements", shape)
+			return 0, Errorf(ErrShape, "shape %v has too many elements", append([]int(nil), shape...))
 		}
 		n = int(lo)
 	}

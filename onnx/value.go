@@ -17,6 +17,7 @@ type Values map[string]Value
 type Sequence struct {
 	Elem  Type    // the type of the elements; it matters when there are none
 	Items []Value // *Tensor, *Sequence, *Map, *Optional or *SparseTensor
+	buf   Buffer  // counts the items together; nil: each counts by itself
 }
 
 // NewSequence makes a sequence of the items; its element type is that of the

@@ -29,11 +29,12 @@ func (f KernelFunc) Run(c *Ctx, in, out []onnx.Value) error { return f(c, in, ou
 type Ctx struct {
 	eng  Engine
 	out  []onnx.Value
+	rank int // the most that the limits allow
 	dims [8]int
 }
 
 // NewCtx makes a Ctx over an engine. Engines call it, kernels are given one.
-func NewCtx(eng Engine) *Ctx { return &Ctx{eng: eng} }
+func NewCtx(eng Engine) *Ctx { return &Ctx{eng: eng, rank: eng.Limits().Rank} }
 
 // Bind tells the Ctx the outputs of the node that runs next.
 func (c *Ctx) Bind(out []onnx.Value) { c.out = out }
@@ -112,8 +113,8 @@ func (c *Ctx) New(i int, d onnx.DataType, shape []int, reuse ...int) (*onnx.Tens
 // checkRank holds a shape against the limit, which bounds what a step through
 // a tensor may cost.
 func (c *Ctx) checkRank(shape []int) error {
-	if most := c.eng.Limits().Rank; len(shape) > most {
-		return &onnx.LimitError{What: "rank", Got: int64(len(shape)), Max: int64(most)}
+	if len(shape) > c.rank {
+		return &onnx.LimitError{What: "rank", Got: int64(len(shape)), Max: int64(c.rank)}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/recur-ml/recur/onnx"
@@ -60,6 +61,7 @@ type mover struct {
 	cut      int // the dimension that threads divide
 	unit     int // elements for each step along it
 	f        func(lo, hi int)
+	first    []kernel.Stride // dims of the call that has the first steps
 
 	takes    *taking
 	shape    []int
@@ -153,8 +155,13 @@ func (m *mover) swap() {
 
 // span copies the steps lo..hi-1 along the dimension that is cut.
 func (m *mover) span(lo, hi int) {
-	var buf [8]kernel.Stride
-	dims := append(buf[:0], m.dims...)
+	var dims []kernel.Stride
+	if lo == 0 { // one call alone has the first steps
+		m.first = append(m.first[:0], m.dims...)
+		dims = m.first
+	} else {
+		dims = slices.Clone(m.dims)
+	}
 	d := &dims[m.cut]
 	loop := copyLoops.of(m.dst.DataType())
 	block := max(1, 8*cancelEvery/m.unit)

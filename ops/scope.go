@@ -17,6 +17,7 @@ type Analysis struct {
 	Overridable bool
 	visits      int // nodes inferred so far, repeated visits of bodies included
 	maxVisits   int
+	types       []onnx.Type // of the inputs of the node that is checked
 }
 
 // NewAnalysis prepares the inference of a model.
@@ -80,6 +81,9 @@ func (s *Scope) Set(name string, info Info) { s.infos[name] = info }
 // Enter records a graph's initializers, and its inputs: as given, or where in
 // is nil or knows nothing, as declared.
 func (s *Scope) Enter(g *onnx.Graph, in []Info) {
+	if len(s.infos) == 0 { // one piece of memory, also for what the nodes give
+		s.infos = make(map[string]Info, len(g.Inputs)+len(g.Initializers)+len(g.SparseInitializers)+len(g.Nodes))
+	}
 	for _, init := range g.Initializers {
 		s.Set(init.Name, ConstInfo(init.Tensor))
 	}
@@ -92,7 +96,12 @@ func (s *Scope) Enter(g *onnx.Graph, in []Info) {
 		} else if def, ok := s.infos[v.Name]; !ok || in != nil {
 			s.Set(v.Name, Info{Type: declaredType(v.Type)})
 		} else if s.outer == nil && s.analysis.Overridable {
-			s.Set(v.Name, Info{Type: def.Type})
+			// What is given in the default's place may have another shape.
+			t := declaredType(v.Type)
+			if !t.Known() {
+				t = onnx.Type{Kind: def.Type.Kind, Elem: def.Type.Elem, Of: def.Type.Of}
+			}
+			s.Set(v.Name, Info{Type: t})
 		}
 	}
 }
@@ -142,8 +151,9 @@ func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	infos := make([]Info, len(p.Inputs)+len(p.Outputs))
 	n := &Node{Op: op, Since: since, Opset: opset, Proto: p, scope: s,
-		in: make([]Info, len(p.Inputs)), out: make([]Info, len(p.Outputs))}
+		in: infos[:len(p.Inputs):len(p.Inputs)], out: infos[len(p.Inputs):]}
 	if n.schema = op.Schema; n.schema == nil {
 		n.schema = onnx.LookupSchema(p.Domain, p.OpType, opset)
 	}
@@ -191,10 +201,12 @@ func (n *Node) checkTypes() error {
 		if len(n.in) < n.schema.MinInputs || len(n.in) > n.schema.MaxInputs {
 			return onnx.Errorf(onnx.ErrMalformed, "%d inputs, want %d..%d", len(n.in), n.schema.MinInputs, n.schema.MaxInputs)
 		}
-		types := make([]onnx.Type, len(n.in))
+		a := n.scope.analysis
+		types := a.types[:0]
 		for i := range n.in {
-			types[i] = n.in[i].Type
+			types = append(types, n.in[i].Type)
 		}
+		a.types = types
 		if err := n.schema.BindTypes(types); err != nil {
 			return err
 		}

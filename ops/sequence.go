@@ -153,7 +153,58 @@ func inferSequenceInsert(n *Node) error {
 	return nil
 }
 
-// runSequenceInsert makes a new list: the old one may have other holders.
+// itemList is the items of sequences of which each is the one before and a
+// tensor more: they share it, so that a loop that grows a sequence copies no
+// list, and counts no item, in every iteration. It holds each item once.
+type itemList struct {
+	items []onnx.Value
+	refs  int
+}
+
+// Retain counts one more holder of a sequence over the list.
+func (l *itemList) Retain() { l.refs++ }
+
+// Release counts one holder less; the last one lets go of the items.
+func (l *itemList) Release() {
+	if l.refs--; l.refs > 0 {
+		return
+	}
+	for _, item := range l.items {
+		if b := item.(*onnx.Tensor).Buffer(); b != nil {
+			b.Release()
+		}
+	}
+	l.items = nil
+}
+
+// add puts a tensor behind the others.
+func (l *itemList) add(t *onnx.Tensor) {
+	if b := t.Buffer(); b != nil {
+		b.Retain()
+	}
+	l.items = append(l.items, t)
+}
+
+// listOf gives the list that s is the whole of, else a new one of its items;
+// nil when these are no tensors.
+func listOf(s *onnx.Sequence) *itemList {
+	if l, ok := s.Buffer().(*itemList); ok && len(l.items) == len(s.Items) {
+		return l
+	}
+	for _, item := range s.Items {
+		if t, ok := item.(*onnx.Tensor); !ok || t == nil {
+			return nil
+		}
+	}
+	l := &itemList{items: make([]onnx.Value, 0, 2*len(s.Items)+2)}
+	for _, item := range s.Items {
+		l.add(item.(*onnx.Tensor))
+	}
+	return l
+}
+
+// runSequenceInsert leaves the old sequence as it is, which may have other
+// holders.
 func runSequenceInsert(c *Ctx, in, out []onnx.Value) error {
 	s, err := sequenceOf(in[0], "input_sequence")
 	if err != nil {
@@ -170,6 +221,13 @@ func runSequenceInsert(c *Ctx, in, out []onnx.Value) error {
 	if len(in) > 2 && in[2] != nil {
 		if at, err = sequencePosition(in[2], len(s.Items), true); err != nil {
 			return err
+		}
+	}
+	if n := len(s.Items); at == n {
+		if l := listOf(s); l != nil {
+			l.add(c.Own(t).(*onnx.Tensor))
+			out[0] = onnx.CountedSequence(itemType(t), l.items[:n+1:n+1], l)
+			return nil
 		}
 	}
 	items := make([]onnx.Value, 0, len(s.Items)+1)

@@ -24,12 +24,18 @@ const (
 // among it, and puts the branch that is taken in the place of an If whose
 // condition is known. A node that is folded becomes an initializer.
 func fold(s *state) error {
-	ctx, cancel := context.WithTimeout(context.Background(), foldTime)
+	return s.foldWithin(foldBase+foldRatio*min(constantBytes(s.model.Graph), math.MaxInt64/foldRatio-foldBase), foldTime)
+}
+
+// foldWithin folds as long as the results take no more bytes, and computing
+// them no more time, than given.
+func (s *state) foldWithin(bytes int64, span time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), span)
 	defer cancel()
 	f := &folder{state: s, ctx: ctx}
 	f.analysis = ops.NewAnalysis(s.registry, s.model, s.limits)
 	f.analysis.Level = s.level
-	f.most = min(foldBase+foldRatio*min(constantBytes(s.model.Graph), math.MaxInt64/foldRatio-foldBase), s.limits.InitializerBytes)
+	f.most = min(bytes, s.limits.InitializerBytes)
 	return f.graph(s.model.Graph, nil)
 }
 

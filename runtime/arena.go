@@ -112,10 +112,26 @@ func (a *arena) get(n int) (*buffer, error) {
 }
 
 // retain counts one more holder of every buffer behind a value.
-func retain(v onnx.Value) { visit(v, onnx.Buffer.Retain) }
+func retain(v onnx.Value) {
+	if t, ok := v.(*onnx.Tensor); ok {
+		if b := t.Buffer(); b != nil {
+			b.Retain()
+		}
+		return
+	}
+	visit(v, onnx.Buffer.Retain)
+}
 
 // release counts one holder less of every buffer behind a value.
-func release(v onnx.Value) { visit(v, onnx.Buffer.Release) }
+func release(v onnx.Value) {
+	if t, ok := v.(*onnx.Tensor); ok {
+		if b := t.Buffer(); b != nil {
+			b.Release()
+		}
+		return
+	}
+	visit(v, onnx.Buffer.Release)
+}
 
 func visit(v onnx.Value, f func(onnx.Buffer)) {
 	switch v := v.(type) {
@@ -124,6 +140,10 @@ func visit(v onnx.Value, f func(onnx.Buffer)) {
 			f(b)
 		}
 	case *onnx.Sequence:
+		if b := v.Buffer(); b != nil {
+			f(b)
+			return
+		}
 		for _, item := range v.Items {
 			visit(item, f)
 		}

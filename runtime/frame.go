@@ -13,12 +13,17 @@ import (
 // graph and of the bodies in it. A session keeps finished ones for later calls.
 type run struct {
 	ctx     context.Context
+	done    <-chan struct{} // of ctx, nil for one that is never cancelled
 	arena   arena
 	threads int
 	limits  onnx.Limits
-	serial  uint64 // of the calls of Run that it has served
-	symbols []int  // sizes of the named dimensions, -1 while not known
-	top     *frame
+	serial  uint64       // of the calls of Run that it has served
+	symbols []int        // sizes of the named dimensions, -1 while not known
+	given   []onnx.Value // the caller's inputs, by parameter; nil where the default stands
+	key     []uint64     // what a program may take for granted of them
+	chosen  *variant     // the program of this run
+	frames  []variantFrame
+	top     *frame         // the one of the chosen program
 	outputs int64          // bytes charged for outputs
 	into    []*onnx.Tensor // the caller's tensors by output, for RunInto
 	loose   bool           // those that do not fit are passed over
@@ -45,6 +50,8 @@ type frame struct {
 	spare   []onnx.Tensor // headers of outputs that nobody wants
 	scratch []*buffer
 	stacks  []stack
+	// stacking says that the step has appended to some of stacks.
+	stacking bool
 }
 
 // drawn counts how often a step has drawn random numbers in a run.
@@ -63,13 +70,39 @@ type stack struct {
 	buf *buffer
 }
 
-func newRun(p *program, o *options, symbols int) *run {
-	r := &run{threads: o.threads, limits: o.limits, symbols: make([]int, symbols), into: make([]*onnx.Tensor, len(p.outputs))}
-	r.arena.budget = o.limits.RunBytes
-	r.top = newFrame(p, r)
-	r.top.top = true
-	r.top.fresh = make([]*onnx.Tensor, p.slots)
+// variantFrame is the frame of one of a session's programs.
+type variantFrame struct {
+	variant *variant
+	frame   *frame
+}
+
+func newRun(s *Session) *run {
+	r := &run{threads: s.opts.threads, limits: s.opts.limits, symbols: make([]int, len(s.symbols)),
+		given: make([]onnx.Value, len(s.params)), into: make([]*onnx.Tensor, len(s.prog.outputs))}
+	r.arena.budget = s.opts.limits.RunBytes
 	return r
+}
+
+// enter makes a program the one that runs, and puts the inputs into its slots.
+func (r *run) enter(v *variant) {
+	r.chosen, r.top = v, nil
+	for i := range r.frames {
+		if r.frames[i].variant == v {
+			r.top = r.frames[i].frame
+		}
+	}
+	if r.top == nil {
+		r.frames = slices.DeleteFunc(r.frames, func(f variantFrame) bool { return f.variant.gone.Load() })
+		r.top = newFrame(v.prog, r)
+		r.top.top = true
+		r.top.fresh = make([]*onnx.Tensor, v.prog.slots)
+		r.frames = append(r.frames, variantFrame{v, r.top})
+	}
+	for i, slot := range v.slots {
+		if x := r.given[i]; x != nil && slot >= 0 {
+			r.top.vals[slot] = x
+		}
+	}
 }
 
 func newFrame(p *program, r *run) *frame {
@@ -93,24 +126,26 @@ func newFrame(p *program, r *run) *frame {
 // walk runs the steps.
 func (f *frame) walk() error {
 	for i := range f.prog.steps {
-		if err := f.run.ctx.Err(); err != nil {
-			return err
+		if f.run.done != nil {
+			if err := f.run.ctx.Err(); err != nil {
+				return err
+			}
 		}
 		f.index, f.step = i, &f.prog.steps[i]
-		if err := f.one(); err != nil {
+		if err := f.one(f.step); err != nil {
 			return ops.NodeError(f.step.node, f.step.since, err)
 		}
 	}
 	return nil
 }
 
-func (f *frame) one() error {
-	s := f.step
+func (f *frame) one(s *step) error {
 	in, out := f.in[:len(s.in)], f.out[:len(s.out)]
 	for k, slot := range s.in {
-		in[k] = nil
 		if slot >= 0 {
 			in[k] = f.vals[slot]
+		} else {
+			in[k] = nil
 		}
 	}
 	clear(out)
@@ -118,18 +153,20 @@ func (f *frame) one() error {
 	if err := s.kernel.Run(f.ctx, in, out); err != nil {
 		return err
 	}
-	for i := range out {
-		if f.stacks[i].buf != nil || f.stacks[i].Len() > 0 {
-			f.finishStack(i)
-		}
-		if err := f.adopt(i); err != nil {
+	if f.stacking {
+		f.finishStacks()
+	}
+	for i, slot := range s.out {
+		if err := f.adopt(i, slot, out[i]); err != nil {
 			return err
 		}
 	}
-	for _, b := range f.scratch {
-		b.Release()
+	if len(f.scratch) > 0 {
+		for _, b := range f.scratch {
+			b.Release()
+		}
+		f.scratch = f.scratch[:0]
 	}
-	f.scratch = f.scratch[:0]
 	for _, b := range f.bodies[f.index] {
 		b.drop(0)
 		b.drop(1)
@@ -150,28 +187,24 @@ func (f *frame) drop(slot int) {
 
 // adopt puts output i of the step into its slot, after holding it against
 // what was inferred.
-func (f *frame) adopt(i int) error {
-	v, slot := f.out[i], f.step.out[i]
-	if v == nil {
-		if slot >= 0 {
-			return onnx.Errorf(onnx.ErrUnsupported, "output %d was not computed", i)
-		}
-		return nil
-	}
+func (f *frame) adopt(i, slot int, v onnx.Value) error {
 	if slot < 0 {
-		if v == &f.spare[i] {
+		if v != nil && v == &f.spare[i] {
+			release(v)
+		} else if l, ok := v.(*onnx.Sequence); ok && l != nil && l.Buffer() != nil {
+			retain(v) // it holds its items though nobody wants it
 			release(v)
 		}
 		return nil
 	}
-	if err := f.checkOutput(i, v); err != nil {
-		return err
-	}
 	t, ok := v.(*onnx.Tensor)
+	if !ok || t == nil {
+		return f.adoptOther(i, slot, v)
+	}
+	if !f.step.checks[i].allows(t) || len(f.step.symbols) > 0 && !f.symbolsHold(i, t) {
+		return fmt.Errorf("%w: output %d is %v, inferred was %v", ErrInternal, i, t, f.step.types[i])
+	}
 	switch {
-	case !ok:
-		retain(v)
-		f.vals[slot] = v
 	case t == &f.heads[slot] || f.top && t == f.fresh[slot]:
 		f.vals[slot] = v
 	default: // a value of somebody else, whose header may change
@@ -182,42 +215,41 @@ func (f *frame) adopt(i int) error {
 	return nil
 }
 
-// checkOutput holds a value against its inferred type. A difference is a
-// fault of an operator's inference or kernel.
-func (f *frame) checkOutput(i int, v onnx.Value) error {
-	want := f.step.types[i]
-	t, ok := v.(*onnx.Tensor)
-	if !ok {
-		if want.Known() && v.Type().Kind != want.Kind {
-			return fmt.Errorf("%w: output %d is a %v, inferred was %v", ErrInternal, i, v.Type(), want)
-		}
-		return nil
+// adoptOther is adopt for what is no tensor.
+func (f *frame) adoptOther(i, slot int, v onnx.Value) error {
+	if v == nil {
+		return onnx.Errorf(onnx.ErrUnsupported, "output %d was not computed", i)
 	}
-	if t == nil {
+	if _, nothing := v.(*onnx.Tensor); nothing {
 		return fmt.Errorf("%w: output %d is a nil tensor", ErrInternal, i)
 	}
-	if !want.Known() {
-		return nil
+	if want := f.step.types[i]; want.Known() && v.Type().Kind != want.Kind {
+		return fmt.Errorf("%w: output %d is a %v, inferred was %v", ErrInternal, i, v.Type(), want)
 	}
-	good := want.Kind == onnx.KindTensor && (want.Elem == onnx.Undefined || want.Elem == t.DataType()) &&
-		(!want.Shape.Ranked() || len(want.Shape) == t.Rank())
-	if good {
-		for axis, d := range want.Shape {
-			good = good && (!d.Known() || d.Value == t.Shape()[axis])
-		}
-	}
-	for _, c := range f.step.symbols {
-		if !good {
-			break
-		}
-		if size := f.run.symbols[c.symbol]; c.out == i && size >= 0 {
-			good = t.Shape()[c.axis] == size
-		}
-	}
-	if !good {
-		return fmt.Errorf("%w: output %d is %v, inferred was %v", ErrInternal, i, t, want)
-	}
+	retain(v)
+	f.vals[slot] = v
 	return nil
+}
+
+// symbolsHold reports whether the named dimensions of output i have the sizes
+// that they have in the model's inputs.
+func (f *frame) symbolsHold(i int, t *onnx.Tensor) bool {
+	for _, c := range f.step.symbols {
+		if size := f.run.symbols[c.symbol]; c.out == i && size >= 0 && t.Shape()[c.axis] != size {
+			return false
+		}
+	}
+	return true
+}
+
+// finishStacks makes tensors of the scan outputs of a step.
+func (f *frame) finishStacks() {
+	f.stacking = false
+	for i := range f.step.out {
+		if f.stacks[i].buf != nil || f.stacks[i].Len() > 0 {
+			f.finishStack(i)
+		}
+	}
 }
 
 func (f *frame) finishStack(i int) {
@@ -347,6 +379,7 @@ func (f *frame) Own(t *onnx.Tensor) *onnx.Tensor {
 
 func (f *frame) Append(i int, t *onnx.Tensor, reserve int) error {
 	s := &f.stacks[i]
+	f.stacking = true
 	if t.DataType() == onnx.String {
 		bytes := 16 * t.Len()
 		if err := f.run.arena.charge(bytes); err != nil {
@@ -386,9 +419,17 @@ func (f *frame) Alloc(bytes int) ([]byte, onnx.Buffer, error) {
 }
 
 func (f *frame) Parallel(n, grain int, fn func(lo, hi int)) { parallel(f.run.threads, n, grain, fn) }
-func (f *frame) Err() error                                 { return f.run.ctx.Err() }
-func (f *frame) Wants(i int) bool                           { return i < len(f.step.out) && f.step.out[i] >= 0 }
-func (f *frame) Local() *any                                { return &f.locals[f.index] }
+
+// Err looks at the context, which costs nothing where it cannot be cancelled.
+func (f *frame) Err() error {
+	if f.run.done == nil {
+		return nil
+	}
+	return f.run.ctx.Err()
+}
+
+func (f *frame) Wants(i int) bool { return i < len(f.step.out) && f.step.out[i] >= 0 }
+func (f *frame) Local() *any      { return &f.locals[f.index] }
 
 // Draw counts the draws of random numbers.
 func (f *frame) Draw() (step, n uint64) {
@@ -489,8 +530,8 @@ func (b *bodyFrame) Run(in []onnx.Value, r *ops.Results) error {
 	return nil
 }
 
-// clear empties the slots of a body after its activation: its own values are
-// released, borrowed ones forgotten.
+// clear empties the slots of a frame after its activation: its own values are
+// released, borrowed ones forgotten. What died on the way has been released.
 func (f *frame) clear() {
 	for _, slot := range f.prog.inputs {
 		f.vals[slot] = nil
@@ -498,13 +539,10 @@ func (f *frame) clear() {
 	for _, c := range f.prog.captures {
 		f.vals[c.slot] = nil
 	}
-	for _, c := range f.prog.consts {
-		f.vals[c.slot] = nil
-	}
-	for slot := range f.vals {
-		f.drop(slot)
-	}
-	for _, c := range f.prog.consts {
+	for _, c := range f.prog.defaults {
 		f.vals[c.slot] = c.value
+	}
+	for _, slot := range f.prog.lasting {
+		f.drop(slot)
 	}
 }

@@ -17,6 +17,7 @@ type options struct {
 	registry *ops.Registry
 	engine   string
 	level    ops.Level // of the engine
+	programs int
 }
 
 // WithThreads bounds the goroutines that one Run computes on, the caller's
@@ -39,8 +40,14 @@ func WithLimits(l onnx.Limits) Option { return func(o *options) { o.limits = l }
 // ops.Default with more rows, most often.
 func WithRegistry(r *ops.Registry) Option { return func(o *options) { o.registry = r } }
 
+// WithPrograms bounds the programs that a session makes, and keeps, for shapes
+// of inputs that it sees again: shape arithmetic is then computed once, and an
+// If that hangs on shapes, or on an input of a few integers, is decided. The
+// default is DefaultPrograms; with 0 none is made. Results do not depend on it.
+func WithPrograms(n int) Option { return func(o *options) { o.programs = max(n, 0) } }
+
 func newOptions(opts []Option) *options {
-	o := &options{}
+	o := &options{programs: DefaultPrograms}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(o)

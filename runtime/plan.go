@@ -19,7 +19,9 @@ type program struct {
 	captures []capture // values of the graph around that are used here
 	maxIn    int
 	maxOut   int
-	isOutput []bool // by slot: values that the caller of a model gets
+	isOutput []bool     // by slot: values that the caller of a model gets
+	lasting  []int      // slots of the program's own values that no step frees
+	defaults []constant // those of consts whose slots are inputs
 }
 
 // constant is an initializer in its slot.
@@ -40,6 +42,7 @@ type step struct {
 	free    []int  // slots whose last use this is
 	dies    uint64 // bit k: input k is in free and is nothing else's here
 	types   []onnx.Type
+	checks  []outputCheck
 	symbols []symbolCheck
 	bodies  []body
 }
@@ -47,6 +50,49 @@ type step struct {
 // symbolCheck demands that an axis of an output has the size that a named
 // dimension of the model's inputs has in this run.
 type symbolCheck struct{ out, axis, symbol int }
+
+// outputCheck is what an output's inferred type demands of a tensor. A
+// difference is a fault of an operator's inference or kernel.
+type outputCheck struct {
+	never  bool          // it is no tensor
+	elem   onnx.DataType // Undefined: any
+	ranked bool
+	dims   []int // -1 where any size will do
+}
+
+func checkOf(t onnx.Type) outputCheck {
+	if !t.Known() {
+		return outputCheck{}
+	}
+	c := outputCheck{never: t.Kind != onnx.KindTensor, elem: t.Elem, ranked: t.Shape.Ranked()}
+	for _, d := range t.Shape {
+		size := -1
+		if d.Known() {
+			size = d.Value
+		}
+		c.dims = append(c.dims, size)
+	}
+	return c
+}
+
+func (c *outputCheck) allows(t *onnx.Tensor) bool {
+	if c.never || c.elem != onnx.Undefined && c.elem != t.DataType() {
+		return false
+	}
+	if !c.ranked {
+		return true
+	}
+	shape := t.Shape()
+	if len(shape) != len(c.dims) {
+		return false
+	}
+	for axis, size := range c.dims {
+		if size >= 0 && size != shape[axis] {
+			return false
+		}
+	}
+	return true
+}
 
 // body is a graph attribute of a step.
 type body struct {
@@ -206,6 +252,7 @@ func (gp *graphPlan) node(p *onnx.Node) {
 			t = n.Out(i).Type
 		}
 		s.types = append(s.types, t)
+		s.checks = append(s.checks, checkOf(t))
 		for axis, d := range t.Shape {
 			if id, ok := gp.symbols[d.Name]; ok && !d.Known() && d.Name != "" {
 				s.symbols = append(s.symbols, symbolCheck{i, axis, id})
@@ -258,8 +305,17 @@ func (gp *graphPlan) liveness() {
 			}
 		}
 	}
+	for _, c := range prog.consts {
+		if slices.Contains(prog.inputs, c.slot) {
+			prog.defaults = append(prog.defaults, c)
+		}
+	}
 	for slot, i := range last {
-		if i < 0 || gp.fixed[slot] || prog.isOutput[slot] {
+		if gp.fixed[slot] {
+			continue
+		}
+		if i < 0 || prog.isOutput[slot] {
+			prog.lasting = append(prog.lasting, slot)
 			continue
 		}
 		s := &prog.steps[i]

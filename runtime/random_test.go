@@ -751,6 +751,9 @@ func checkRandom(t *testing.T, seed uint64) {
 	if n := rt.LiveBuffers(s); n > 0 {
 		t.Errorf("graph %d: %d buffers are in use after the runs", seed, n)
 	}
+	if _, n := rt.Programs(s); n > 0 {
+		t.Errorf("graph %d: its shapes have no program of their own", seed)
+	}
 	_, got := run(m, in, "two threads", rt.WithThreads(2))
 	all("two threads", got, sameValue)
 	_, got = run(m, in, "no passes", rt.WithThreads(1), rt.WithPasses())

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/recur-ml/recur/onnx"
@@ -34,9 +35,10 @@ type Session struct {
 	outputs []onnx.ValueInfo
 	params  []input // all inputs of the graph, initializers with defaults included
 
+	variants variants
 	streams  streamConfigs
-	batchers sync.Pool    // of *batcher
-	pool     sync.Pool    // of *run
+	batchers sync.Pool // of *batcher
+	pool     runPool
 	mu       sync.RWMutex // held for reading by each run
 	shut     bool
 }
@@ -129,6 +131,7 @@ func newSession(m *onnx.Model, o *options) (s *Session, err error) {
 		}
 	}
 	s.outputs = m.Graph.Outputs
+	s.variants.begin(s, o.programs)
 	return s, nil
 }
 
@@ -162,7 +165,8 @@ func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shut = true
-	s.pool = sync.Pool{}
+	s.pool.clear()
+	s.variants.list.Store(nil)
 	return nil
 }
 
@@ -229,30 +233,40 @@ func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into, lo
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	r, _ := s.pool.Get().(*run)
+	r := s.pool.get()
 	if r == nil {
-		r = newRun(s.prog, s.opts, len(s.symbols))
+		r = newRun(s)
 	}
-	r.ctx, r.loose = ctx, loose
 	r.serial++
 	// A run that fails is not used again: what it holds is the garbage
 	// collector's.
-	if err := s.compute(r, inputs, outputs, into); err != nil {
-		return withPath(s.model.Path, err)
+	err := s.compute(ctx, r, inputs, outputs, into, loose, false)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if v := r.chosen; v != nil && v != s.variants.general && ctx.Err() == nil {
+		// What the general program says of the inputs counts.
+		if err = s.compute(ctx, newRun(s), inputs, outputs, into, loose, true); err == nil {
+			s.variants.fail(v)
+			return nil
+		}
+	}
+	return withPath(s.model.Path, err)
 }
 
-func (s *Session) compute(r *run, inputs, outputs onnx.Values, into bool) (err error) {
+// compute binds a run's values, and walks the steps of the program for them: of
+// the general one where that is asked for.
+func (s *Session) compute(ctx context.Context, r *run, inputs, outputs onnx.Values, into, loose, general bool) (err error) {
 	busy.Add(1)
 	defer busy.Add(-1)
 	defer contain(&err, func() string {
-		if st := r.top.step; st != nil {
-			return ops.NodeError(st.node, st.since, errors.New("stopped")).Error()
+		if r.top != nil && r.top.step != nil {
+			return ops.NodeError(r.top.step.node, r.top.step.since, errors.New("stopped")).Error()
 		}
 		return "run"
 	})
-	if err := r.ctx.Err(); err != nil {
+	r.ctx, r.done, r.loose, r.chosen, r.top = ctx, ctx.Done(), loose, nil, nil
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := s.bind(r, inputs); err != nil {
@@ -263,8 +277,21 @@ func (s *Session) compute(r *run, inputs, outputs onnx.Values, into bool) (err e
 			return err
 		}
 	}
+	v := s.variants.general
+	if !general {
+		v = s.choose(r)
+	}
+	r.enter(v)
+	timed := v == s.variants.general && s.variants.most > 0
+	var start time.Time
+	if timed {
+		start = time.Now()
+	}
 	if err := r.top.walk(); err != nil {
 		return err
+	}
+	if timed {
+		s.variants.ran.Add(int64(time.Since(start)))
 	}
 	r.top.step = nil
 	if err := s.deliver(r, outputs, into); err != nil {
@@ -283,15 +310,16 @@ func (s *Session) finish(r *run) {
 	clear(f.out)
 	clear(f.fresh)
 	clear(r.into)
-	r.ctx = nil
+	clear(r.given)
+	r.ctx, r.done = nil, nil
 	r.arena.used -= r.outputs
 	r.outputs = 0
 	if r.arena.live == 0 {
-		s.pool.Put(r)
+		s.pool.put(r)
 	}
 }
 
-// bind checks the inputs and puts them into their slots.
+// bind checks the inputs and takes them down, by parameter.
 func (s *Session) bind(r *run, inputs onnx.Values) error {
 	for i := range r.symbols {
 		r.symbols[i] = -1
@@ -313,7 +341,7 @@ func (s *Session) bind(r *run, inputs onnx.Values) error {
 		if err := s.checkInput(r, p, v); err != nil {
 			return err
 		}
-		r.top.vals[p.slot] = v
+		r.given[i] = v
 	}
 	if found == len(inputs) {
 		return nil
@@ -426,7 +454,7 @@ func overlapping[T any](a, b []T) bool {
 // copied: views, inputs and constants that only pass through.
 func (s *Session) deliver(r *run, outputs onnx.Values, into bool) error {
 	f := r.top
-	for i, slot := range s.prog.outputs {
+	for i, slot := range f.prog.outputs {
 		name := s.outputs[i].Name
 		v := f.vals[slot]
 		if into {

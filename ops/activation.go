@@ -48,12 +48,12 @@ func buildActivation(n *Node) (Kernel, error) {
 	case "HardSigmoid":
 		second = floatOrDefault(n, "beta")
 	}
-	return newUnary(onnx.Undefined, floatMaps(activationMap[float32](n.Proto.OpType, alpha, second), activationMap[float64](n.Proto.OpType, alpha, second))), nil
+	return newUnary(onnx.Undefined, floatMaps(activationMap[float32](n.Level(), n.Proto.OpType, alpha, second), activationMap[float64](kernel.Go, n.Proto.OpType, alpha, second))), nil
 }
 
 // activationMap gives the loop of an activation with the attributes alpha and
-// gamma or beta.
-func activationMap[T float](op string, alpha, second float32) *mapping[T, T] {
+// gamma or beta, at a level.
+func activationMap[T float](l Level, op string, alpha, second float32) *mapping[T, T] {
 	m := &mapping[T, T]{grain: costlyGrain}
 	a, b := float64(alpha), float64(second)
 	switch op {

@@ -110,7 +110,7 @@ func numberZip[T number](op string) zipper {
 	case "Max":
 		return &zip[T, T]{kernel.Max[T], kernel.MaxVS[T], swapped(kernel.MaxVS[T]), cheapGrain}
 	case "PRelu":
-		return &zip[T, T]{vv: kernel.PRelu[T], grain: cheapGrain}
+		return &zip[T, T]{kernel.PRelu[T], kernel.PReluVS[T], kernel.PReluSV[T], cheapGrain}
 	case "Equal":
 		return &zip[T, bool]{kernel.Equal[T], kernel.EqualVS[T], swapped(kernel.EqualVS[T]), cheapGrain}
 	case "Less":

@@ -53,3 +53,6 @@ func DivVectorVS(l Level, dst, a []float32, s float32) {
 
 // ReluVector is Relu.
 func ReluVector(l Level, dst, src []float32) { reluVector(l, dst, src) }
+
+// ClipVector is Clip.
+func ClipVector(l Level, dst, src []float32, lo, hi float32) { Clip(dst, src, lo, hi) }

@@ -1,7 +1,7 @@
 package kernel
 
-// The loops of this file are those of the same name without Vector, at a level
-// of vectors. They round alike, so every level gives the same bits.
+// The loops of this file are those of the same name without Vector, at any level.
+// They round alike, so every level gives the same bits.
 
 // AddVector is Add.
 func AddVector(l Level, dst, a, b []float32) {

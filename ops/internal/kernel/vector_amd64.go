@@ -6,8 +6,13 @@ package kernel
 const vectorMost = 1 << 13
 
 // wholeVectors is how many vectors the next call does of what is left of n
-// elements.
-func wholeVectors(l Level, n int) int { return min(n/l.Lanes(), vectorMost) }
+// elements; none in plain Go.
+func wholeVectors(l Level, n int) int {
+	if l == Go {
+		return 0
+	}
+	return min(n/l.Lanes(), vectorMost)
+}
 
 // vectorFunction is a function of one vector, vectorOperator one of two.
 type (

@@ -48,14 +48,29 @@ func buildActivation(n *Node) (Kernel, error) {
 	case "HardSigmoid":
 		second = floatOrDefault(n, "beta")
 	}
-	return newUnary(onnx.Undefined, floatMaps(activationMap[float32](n.Proto.OpType, alpha, second), activationMap[float64](n.Proto.OpType, alpha, second))), nil
+	return newUnary(onnx.Undefined, floatMaps(activationMap[float32](n.Level(), n.Proto.OpType, alpha, second), activationMap[float64](kernel.Go, n.Proto.OpType, alpha, second))), nil
 }
 
 // activationMap gives the loop of an activation with the attributes alpha and
-// gamma or beta.
-func activationMap[T float](op string, alpha, second float32) *mapping[T, T] {
+// gamma or beta, at a level.
+func activationMap[T float](l Level, op string, alpha, second float32) *mapping[T, T] {
 	m := &mapping[T, T]{grain: costlyGrain}
 	a, b := float64(alpha), float64(second)
+	if f, ok := any(m).(*mapping[float32, float32]); ok && l != kernel.Go {
+		switch op {
+		case "LeakyRelu":
+			f.f = func(dst, src []float32) { kernel.LeakyReluVector(l, dst, src, alpha) }
+		case "HardSigmoid":
+			f.f = func(dst, src []float32) { kernel.HardSigmoidVector(l, dst, src, alpha, second) }
+		case "Elu":
+			f.f = func(dst, src []float32) { kernel.EluVector(l, dst, src, a, 1) }
+		case "Selu":
+			f.f = func(dst, src []float32) { kernel.EluVector(l, dst, src, a, b) }
+		}
+		if f.f != nil {
+			return m
+		}
+	}
 	switch op {
 	case "LeakyRelu":
 		m.grain = cheapGrain
@@ -79,15 +94,17 @@ func activationMap[T float](op string, alpha, second float32) *mapping[T, T] {
 }
 
 func buildGelu(n *Node) (Kernel, error) {
-	f := kernel.Gelu
+	l, f := n.Level(), kernel.Gelu
+	narrow := &mapping[float32, float32]{func(dst, src []float32) { kernel.GeluVector(l, dst, src) }, costlyGrain}
 	switch a := n.Str("approximate", "none"); a {
 	case "none":
 	case "tanh":
 		f = kernel.GeluTanh
+		narrow.f = kernel.MapFloat[float32](f)
 	default:
 		return nil, onnx.Errorf(onnx.ErrMalformed, "approximate is %q, want none or tanh", a)
 	}
-	return newUnary(onnx.Undefined, floatMaps(&mapping[float32, float32]{kernel.MapFloat[float32](f), costlyGrain}, &mapping[float64, float64]{kernel.MapFloat[float64](f), costlyGrain})), nil
+	return newUnary(onnx.Undefined, floatMaps(narrow, &mapping[float64, float64]{kernel.MapFloat[float64](f), costlyGrain})), nil
 }
 
 func buildShrink(n *Node) (Kernel, error) {

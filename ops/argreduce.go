@@ -26,6 +26,7 @@ func init() {
 type argKernel struct {
 	axis              int64
 	keep, least, last bool
+	level             Level
 }
 
 func inferArg(n *Node) error {
@@ -49,7 +50,7 @@ func inferArg(n *Node) error {
 }
 
 func buildArg(n *Node, least, last bool) (Kernel, error) {
-	k := &argKernel{axis: n.Int("axis", 0), keep: n.Bool("keepdims", true), least: least, last: last}
+	k := &argKernel{axis: n.Int("axis", 0), keep: n.Bool("keepdims", true), least: least, last: last, level: n.Level()}
 	return widenFrom(n, 0, k), nil
 }
 
@@ -127,7 +128,11 @@ func (j *argJob[T]) span(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		x, y, w := j.at(i)
 		if j.inner == 1 {
-			j.y[y] = int64(kernel.ArgRow(j.x[x:x+j.red], j.k.least, j.k.last))
+			if f, ok := any(j).(*argJob[float32]); ok {
+				j.y[y] = int64(kernel.ArgVector(j.k.level, f.x[x:x+j.red], j.k.least, j.k.last))
+			} else {
+				j.y[y] = int64(kernel.ArgRow(j.x[x:x+j.red], j.k.least, j.k.last))
+			}
 			if p.Stop(j.red) {
 				return
 			}

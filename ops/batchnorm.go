@@ -77,7 +77,7 @@ func inferBatchNorm(n *Node) error {
 }
 
 func buildBatchNorm(n *Node) (Kernel, error) {
-	b := batchNorm{eps: float64(n.Float("epsilon", 1e-5)), momentum: float64(n.Float("momentum", 0.9)), train: batchNormTrains(n)}
+	b := batchNorm{eps: float64(n.Float("epsilon", 1e-5)), momentum: float64(n.Float("momentum", 0.9)), train: batchNormTrains(n), level: n.Level()}
 	b.elem, b.stat = n.Elem(0), n.Elem(3)
 	if n.Since < 9 {
 		b.perElement = n.Int("spatial", 1) == 0
@@ -99,6 +99,7 @@ type batchNorm struct {
 	train         bool
 	perElement    bool
 	elem, stat    onnx.DataType
+	level         Level
 }
 
 type batchNormKernel[T floating] struct{ batchNorm }
@@ -108,6 +109,7 @@ type batchNormLocal[T floating] struct {
 	x, y            []T
 	factor, offset  []T // for each channel: y = x*factor + offset
 	channels, plane int
+	level           Level
 	rows            func(lo, hi int)
 }
 
@@ -152,7 +154,7 @@ func (k *batchNormKernel[T]) Run(c *Ctx, in, out []onnx.Value) error {
 	if err != nil {
 		return err
 	}
-	loc.y = y
+	loc.y, loc.level = y, k.level
 	if loc.rows == nil {
 		loc.rows = loc.doRows
 	}
@@ -239,6 +241,10 @@ func (k *batchNormKernel[T]) statistics(c *Ctx, in, out []onnx.Value, running []
 }
 
 func (l *batchNormLocal[T]) doRows(lo, hi int) {
+	if f, ok := any(l).(*batchNormLocal[float32]); ok {
+		scaleRows(f, lo, hi)
+		return
+	}
 	for b := lo; b < hi; b++ {
 		x, y := l.x[b*l.channels*l.plane:], l.y[b*l.channels*l.plane:]
 		if l.plane == 1 {
@@ -247,6 +253,20 @@ func (l *batchNormLocal[T]) doRows(lo, hi int) {
 		}
 		for ch := range l.channels {
 			kernel.Affine(y[ch*l.plane:][:l.plane], x[ch*l.plane:], l.factor[ch], l.offset[ch])
+		}
+	}
+}
+
+// scaleRows is doRows of float32, in which levels have vectors.
+func scaleRows(l *batchNormLocal[float32], lo, hi int) {
+	for b := lo; b < hi; b++ {
+		x, y := l.x[b*l.channels*l.plane:], l.y[b*l.channels*l.plane:]
+		if l.plane == 1 {
+			kernel.AffineVector(l.level, y[:l.channels], x, l.factor, l.offset)
+			continue
+		}
+		for ch := range l.channels {
+			kernel.AffineRow(l.level, y[ch*l.plane:][:l.plane], x[ch*l.plane:], l.factor[ch], l.offset[ch])
 		}
 	}
 }

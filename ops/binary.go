@@ -82,13 +82,21 @@ func vectorZip(l Level, op string) zipper {
 		return loops(kernel.AddVector, kernel.AddVectorVS)
 	case "Mul":
 		return loops(kernel.MulVector, kernel.MulVectorVS)
+	case "Max":
+		return loops(kernel.MaxVector, kernel.MaxVectorVS)
+	case "Min":
+		return loops(kernel.MinVector, kernel.MinVectorVS)
 	case "Sub":
 		z := loops(kernel.SubVector, kernel.SubVectorVS)
-		z.sv = kernel.SubSV[float32]
+		z.sv = func(dst []float32, s float32, b []float32) { kernel.SubVectorSV(l, dst, s, b) }
 		return z
 	case "Div":
 		z := loops(kernel.DivVector, kernel.DivVectorVS)
-		z.sv = kernel.DivSV[float32]
+		z.sv = func(dst []float32, s float32, b []float32) { kernel.DivVectorSV(l, dst, s, b) }
+		return z
+	case "PRelu":
+		z := loops(kernel.PReluVector, kernel.PReluVectorVS)
+		z.sv = func(dst []float32, s float32, b []float32) { kernel.PReluVectorSV(l, dst, s, b) }
 		return z
 	}
 	return nil
@@ -110,7 +118,7 @@ func numberZip[T number](op string) zipper {
 	case "Max":
 		return &zip[T, T]{kernel.Max[T], kernel.MaxVS[T], swapped(kernel.MaxVS[T]), cheapGrain}
 	case "PRelu":
-		return &zip[T, T]{vv: kernel.PRelu[T], grain: cheapGrain}
+		return &zip[T, T]{kernel.PRelu[T], kernel.PReluVS[T], kernel.PReluSV[T], cheapGrain}
 	case "Equal":
 		return &zip[T, bool]{kernel.Equal[T], kernel.EqualVS[T], swapped(kernel.EqualVS[T]), cheapGrain}
 	case "Less":

@@ -47,10 +47,11 @@ type clip struct {
 	bound [2]float64 // then; infinite where there is none
 	// narrow is the type that is computed in float32, Undefined if none is.
 	narrow onnx.DataType
+	level  Level
 }
 
 func buildClip(n *Node) (Kernel, error) {
-	k := &clip{fixed: n.Since < 11}
+	k := &clip{fixed: n.Since < 11, level: n.Level()}
 	if k.fixed {
 		n.HasAttr("consumed_inputs")
 		for i, def := range []float64{math.Inf(-1), math.Inf(1)} {
@@ -110,6 +111,7 @@ type clipRun[T number] struct {
 	c        *Ctx
 	dst, src []T
 	lo, hi   T
+	level    Level
 	f        func(lo, hi int)
 }
 
@@ -132,7 +134,7 @@ func runClip[T number](k *clip, c *Ctx, x *onnx.Tensor, bounds [2]*onnx.Tensor) 
 	if bounds[1] != nil {
 		r.hi = onnx.Elements[T](bounds[1])[0]
 	}
-	r.c, r.dst, r.src = c, onnx.Elements[T](out), onnx.Elements[T](x)
+	r.c, r.dst, r.src, r.level = c, onnx.Elements[T](out), onnx.Elements[T](x), k.level
 	c.Parallel(len(r.dst), cheapGrain, r.f)
 	r.c, r.dst, r.src = nil, nil, nil
 	return cancelled(c, out.Len())
@@ -141,7 +143,11 @@ func runClip[T number](k *clip, c *Ctx, x *onnx.Tensor, bounds [2]*onnx.Tensor) 
 func (r *clipRun[T]) run(lo, hi int) {
 	for ; lo < hi; lo += cancelEvery {
 		end := min(lo+cancelEvery, hi)
-		kernel.Clip(r.dst[lo:end], r.src[lo:end], r.lo, r.hi)
+		if f, ok := any(r).(*clipRun[float32]); ok {
+			kernel.ClipVector(f.level, f.dst[lo:end], f.src[lo:end], f.lo, f.hi)
+		} else {
+			kernel.Clip(r.dst[lo:end], r.src[lo:end], r.lo, r.hi)
+		}
 		if end < hi && r.c.Err() != nil {
 			return
 		}

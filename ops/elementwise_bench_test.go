@@ -44,7 +44,7 @@ func (e *fixedEngine) Local() *any                           { return &e.local }
 // repeatRun prepares a node to be run again and again.
 func repeatRun(tb testing.TB, n *onnx.Node, opset int, in ...onnx.Value) func() {
 	tb.Helper()
-	a := &Analysis{Registry: Default(), Opsets: map[string]int{"": opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel}
+	a := &Analysis{Registry: Default(), Opsets: map[string]int{n.Domain: opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel}
 	scope := a.NewScope(nil)
 	for i, v := range in {
 		name := fmt.Sprintf("i%d", i)

@@ -161,7 +161,7 @@ func logProbabilities[T float32 | float64](c *Ctx, k *lossKernel, x *onnx.Tensor
 	if x.Len() == 0 {
 		return logp, nil
 	}
-	return logp, softmaxRun(c, toLogSoftmax, scores, logp, e)
+	return logp, softmaxRun(c, &logSoftmax, scores, logp, e)
 }
 
 // labelsOf gives the elements of an int32 or int64 tensor.
@@ -173,3 +173,6 @@ func labelsOf(t *onnx.Tensor) func(i int) int64 {
 	d := onnx.Elements[int64](t)
 	return func(i int) int64 { return d[i] }
 }
+
+// logSoftmax is what softmaxRun is to do.
+var logSoftmax = softmaxKernel{kind: toLogSoftmax}

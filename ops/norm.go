@@ -46,12 +46,13 @@ type rowNorm struct {
 	axis        int64         // of a layer normalization
 	groups      int64         // of a group normalization; 0: each channel is a group
 	channelwise bool          // scale and bias have an element for each channel
+	level       Level
 }
 
 type rowNormKernel[T floating] struct{ rowNorm }
 
 func newRowNorm(n *Node, r rowNorm) Kernel {
-	r.x = n.Elem(0)
+	r.x, r.level = n.Elem(0), n.Level()
 	if r.y == onnx.Undefined {
 		r.y = r.x
 	}
@@ -243,6 +244,10 @@ func (l *rowNormLocal[T]) byChannel(c *Ctx, x, scale, bias *onnx.Tensor) error {
 }
 
 func (l *rowNormLocal[T]) doRows(lo, hi int) {
+	if f, ok := any(l).(*rowNormLocal[float32]); ok {
+		normalizeRows(f, lo, hi)
+		return
+	}
 	for r := lo; r < hi; r++ {
 		x, y := l.x[r*l.size:][:l.size], l.y[r*l.size:][:l.size]
 		mean, variance := 0.0, 0.0
@@ -271,6 +276,41 @@ func (l *rowNormLocal[T]) doRows(lo, hi int) {
 			kernel.Mul(y, y, l.scale[at:][:l.size])
 		} else {
 			kernel.AffineRows(y, y, l.scale[at:], l.bias[at:])
+		}
+	}
+}
+
+// normalizeRows is doRows of float32, in which levels have vectors.
+func normalizeRows(l *rowNormLocal[float32], lo, hi int) {
+	level := l.k.level
+	for r := lo; r < hi; r++ {
+		x, y := l.x[r*l.size:][:l.size], l.y[r*l.size:][:l.size]
+		mean, variance := 0.0, 0.0
+		if l.k.rms {
+			variance = kernel.SumSquaresRow(level, x, 0) / float64(len(x))
+		} else {
+			mean, variance = kernel.MomentsRow(level, x)
+		}
+		inv := 1 / math.Sqrt(variance+l.k.eps)
+		if l.mean != nil {
+			l.mean[r] = float32(mean)
+		}
+		if l.inv != nil {
+			l.inv[r] = float32(inv)
+		}
+		kernel.StandardizeRow(level, y, x, float32(mean), float32(inv))
+		if l.plane > 0 {
+			for p := 0; p < l.size; p += l.plane {
+				ch := (r*l.size + p) / l.plane % l.period
+				kernel.AffineRow(level, y[p:p+l.plane], y[p:], l.scale[ch], l.bias[ch])
+			}
+			continue
+		}
+		at := r * l.size % max(l.period, 1)
+		if l.bias == nil {
+			kernel.MulVector(level, y, y, l.scale[at:])
+		} else {
+			kernel.AffineVector(level, y, y, l.scale[at:], l.bias[at:])
 		}
 	}
 }

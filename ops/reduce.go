@@ -60,10 +60,11 @@ type reduceKernel struct {
 	noop      bool    // no axes mean none, not all
 	fromInput bool    // the axes are input 1
 	axes      []int64 // where they are not
+	level     Level
 }
 
 func reduceOptions(n *Node, kind reduction, fromInput bool) *reduceKernel {
-	k := &reduceKernel{kind: kind, fromInput: fromInput, keep: n.Bool("keepdims", true)}
+	k := &reduceKernel{kind: kind, fromInput: fromInput, keep: n.Bool("keepdims", true), level: n.Level()}
 	if fromInput {
 		k.noop = n.Bool("noop_with_empty_axes", false)
 	} else {
@@ -217,7 +218,7 @@ func (k *reduceKernel) Run(c *Ctx, in, out []onnx.Value) error {
 	if err != nil {
 		return err
 	}
-	l.mask = mask
+	l.mask, l.level = mask, k.level
 	var shapeBuf [8]int
 	shape := shapeBuf[:0]
 	for i, d := range x.Shape() {
@@ -242,8 +243,9 @@ func (k *reduceKernel) Run(c *Ctx, in, out []onnx.Value) error {
 // reduceLocal is what a node keeps for its runs: the marked dimensions and the
 // job of its element type.
 type reduceLocal struct {
-	mask []bool
-	job  any
+	mask  []bool
+	level Level
+	job   any
 }
 
 // jobOf gives the job of type J.
@@ -477,6 +479,7 @@ type foldJob[T reducible] struct {
 	reduceExtent
 	c     *Ctx
 	fold  kernel.Fold
+	level Level
 	start T
 	x, y  []T
 	run   func(lo, hi int)
@@ -491,7 +494,7 @@ func reduceFold[T reducible](c *Ctx, l *reduceLocal, fold kernel.Fold, start T, 
 	if j.run == nil {
 		j.run = j.span
 	}
-	j.reduceExtent, j.c, j.fold, j.start, j.x, j.y = e, c, fold, start, data, onnx.Elements[T](y)
+	j.reduceExtent, j.c, j.fold, j.level, j.start, j.x, j.y = e, c, fold, l.level, start, data, onnx.Elements[T](y)
 	c.Parallel(e.units(), e.grain(), j.run)
 	j.c, j.x, j.y = nil, nil, nil
 	return c.Err()
@@ -505,7 +508,7 @@ func (j *foldJob[T]) span(lo, hi int) {
 			acc := j.start
 			for r := 0; r < j.red; r += reduceBlock {
 				end := min(j.red, r+reduceBlock)
-				acc = kernel.FoldRow(j.fold, acc, j.x[x+r:x+end])
+				acc = j.foldRow(acc, x+r, x+end)
 				if p.Stop(end - r) {
 					return
 				}
@@ -519,11 +522,36 @@ func (j *foldJob[T]) span(lo, hi int) {
 		}
 		for r := range j.red {
 			at := x + r*j.inner
-			kernel.FoldColumns(j.fold, acc, j.x[at:at+w])
+			j.foldColumns(y, at, w)
 			if p.Stop(w) {
 				return
 			}
 		}
+	}
+}
+
+// foldRow combines acc with the elements from..to-1.
+func (j *foldJob[T]) foldRow(acc T, from, to int) T {
+	f, ok := any(j).(*foldJob[float32])
+	switch {
+	case ok && j.fold == kernel.FoldMax:
+		return T(kernel.MaxRow(j.level, float32(acc), f.x[from:to]))
+	case ok && j.fold == kernel.FoldMin:
+		return T(kernel.MinRow(j.level, float32(acc), f.x[from:to]))
+	}
+	return kernel.FoldRow(j.fold, acc, j.x[from:to])
+}
+
+// foldColumns combines w results from y on with the elements from at on.
+func (j *foldJob[T]) foldColumns(y, at, w int) {
+	f, ok := any(j).(*foldJob[float32])
+	switch {
+	case ok && j.level != kernel.Go && j.fold == kernel.FoldMax:
+		kernel.MaxVector(j.level, f.y[y:y+w], f.y[y:], f.x[at:])
+	case ok && j.level != kernel.Go && j.fold == kernel.FoldMin:
+		kernel.MinVector(j.level, f.y[y:y+w], f.y[y:], f.x[at:])
+	default:
+		kernel.FoldColumns(j.fold, j.y[y:y+w], j.x[at:at+w])
 	}
 }
 
@@ -549,6 +577,7 @@ type sumJob[T reducible] struct {
 	c     *Ctx
 	kind  reduction
 	term  kernel.Term
+	level Level
 	x, y  []T
 	round func(float64) T
 	run   func(lo, hi int)
@@ -571,7 +600,7 @@ func (j *sumJob[T]) reduce(c *Ctx, l *reduceLocal, kind reduction, x, y *onnx.Te
 	if j.run == nil {
 		j.run = j.span
 	}
-	j.reduceExtent, j.c, j.kind, j.term, j.x, j.y = e, c, kind, sumTerms[kind], data, onnx.Elements[T](y)
+	j.reduceExtent, j.c, j.kind, j.term, j.level, j.x, j.y = e, c, kind, sumTerms[kind], l.level, data, onnx.Elements[T](y)
 	c.Parallel(e.units(), e.grain(), j.run)
 	j.c, j.x, j.y = nil, nil, nil
 	return c.Err()
@@ -605,13 +634,26 @@ func (j *sumJob[T]) row(p *pace, x, y int) (stopped bool) {
 	lanes.Clear(j.term)
 	for r := 0; r < j.red; r += reduceBlock {
 		end := min(j.red, r+reduceBlock)
-		kernel.AddRow(j.term, &lanes, row[r:end], m)
+		j.addRow(&lanes, x+r, x+end, m)
 		if p.Stop(end - r) {
 			return true
 		}
 	}
 	j.y[y] = j.round(j.finish(lanes.Sum(j.term), m))
 	return false
+}
+
+// addRow adds the terms of the elements from..to-1 to the lanes.
+func (j *sumJob[T]) addRow(lanes *kernel.Lanes, from, to int, m float64) {
+	f, ok := any(j).(*sumJob[float32])
+	switch {
+	case ok && j.term == kernel.Value:
+		kernel.AddValuesRow(j.level, lanes, f.x[from:to])
+	case ok && j.term == kernel.Square:
+		kernel.AddSquaresRow(j.level, lanes, f.x[from:to], 0)
+	default:
+		kernel.AddRow(j.term, lanes, j.x[from:to], m)
+	}
 }
 
 // columns reduces w columns at x to the output's elements from y on.

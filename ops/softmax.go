@@ -36,6 +36,7 @@ type softmaxKernel struct {
 	kind   normalizer
 	axis   int64
 	coerce bool
+	level  Level
 }
 
 func inferSoftmax(n *Node, axis int64) error {
@@ -50,7 +51,7 @@ func inferSoftmax(n *Node, axis int64) error {
 }
 
 func buildSoftmax(n *Node, kind normalizer, axis int64, coerce bool) (Kernel, error) {
-	return widenFrom(n, 0, &softmaxKernel{kind: kind, axis: n.Int("axis", axis), coerce: coerce}), nil
+	return widenFrom(n, 0, &softmaxKernel{kind: kind, axis: n.Int("axis", axis), coerce: coerce, level: n.Level()}), nil
 }
 
 func (k *softmaxKernel) Run(c *Ctx, in, out []onnx.Value) error {
@@ -69,9 +70,9 @@ func (k *softmaxKernel) Run(c *Ctx, in, out []onnx.Value) error {
 	}
 	switch x.DataType() {
 	case onnx.Float:
-		return softmaxRun(c, k.kind, onnx.Elements[float32](x), onnx.Elements[float32](y), e)
+		return softmaxRun(c, k, onnx.Elements[float32](x), onnx.Elements[float32](y), e)
 	case onnx.Double:
-		return softmaxRun(c, k.kind, onnx.Elements[float64](x), onnx.Elements[float64](y), e)
+		return softmaxRun(c, k, onnx.Elements[float64](x), onnx.Elements[float64](y), e)
 	}
 	return onnx.Errorf(onnx.ErrType, "element type %v", x.DataType())
 }
@@ -79,18 +80,19 @@ func (k *softmaxKernel) Run(c *Ctx, in, out []onnx.Value) error {
 // softmaxJob is what the threads of a softmaxKernel share.
 type softmaxJob[T float32 | float64] struct {
 	reduceExtent
-	c    *Ctx
-	kind normalizer
-	x, y []T
-	run  func(lo, hi int)
+	c     *Ctx
+	kind  normalizer
+	level Level
+	x, y  []T
+	run   func(lo, hi int)
 }
 
-func softmaxRun[T float32 | float64](c *Ctx, kind normalizer, x, y []T, e reduceExtent) error {
+func softmaxRun[T float32 | float64](c *Ctx, k *softmaxKernel, x, y []T, e reduceExtent) error {
 	j := Local[softmaxJob[T]](c)
 	if j.run == nil {
 		j.run = j.span
 	}
-	j.reduceExtent, j.c, j.kind, j.x, j.y = e, c, kind, x, y
+	j.reduceExtent, j.c, j.kind, j.level, j.x, j.y = e, c, k.kind, k.level, x, y
 	c.Parallel(e.units(), max(1, e.grain()/4), j.run)
 	j.c, j.x, j.y = nil, nil, nil
 	return c.Err()
@@ -103,7 +105,7 @@ func (j *softmaxJob[T]) span(lo, hi int) {
 		at, _, w := j.at(i)
 		stopped := false
 		if j.inner == 1 {
-			stopped = j.row(&p, j.y[at:at+j.red], j.x[at:at+j.red])
+			stopped = j.row(&p, at)
 		} else {
 			stopped = j.columns(&p, &b, at, w)
 		}
@@ -113,12 +115,16 @@ func (j *softmaxJob[T]) span(lo, hi int) {
 	}
 }
 
-func (j *softmaxJob[T]) row(p *pace, y, x []T) (stopped bool) {
+func (j *softmaxJob[T]) row(p *pace, at int) (stopped bool) {
+	x, y := j.x[at:at+j.red], j.y[at:at+j.red]
 	if j.kind == toHardmax {
 		best := kernel.ArgRow(x, false, false)
 		clear(y)
 		y[best] = 1
 		return p.Stop(len(x))
+	}
+	if f, ok := any(j).(*softmaxJob[float32]); ok && j.kind == toSoftmax && j.level != kernel.Go {
+		return softmaxVectors(f, p, at)
 	}
 	m := float64(kernel.FoldRow(kernel.FoldMax, x[0], x))
 	var lanes kernel.Lanes
@@ -143,6 +149,52 @@ func (j *softmaxJob[T]) row(p *pace, y, x []T) (stopped bool) {
 	return false
 }
 
+// softmaxVectors makes a softmax of the row at a place, at a level of vectors.
+func softmaxVectors(j *softmaxJob[float32], p *pace, at int) (stopped bool) {
+	x, y := j.x[at:at+j.red], j.y[at:at+j.red]
+	m := kernel.MaxRow(j.level, x[0], x)
+	var lanes kernel.Lanes
+	lanes.Clear(kernel.Exp1)
+	for r := 0; r < len(x); r += reduceBlock {
+		end := min(len(x), r+reduceBlock)
+		kernel.SoftmaxExpRow(j.level, &lanes, y[r:end], x[r:end], m)
+		if p.Stop(2 * (end - r)) {
+			return true
+		}
+	}
+	kernel.MulVectorVS(j.level, y, y, float32(1/lanes.Sum(kernel.Exp1)))
+	return false
+}
+
+// softmaxColumns is softmaxVectors for w columns; each has the bits of a row.
+func softmaxColumns(j *softmaxJob[float32], p *pace, sums *kernel.Columns, at, w int) (stopped bool) {
+	var most, f [kernel.Width]float32
+	var none [kernel.Width]float64
+	copy(most[:w], j.x[at:])
+	for r := 1; r < j.red; r++ {
+		kernel.MaxVector(j.level, most[:w], most[:], j.x[at+r*j.inner:])
+	}
+	sums.Clear(kernel.Exp1, j.red, w)
+	for r := range j.red {
+		y := j.y[at+r*j.inner:][:w]
+		kernel.SubVector(j.level, y, j.x[at+r*j.inner:], most[:])
+		kernel.Exp(j.level, y, y)
+		kernel.AddColumns(kernel.Value, sums, r, y, &none)
+		if p.Stop(2 * w) {
+			return true
+		}
+	}
+	sums.Sum(kernel.Exp1, j.red, w)
+	for k := range w {
+		f[k] = float32(1 / sums[0][k])
+	}
+	for r := range j.red {
+		y := j.y[at+r*j.inner:][:w]
+		kernel.MulVector(j.level, y, y, f[:])
+	}
+	return false
+}
+
 // softmaxBlock is the state of a block of columns.
 type softmaxBlock[T float32 | float64] struct {
 	sums   kernel.Columns
@@ -154,6 +206,9 @@ type softmaxBlock[T float32 | float64] struct {
 func (j *softmaxJob[T]) columns(p *pace, b *softmaxBlock[T], at, w int) (stopped bool) {
 	if j.kind == toHardmax {
 		return j.hardColumns(p, b, at, w)
+	}
+	if f, ok := any(j).(*softmaxJob[float32]); ok && j.kind == toSoftmax && j.level != kernel.Go {
+		return softmaxColumns(f, p, &b.sums, at, w)
 	}
 	most := b.most[:w]
 	copy(most, j.x[at:at+w])

@@ -197,7 +197,7 @@ func BenchmarkSoftmax(b *testing.B) {
 			b.SetBytes(int64(4 * len(x)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := softmaxRun(c, toSoftmax, x, y, e); err != nil {
+				if err := softmaxRun(c, &softmaxKernel{kind: toSoftmax, level: testLevel}, x, y, e); err != nil {
 					b.Fatal(err)
 				}
 			}

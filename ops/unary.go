@@ -89,25 +89,23 @@ func maps(l Level, op string) *byType[mapper] {
 		onnx.Uint8: integerMap[uint8](op), onnx.Uint16: integerMap[uint16](op), onnx.Uint32: integerMap[uint32](op), onnx.Uint64: integerMap[uint64](op),
 		onnx.Float: numberMap[float32](op), onnx.Double: numberMap[float64](op),
 	}
-	if op == "Relu" && l != kernel.Go {
-		t[onnx.Float] = &mapping[float32, float32]{func(dst, src []float32) { kernel.ReluVector(l, dst, src) }, cheapGrain}
-	}
-	if t[onnx.Float] != nil {
-		return t
+	if fast := float32Loops[op]; fast.f != nil {
+		t[onnx.Float] = &mapping[float32, float32]{func(dst, src []float32) { fast.f(l, dst, src) }, fast.grain}
 	}
 	switch op {
 	case "Sqrt":
-		return floatMaps(&mapping[float32, float32]{kernel.Sqrt[float32], cheapGrain}, &mapping[float64, float64]{kernel.Sqrt[float64], cheapGrain})
+		t[onnx.Double] = &mapping[float64, float64]{kernel.Sqrt[float64], cheapGrain}
 	case "Reciprocal":
-		return floatMaps(&mapping[float32, float32]{kernel.Reciprocal[float32], cheapGrain}, &mapping[float64, float64]{kernel.Reciprocal[float64], cheapGrain})
+		t[onnx.Double] = &mapping[float64, float64]{kernel.Reciprocal[float64], cheapGrain}
 	}
 	f := functions[op]
-	wide := &mapping[float64, float64]{kernel.MapFloat[float64](f), costlyGrain}
-	narrow := &mapping[float32, float32]{kernel.MapFloat[float32](f), costlyGrain}
-	if fast := float32Loops[op]; fast != nil {
-		narrow.f = func(dst, src []float32) { fast(l, dst, src) }
+	if f == nil {
+		return t
 	}
-	t[onnx.Float], t[onnx.Double] = narrow, wide
+	if t[onnx.Float] == nil {
+		t[onnx.Float] = &mapping[float32, float32]{kernel.MapFloat[float32](f), costlyGrain}
+	}
+	t[onnx.Double] = &mapping[float64, float64]{kernel.MapFloat[float64](f), costlyGrain}
 	return t
 }
 
@@ -123,10 +121,20 @@ var functions = map[string]func(float64) float64{
 	"Sigmoid": kernel.Sigmoid64, "Softplus": kernel.Softplus, "Softsign": kernel.Softsign, "HardSwish": kernel.HardSwish, "Mish": kernel.Mish,
 }
 
-// float32Loops are loops for float32 that are faster than functions.
-var float32Loops = map[string]func(l Level, dst, src []float32){
-	"Exp": kernel.Exp, "Tanh": kernel.Tanh, "Sigmoid": kernel.Sigmoid,
-	"Log": func(_ Level, dst, src []float32) { kernel.Log(dst, src) },
+// levelLoop is a loop for float32 that differs between levels.
+type levelLoop struct {
+	f     func(l Level, dst, src []float32)
+	grain int
+}
+
+// float32Loops are the loops for float32 that are faster than functions.
+var float32Loops = map[string]levelLoop{
+	"Neg": {kernel.NegVector, cheapGrain}, "Abs": {kernel.AbsVector, cheapGrain}, "Relu": {kernel.ReluVector, cheapGrain},
+	"Floor": {kernel.FloorVector, cheapGrain}, "Ceil": {kernel.CeilVector, cheapGrain}, "Round": {kernel.RoundVector, cheapGrain},
+	"Sqrt": {kernel.SqrtVector, cheapGrain}, "Reciprocal": {kernel.ReciprocalVector, cheapGrain},
+	"Softsign": {kernel.SoftsignVector, cheapGrain}, "HardSwish": {kernel.HardSwishVector, cheapGrain},
+	"Exp": {kernel.Exp, costlyGrain}, "Tanh": {kernel.Tanh, costlyGrain}, "Sigmoid": {kernel.Sigmoid, costlyGrain},
+	"Log": {kernel.LogVector, costlyGrain}, "Softplus": {kernel.SoftplusVector, costlyGrain}, "Erf": {kernel.ErfVector, costlyGrain},
 }
 
 // numberMap gives the loops that are written alike for all numbers.

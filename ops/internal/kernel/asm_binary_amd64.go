@@ -40,6 +40,15 @@ func subAVX2(dst *float32, a *float32, b *float32, n int)
 //go:noescape
 func subVSAVX2(dst *float32, a *float32, s float32, n int)
 
+// subSVAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = s - b[i]
+//	}
+//
+//go:noescape
+func subSVAVX2(dst *float32, s float32, b *float32, n int)
+
 // mulAVX2 is, for n vectors of elements,
 //
 //	for i := range dst {
@@ -75,6 +84,78 @@ func divAVX2(dst *float32, a *float32, b *float32, n int)
 //
 //go:noescape
 func divVSAVX2(dst *float32, a *float32, s float32, n int)
+
+// divSVAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = s / b[i]
+//	}
+//
+//go:noescape
+func divSVAVX2(dst *float32, s float32, b *float32, n int)
+
+// maxAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = max(a[i], b[i])
+//	}
+//
+//go:noescape
+func maxAVX2(dst *float32, a *float32, b *float32, n int)
+
+// maxVSAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = max(a[i], s)
+//	}
+//
+//go:noescape
+func maxVSAVX2(dst *float32, a *float32, s float32, n int)
+
+// minAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = min(a[i], b[i])
+//	}
+//
+//go:noescape
+func minAVX2(dst *float32, a *float32, b *float32, n int)
+
+// minVSAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = min(a[i], s)
+//	}
+//
+//go:noescape
+func minVSAVX2(dst *float32, a *float32, s float32, n int)
+
+// preluAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = a[i], times b[i] where a[i] < 0
+//	}
+//
+//go:noescape
+func preluAVX2(dst *float32, a *float32, b *float32, n int)
+
+// preluVSAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = a[i], times s where a[i] < 0
+//	}
+//
+//go:noescape
+func preluVSAVX2(dst *float32, a *float32, s float32, n int)
+
+// preluSVAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = s, times b[i] where s < 0
+//	}
+//
+//go:noescape
+func preluSVAVX2(dst *float32, s float32, b *float32, n int)
 
 // addAVX512 is, for n vectors of elements,
 //
@@ -112,6 +193,15 @@ func subAVX512(dst *float32, a *float32, b *float32, n int)
 //go:noescape
 func subVSAVX512(dst *float32, a *float32, s float32, n int)
 
+// subSVAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = s - b[i]
+//	}
+//
+//go:noescape
+func subSVAVX512(dst *float32, s float32, b *float32, n int)
+
 // mulAVX512 is, for n vectors of elements,
 //
 //	for i := range dst {
@@ -147,3 +237,75 @@ func divAVX512(dst *float32, a *float32, b *float32, n int)
 //
 //go:noescape
 func divVSAVX512(dst *float32, a *float32, s float32, n int)
+
+// divSVAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = s / b[i]
+//	}
+//
+//go:noescape
+func divSVAVX512(dst *float32, s float32, b *float32, n int)
+
+// maxAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = max(a[i], b[i])
+//	}
+//
+//go:noescape
+func maxAVX512(dst *float32, a *float32, b *float32, n int)
+
+// maxVSAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = max(a[i], s)
+//	}
+//
+//go:noescape
+func maxVSAVX512(dst *float32, a *float32, s float32, n int)
+
+// minAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = min(a[i], b[i])
+//	}
+//
+//go:noescape
+func minAVX512(dst *float32, a *float32, b *float32, n int)
+
+// minVSAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = min(a[i], s)
+//	}
+//
+//go:noescape
+func minVSAVX512(dst *float32, a *float32, s float32, n int)
+
+// preluAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = a[i], times b[i] where a[i] < 0
+//	}
+//
+//go:noescape
+func preluAVX512(dst *float32, a *float32, b *float32, n int)
+
+// preluVSAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = a[i], times s where a[i] < 0
+//	}
+//
+//go:noescape
+func preluVSAVX512(dst *float32, a *float32, s float32, n int)
+
+// preluSVAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = s, times b[i] where s < 0
+//	}
+//
+//go:noescape
+func preluSVAVX512(dst *float32, s float32, b *float32, n int)

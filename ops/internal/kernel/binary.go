@@ -146,6 +146,29 @@ func PRelu[T Number](dst, x, slope []T) {
 	}
 }
 
+// PReluVS is PRelu with one slope.
+func PReluVS[T Number](dst, x []T, slope T) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		if v < 0 {
+			v *= slope
+		}
+		dst[i] = v
+	}
+}
+
+// PReluSV is PRelu of one x.
+func PReluSV[T Number](dst []T, x T, slope []T) {
+	slope = slope[:len(dst)]
+	for i, s := range slope {
+		v := x
+		if v < 0 {
+			v *= s
+		}
+		dst[i] = v
+	}
+}
+
 // FloorMod is a - floor(a/b)*b, with the sign of b; b has no zero.
 func FloorMod[T Integer](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
@@ -210,6 +233,25 @@ func PowFloatVS[T Float](dst, x []T, s float64) {
 	}
 	for i, v := range x {
 		dst[i] = T(pow(float64(v), s))
+	}
+}
+
+// Pow32 is x to the power of y, computed in float64 and rounded once.
+func Pow32(dst, x, y []float32) {
+	x, y = x[:len(dst)], y[:len(dst)]
+	for i := range dst {
+		dst[i] = float32(pow(float64(x[i]), float64(y[i])))
+	}
+}
+
+// Pow32VS is Pow32 with one exponent.
+func Pow32VS(dst, x []float32, s float32) { PowFloatVS(dst, x, float64(s)) }
+
+// Pow32SV is Pow32 of one base.
+func Pow32SV(dst []float32, s float32, y []float32) {
+	y = y[:len(dst)]
+	for i, e := range y {
+		dst[i] = float32(pow(float64(s), float64(e)))
 	}
 }
 

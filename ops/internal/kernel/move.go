@@ -71,6 +71,9 @@ const tile = 64
 
 // copySwapped transposes: row has Src 1 and col has Dst 1.
 func copySwapped[T any](dst, src []T, to, from int, row, col Stride) {
+	if a, ok := any(dst).([]uint32); ok && transposeVectors(a, any(src).([]uint32), to, from, row, col) {
+		return
+	}
 	for r := 0; r < row.N; r += tile {
 		rows := min(tile, row.N-r)
 		for c := 0; c < col.N; c += tile {

@@ -14,15 +14,25 @@ func sigmoidVector(Level, []float32, []float32) {}
 func tanhVector(Level, []float32, []float32)    {}
 func reluVector(Level, []float32, []float32)    {}
 
-func addVector(Level, []float32, []float32, []float32) int { return 0 }
-func subVector(Level, []float32, []float32, []float32) int { return 0 }
-func mulVector(Level, []float32, []float32, []float32) int { return 0 }
-func divVector(Level, []float32, []float32, []float32) int { return 0 }
+func addVector(Level, []float32, []float32, []float32) int   { return 0 }
+func subVector(Level, []float32, []float32, []float32) int   { return 0 }
+func mulVector(Level, []float32, []float32, []float32) int   { return 0 }
+func divVector(Level, []float32, []float32, []float32) int   { return 0 }
+func maxVector(Level, []float32, []float32, []float32) int   { return 0 }
+func minVector(Level, []float32, []float32, []float32) int   { return 0 }
+func preluVector(Level, []float32, []float32, []float32) int { return 0 }
 
-func addVectorVS(Level, []float32, []float32, float32) int { return 0 }
-func subVectorVS(Level, []float32, []float32, float32) int { return 0 }
-func mulVectorVS(Level, []float32, []float32, float32) int { return 0 }
-func divVectorVS(Level, []float32, []float32, float32) int { return 0 }
+func addVectorVS(Level, []float32, []float32, float32) int   { return 0 }
+func subVectorVS(Level, []float32, []float32, float32) int   { return 0 }
+func mulVectorVS(Level, []float32, []float32, float32) int   { return 0 }
+func divVectorVS(Level, []float32, []float32, float32) int   { return 0 }
+func maxVectorVS(Level, []float32, []float32, float32) int   { return 0 }
+func minVectorVS(Level, []float32, []float32, float32) int   { return 0 }
+func preluVectorVS(Level, []float32, []float32, float32) int { return 0 }
+
+func subVectorSV(Level, []float32, float32, []float32) int   { return 0 }
+func divVectorSV(Level, []float32, float32, []float32) int   { return 0 }
+func preluVectorSV(Level, []float32, float32, []float32) int { return 0 }
 
 func lstmCell(Level, *Cells, int, []float32) {}
 func gruCell(Level, *Cells, int)             {}

@@ -132,14 +132,6 @@ func Exp(l Level, dst, src []float32) {
 	}
 }
 
-// Log applies Log32.
-func Log(dst, src []float32) {
-	src = src[:len(dst)]
-	for i, x := range src {
-		dst[i] = Log32(x)
-	}
-}
-
 // Sigmoid applies Sigmoid32, or at a level of vectors the level's own formula,
 // which is within 2e-7 of the result; below 2^-126 it may be 0.
 func Sigmoid(l Level, dst, src []float32) {

@@ -1,7 +1,7 @@
 package kernel
 
-// The loops of this file are those of the same name without Vector, at a level
-// of vectors. They round alike, so every level gives the same bits.
+// The loops of this file are those of the same name without Vector, at any level.
+// They round alike, so every level gives the same bits.
 
 // AddVector is Add.
 func AddVector(l Level, dst, a, b []float32) {
@@ -25,6 +25,24 @@ func MulVector(l Level, dst, a, b []float32) {
 func DivVector(l Level, dst, a, b []float32) {
 	i := divVector(l, dst, a, b)
 	Div(dst[i:], a[i:], b[i:])
+}
+
+// MaxVector is Max.
+func MaxVector(l Level, dst, a, b []float32) {
+	i := maxVector(l, dst, a, b)
+	Max(dst[i:], a[i:], b[i:])
+}
+
+// MinVector is Min.
+func MinVector(l Level, dst, a, b []float32) {
+	i := minVector(l, dst, a, b)
+	Min(dst[i:], a[i:], b[i:])
+}
+
+// PReluVector is PRelu.
+func PReluVector(l Level, dst, a, b []float32) {
+	i := preluVector(l, dst, a, b)
+	PRelu(dst[i:], a[i:], b[i:])
 }
 
 // AddVectorVS is AddVS.
@@ -51,5 +69,47 @@ func DivVectorVS(l Level, dst, a []float32, s float32) {
 	DivVS(dst[i:], a[i:], s)
 }
 
+// MaxVectorVS is MaxVS.
+func MaxVectorVS(l Level, dst, a []float32, s float32) {
+	i := maxVectorVS(l, dst, a, s)
+	MaxVS(dst[i:], a[i:], s)
+}
+
+// MinVectorVS is MinVS.
+func MinVectorVS(l Level, dst, a []float32, s float32) {
+	i := minVectorVS(l, dst, a, s)
+	MinVS(dst[i:], a[i:], s)
+}
+
+// PReluVectorVS is PReluVS.
+func PReluVectorVS(l Level, dst, a []float32, s float32) {
+	i := preluVectorVS(l, dst, a, s)
+	PReluVS(dst[i:], a[i:], s)
+}
+
+// SubVectorSV is SubSV.
+func SubVectorSV(l Level, dst []float32, s float32, b []float32) {
+	i := subVectorSV(l, dst, s, b)
+	SubSV(dst[i:], s, b[i:])
+}
+
+// DivVectorSV is DivSV.
+func DivVectorSV(l Level, dst []float32, s float32, b []float32) {
+	i := divVectorSV(l, dst, s, b)
+	DivSV(dst[i:], s, b[i:])
+}
+
+// PReluVectorSV is PReluSV.
+func PReluVectorSV(l Level, dst []float32, s float32, b []float32) {
+	i := preluVectorSV(l, dst, s, b)
+	PReluSV(dst[i:], s, b[i:])
+}
+
 // ReluVector is Relu.
-func ReluVector(l Level, dst, src []float32) { reluVector(l, dst, src) }
+func ReluVector(l Level, dst, src []float32) {
+	if l == Go {
+		Relu(dst, src)
+		return
+	}
+	reluVector(l, dst, src)
+}

@@ -6,8 +6,13 @@ package kernel
 const vectorMost = 1 << 13
 
 // wholeVectors is how many vectors the next call does of what is left of n
-// elements.
-func wholeVectors(l Level, n int) int { return min(n/l.Lanes(), vectorMost) }
+// elements; none in plain Go.
+func wholeVectors(l Level, n int) int {
+	if l == Go {
+		return 0
+	}
+	return min(n/l.Lanes(), vectorMost)
+}
 
 // vectorFunction is a function of one vector, vectorOperator one of two.
 type (
@@ -27,6 +32,9 @@ const (
 	vectorSub
 	vectorMul
 	vectorDiv
+	vectorMax
+	vectorMin
+	vectorPRelu
 )
 
 // call does n vectors. Every function is named, since what is called through a
@@ -87,10 +95,22 @@ func (o vectorOperator) call(l Level, dst, a, b *float32, n int) {
 		mulAVX2(dst, a, b, n)
 	case o == vectorMul:
 		mulAVX512(dst, a, b, n)
-	case l == AVX2:
+	case o == vectorDiv && l == AVX2:
 		divAVX2(dst, a, b, n)
-	default:
+	case o == vectorDiv:
 		divAVX512(dst, a, b, n)
+	case o == vectorMax && l == AVX2:
+		maxAVX2(dst, a, b, n)
+	case o == vectorMax:
+		maxAVX512(dst, a, b, n)
+	case o == vectorMin && l == AVX2:
+		minAVX2(dst, a, b, n)
+	case o == vectorMin:
+		minAVX512(dst, a, b, n)
+	case l == AVX2:
+		preluAVX2(dst, a, b, n)
+	default:
+		preluAVX512(dst, a, b, n)
 	}
 }
 
@@ -108,10 +128,39 @@ func (o vectorOperator) callVS(l Level, dst, a *float32, s float32, n int) {
 		mulVSAVX2(dst, a, s, n)
 	case o == vectorMul:
 		mulVSAVX512(dst, a, s, n)
-	case l == AVX2:
+	case o == vectorDiv && l == AVX2:
 		divVSAVX2(dst, a, s, n)
-	default:
+	case o == vectorDiv:
 		divVSAVX512(dst, a, s, n)
+	case o == vectorMax && l == AVX2:
+		maxVSAVX2(dst, a, s, n)
+	case o == vectorMax:
+		maxVSAVX512(dst, a, s, n)
+	case o == vectorMin && l == AVX2:
+		minVSAVX2(dst, a, s, n)
+	case o == vectorMin:
+		minVSAVX512(dst, a, s, n)
+	case l == AVX2:
+		preluVSAVX2(dst, a, s, n)
+	default:
+		preluVSAVX512(dst, a, s, n)
+	}
+}
+
+func (o vectorOperator) callSV(l Level, dst *float32, s float32, b *float32, n int) {
+	switch {
+	case o == vectorSub && l == AVX2:
+		subSVAVX2(dst, s, b, n)
+	case o == vectorSub:
+		subSVAVX512(dst, s, b, n)
+	case o == vectorDiv && l == AVX2:
+		divSVAVX2(dst, s, b, n)
+	case o == vectorDiv:
+		divSVAVX512(dst, s, b, n)
+	case l == AVX2:
+		preluSVAVX2(dst, s, b, n)
+	default:
+		preluSVAVX512(dst, s, b, n)
 	}
 }
 
@@ -138,12 +187,39 @@ func (o vectorOperator) runVS(l Level, dst, a []float32, s float32) int {
 	return i
 }
 
-func addVector(l Level, dst, a, b []float32) int { return vectorAdd.run(l, dst, a, b) }
-func subVector(l Level, dst, a, b []float32) int { return vectorSub.run(l, dst, a, b) }
-func mulVector(l Level, dst, a, b []float32) int { return vectorMul.run(l, dst, a, b) }
-func divVector(l Level, dst, a, b []float32) int { return vectorDiv.run(l, dst, a, b) }
+// runSV is run with a scalar for a.
+func (o vectorOperator) runSV(l Level, dst []float32, s float32, b []float32) int {
+	b = b[:len(dst)]
+	i := 0
+	for n := wholeVectors(l, len(dst)); n > 0; n = wholeVectors(l, len(dst)-i) {
+		o.callSV(l, &dst[i], s, &b[i], n)
+		i += n * l.Lanes()
+	}
+	return i
+}
 
-func addVectorVS(l Level, dst, a []float32, s float32) int { return vectorAdd.runVS(l, dst, a, s) }
-func subVectorVS(l Level, dst, a []float32, s float32) int { return vectorSub.runVS(l, dst, a, s) }
-func mulVectorVS(l Level, dst, a []float32, s float32) int { return vectorMul.runVS(l, dst, a, s) }
-func divVectorVS(l Level, dst, a []float32, s float32) int { return vectorDiv.runVS(l, dst, a, s) }
+func addVector(l Level, dst, a, b []float32) int   { return vectorAdd.run(l, dst, a, b) }
+func subVector(l Level, dst, a, b []float32) int   { return vectorSub.run(l, dst, a, b) }
+func mulVector(l Level, dst, a, b []float32) int   { return vectorMul.run(l, dst, a, b) }
+func divVector(l Level, dst, a, b []float32) int   { return vectorDiv.run(l, dst, a, b) }
+func maxVector(l Level, dst, a, b []float32) int   { return vectorMax.run(l, dst, a, b) }
+func minVector(l Level, dst, a, b []float32) int   { return vectorMin.run(l, dst, a, b) }
+func preluVector(l Level, dst, a, b []float32) int { return vectorPRelu.run(l, dst, a, b) }
+
+func addVectorVS(l Level, dst, a []float32, s float32) int   { return vectorAdd.runVS(l, dst, a, s) }
+func subVectorVS(l Level, dst, a []float32, s float32) int   { return vectorSub.runVS(l, dst, a, s) }
+func mulVectorVS(l Level, dst, a []float32, s float32) int   { return vectorMul.runVS(l, dst, a, s) }
+func divVectorVS(l Level, dst, a []float32, s float32) int   { return vectorDiv.runVS(l, dst, a, s) }
+func maxVectorVS(l Level, dst, a []float32, s float32) int   { return vectorMax.runVS(l, dst, a, s) }
+func minVectorVS(l Level, dst, a []float32, s float32) int   { return vectorMin.runVS(l, dst, a, s) }
+func preluVectorVS(l Level, dst, a []float32, s float32) int { return vectorPRelu.runVS(l, dst, a, s) }
+
+func subVectorSV(l Level, dst []float32, s float32, b []float32) int {
+	return vectorSub.runSV(l, dst, s, b)
+}
+func divVectorSV(l Level, dst []float32, s float32, b []float32) int {
+	return vectorDiv.runSV(l, dst, s, b)
+}
+func preluVectorSV(l Level, dst []float32, s float32, b []float32) int {
+	return vectorPRelu.runSV(l, dst, s, b)
+}

@@ -82,6 +82,15 @@ func TestOperators(t *testing.T) {
 				{func(d []float32) { SubVectorVS(l, d, a, 3) }, func(d []float32) { SubVS(d, a, 3) }},
 				{func(d []float32) { MulVectorVS(l, d, a, 3) }, func(d []float32) { MulVS(d, a, 3) }},
 				{func(d []float32) { DivVectorVS(l, d, a, 3) }, func(d []float32) { DivVS(d, a, 3) }},
+				{func(d []float32) { MaxVector(l, d, a, b) }, func(d []float32) { Max(d, a, b) }},
+				{func(d []float32) { MinVector(l, d, a, b) }, func(d []float32) { Min(d, a, b) }},
+				{func(d []float32) { PReluVector(l, d, a, b) }, func(d []float32) { PRelu(d, a, b) }},
+				{func(d []float32) { MaxVectorVS(l, d, a, 0) }, func(d []float32) { MaxVS(d, a, 0) }},
+				{func(d []float32) { MinVectorVS(l, d, a, 0) }, func(d []float32) { MinVS(d, a, 0) }},
+				{func(d []float32) { PReluVectorVS(l, d, a, 3) }, func(d []float32) { PReluVS(d, a, 3) }},
+				{func(d []float32) { SubVectorSV(l, d, 3, b) }, func(d []float32) { SubSV(d, 3, b) }},
+				{func(d []float32) { DivVectorSV(l, d, 3, b) }, func(d []float32) { DivSV(d, 3, b) }},
+				{func(d []float32) { PReluVectorSV(l, d, -3, b) }, func(d []float32) { PReluSV(d, -3, b) }},
 			} {
 				got, want := make([]float32, n), make([]float32, n)
 				o.v(got)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -56,6 +57,7 @@ func values() map[string]uint32 {
 	for i, c := range expE {
 		v[fmt.Sprint("E", i)] = f(c)
 	}
+	maps.Copy(v, mapValues(f))
 	return v
 }
 
@@ -255,7 +257,6 @@ func (m *machine) vectors(name, doc string, names []string, f func(s *constSet, 
 
 // functions writes the activations over slices.
 func (m *machine) functions() {
-	expNames := []string{"Log2e", "Ln2Hi", "Ln2Lo", "E0", "E1", "E2", "E3", "E4", "E5", "One"}
 	m.vectors("tanh", "tanh(src[i])", append([]string{"Bound", "LowBound", "BoundSquare", "Sign", "One"}, tanhNames...),
 		func(s *constSet, x, t, u vecs) {
 			clamp(x, s.get("LowBound"), s.get("Bound"))

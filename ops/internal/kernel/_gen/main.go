@@ -23,6 +23,8 @@ var parts = map[string]func(){
 	"function":  each((*machine).functions),
 	"cell":      each((*machine).cells),
 	"binary":    each((*machine).binaries),
+	"map":       each((*machine).maps),
+	"sum":       each((*machine).sums),
 }
 
 // each writes a part for every machine.

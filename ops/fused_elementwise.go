@@ -1,0 +1,527 @@
+package ops
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops/internal/kernel"
+)
+
+// fusedDomain is the domain of the operators that passes put in the place of
+// several nodes.
+const fusedDomain = "ai.recur"
+
+func init() {
+	register(Op{Domain: fusedDomain, Name: "Elementwise", Since: []int{1}, Types: []onnx.DataType{onnx.Float},
+		Infer: inferElementwise, Build: buildElementwise, Schema: elementwiseSchema()})
+}
+
+// elementwiseSchema describes Elementwise: the inputs are broadcast together,
+// and steps lists what is computed of them, a step after the other. A step is
+// "Op a b alpha=v beta=v", with as many operands as the operator has: the
+// number of an input, or the number of inputs and that of an earlier step. The
+// last step gives the output. alpha and beta are an activation's attributes, of
+// Clip the bounds.
+func elementwiseSchema() *onnx.Schema {
+	float := onnx.TensorTypes(onnx.Float)
+	return &onnx.Schema{
+		Domain: fusedDomain, Name: "Elementwise", Since: 1,
+		MinInputs: 1, MaxInputs: onnx.Unbounded, MinOutputs: 1, MaxOutputs: 1,
+		TypeVars:   []onnx.TypeConstraint{{Name: "T", Types: float}},
+		Inputs:     []onnx.Formal{{Name: "X", Option: onnx.Variadic, Homogeneous: true, MinArity: 1, TypeVar: "T", Types: float}},
+		Outputs:    []onnx.Formal{{Name: "Y", TypeVar: "T", Types: float}},
+		Attributes: []onnx.AttrSchema{{Name: "steps", Type: onnx.AttrStrings, Required: true}},
+	}
+}
+
+func inferElementwise(n *Node) error {
+	shapes := make([]onnx.Shape, n.NumInputs())
+	for i := range shapes {
+		shapes[i] = n.Shape(i)
+	}
+	shape, err := BroadcastShapes(shapes...)
+	if err != nil {
+		return err
+	}
+	n.SetTensor(0, onnx.Float, shape)
+	return nil
+}
+
+// elementwiseStep is a step of an Elementwise: a function of one operand or of
+// two. Its loops are those of the operator alone.
+type elementwiseStep struct {
+	one  func(dst, src []float32)
+	two  *zip[float32, float32]
+	a, b int // values: inputs, then results of steps; b is a where there is one operand
+	slot int // the block of scratch memory for the result; -1 for the output
+}
+
+// elementwise is the kernel of Elementwise. It walks through the result in
+// blocks that stay in the cache from the first step to the last.
+type elementwise struct {
+	steps  []elementwiseStep
+	slots  int // blocks that steps need
+	inputs int
+	reuse  []int
+}
+
+func buildElementwise(n *Node) (Kernel, error) {
+	k := &elementwise{inputs: n.NumInputs()}
+	lines := n.Strs("steps")
+	if len(lines) == 0 {
+		return nil, onnx.Errorf(onnx.ErrMalformed, "steps is empty, want one or more")
+	}
+	for i := range k.inputs {
+		k.reuse = append(k.reuse, i)
+	}
+	for i, line := range lines {
+		s, err := parseStep(n.Level(), line, k.inputs+i)
+		if err != nil {
+			return nil, onnx.Errorf(onnx.ErrMalformed, "steps[%d], %q: %v", i, line, err)
+		}
+		k.steps = append(k.steps, s)
+	}
+	k.assign()
+	return k, nil
+}
+
+// parseStep reads a step, before which there are values.
+func parseStep(l Level, line string, values int) (s elementwiseStep, err error) {
+	words := strings.Fields(line)
+	if len(words) < 2 {
+		return s, onnx.Errorf(onnx.ErrMalformed, "want an operator and its operands")
+	}
+	var operands []int
+	numbers := map[string]float32{}
+	for _, w := range words[1:] {
+		if name, v, ok := strings.Cut(w, "="); ok {
+			f, err := strconv.ParseFloat(v, 32)
+			if err != nil || name != "alpha" && name != "beta" {
+				return s, onnx.Errorf(onnx.ErrMalformed, "%q, want alpha or beta and a number", w)
+			}
+			numbers[name] = float32(f)
+			continue
+		}
+		v, err := strconv.Atoi(w)
+		if err != nil || v < 0 || v >= values {
+			return s, onnx.Errorf(onnx.ErrMalformed, "operand %q, want 0..%d", w, values-1)
+		}
+		operands = append(operands, v)
+	}
+	want, taken := 1, 0
+	if s.two = stepOperator(l, words[0]); s.two != nil {
+		want = 2
+	} else if s.one, taken = stepFunction(l, words[0], numbers); s.one == nil {
+		return s, onnx.Errorf(onnx.ErrUnsupported, "operator %q", words[0])
+	}
+	if len(operands) != want {
+		return s, onnx.Errorf(onnx.ErrMalformed, "%d operands, want %d", len(operands), want)
+	}
+	if _, beta := numbers["beta"]; len(numbers) > taken || beta && taken < 2 {
+		return s, onnx.Errorf(onnx.ErrMalformed, "alpha or beta, which the operator does not have")
+	}
+	s.a, s.b = operands[0], operands[want-1]
+	return s, nil
+}
+
+// stepOperator gives the loops of an operator of two operands, nil for others.
+func stepOperator(l Level, op string) *zip[float32, float32] {
+	switch op {
+	case "Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu":
+		return zips(l, op)[onnx.Float].(*zip[float32, float32])
+	case "Pow":
+		return &zip[float32, float32]{kernel.Pow32, kernel.Pow32VS, kernel.Pow32SV, costlyGrain}
+	}
+	return nil
+}
+
+// stepFunction gives the loop of an operator of one operand, nil for others,
+// and how many numbers it has.
+func stepFunction(l Level, op string, numbers map[string]float32) (f func(dst, src []float32), taken int) {
+	number := func(name string, def float32) float32 {
+		if v, ok := numbers[name]; ok {
+			return v
+		}
+		return def
+	}
+	switch op {
+	case "Neg", "Abs", "Relu", "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Reciprocal", "HardSwish", "Softplus", "Softsign", "Floor", "Ceil", "Erf", "Sign":
+		return maps(l, op)[onnx.Float].(*mapping[float32, float32]).f, 0
+	case "LeakyRelu":
+		return activationMap[float32](l, op, number("alpha", 0.01), 0).f, 1
+	case "Elu":
+		return activationMap[float32](l, op, number("alpha", 1), 0).f, 1
+	case "HardSigmoid":
+		return activationMap[float32](l, op, number("alpha", 0.2), number("beta", 0.5)).f, 2
+	case "Clip":
+		lo, hi := number("alpha", float32(math.Inf(-1))), number("beta", float32(math.Inf(1)))
+		return func(dst, src []float32) { kernel.ClipVector(l, dst, src, lo, hi) }, 2
+	}
+	return nil, 0
+}
+
+// assign gives each step's result a block of scratch memory until its last use.
+func (k *elementwise) assign() {
+	last := make([]int, len(k.steps)) // the last step that reads the result of one
+	for i, s := range k.steps {
+		for _, v := range []int{s.a, s.b} {
+			if v >= k.inputs {
+				last[v-k.inputs] = i
+			}
+		}
+	}
+	var busy []int // by block, the step until whose end it is held
+	for i := range k.steps {
+		if i == len(k.steps)-1 {
+			k.steps[i].slot = -1
+			break
+		}
+		at := slices.IndexFunc(busy, func(until int) bool { return until < i })
+		if at < 0 {
+			at, busy = len(busy), append(busy, 0)
+		}
+		busy[at], k.steps[i].slot = max(last[i], i), at
+	}
+	k.slots = len(busy)
+}
+
+// The walk of an Elementwise: rows as long as elementwiseRow are cut into
+// blocks, and what is broadcast along them stays a scalar; shorter ones are put
+// together in blocks, and what is broadcast is repeated. Threads take
+// elementwiseGrain blocks at least.
+const (
+	elementwiseRow   = 256
+	elementwiseBlock = 2048
+	elementwiseGrain = 8
+)
+
+// elementwiseRun is what an Elementwise keeps for a frame: how the operands of
+// certain shapes lie, and the arguments of the run.
+type elementwiseRun struct {
+	known  []int // the shapes that the rest was made for: ranks and dimensions
+	shape  []int
+	n      int
+	dims   []elementwiseDim // innermost first
+	lies   []lie            // of the values
+	strips int              // blocks of a row, 0 where rows are put together
+	blocks int
+	spread int // inputs that are repeated in scratch memory
+
+	k       *elementwise
+	c       *Ctx
+	dst     []float32
+	in      [][]float32
+	scratch []float32
+	values  int         // blocks of scratch memory of a range
+	views   [][]float32 // of the values, for each range
+	index   []int       // a place in the result, for each range
+	f       func(lo, hi int)
+}
+
+// elementwiseDim is a dimension of the result, with the strides of the inputs.
+type elementwiseDim struct {
+	size    int
+	strides []int
+}
+
+// lie says how the elements of a value lie in a block.
+type lie uint8
+
+const (
+	lieFull   lie = iota // an element for each of the result
+	lieScalar            // one element
+	lieRow               // a row of the operand, at a stride of 1
+	lieSpread            // repeated in scratch memory
+)
+
+func (k *elementwise) Run(c *Ctx, in, _ []onnx.Value) error {
+	r := Local[elementwiseRun](c)
+	if err := r.lay(k, in); err != nil {
+		return err
+	}
+	out, err := c.New(0, onnx.Float, r.shape, k.reuse...)
+	if err != nil || r.n == 0 {
+		return err
+	}
+	ranges := (r.blocks + elementwiseGrain - 1) / elementwiseGrain
+	if r.scratch, err = Scratch[float32](c, ranges*r.values*min(elementwiseBlock, r.n)); err != nil {
+		return err
+	}
+	if r.f == nil {
+		r.f = r.run
+	}
+	if values := len(r.lies); len(r.views) < ranges*values {
+		r.views = make([][]float32, ranges*values)
+	}
+	if rank := len(r.dims); len(r.index) < ranges*rank {
+		r.index = make([]int, ranges*rank)
+	}
+	r.k, r.c, r.dst = k, c, onnx.Elements[float32](out)
+	c.Parallel(r.blocks, elementwiseGrain, r.f)
+	n := r.n
+	r.release()
+	return cancelled(c, n)
+}
+
+// release lets go of the tensors of a run.
+func (r *elementwiseRun) release() {
+	r.c, r.dst, r.scratch = nil, nil, nil
+	clear(r.in)
+	clear(r.views)
+}
+
+// lay finds out how the inputs lie, unless they have the shapes that they had
+// before.
+func (r *elementwiseRun) lay(k *elementwise, in []onnx.Value) error {
+	same, at := len(r.in) == k.inputs, 0
+	if !same {
+		r.in = make([][]float32, k.inputs)
+	}
+	for i := range r.in {
+		t, err := inputTensor(in, i)
+		if err != nil {
+			return err
+		}
+		if t.DataType() != onnx.Float {
+			return onnx.Errorf(onnx.ErrType, "input %d is of %v, want %v", i, t.DataType(), onnx.Float)
+		}
+		r.in[i] = onnx.Elements[float32](t)
+		s := t.Shape()
+		same = same && at < len(r.known) && r.known[at] == len(s) && at+1+len(s) <= len(r.known) && slices.Equal(r.known[at+1:at+1+len(s)], s)
+		at += 1 + len(s)
+	}
+	if same && at == len(r.known) {
+		return nil
+	}
+	return r.layNew(k, in)
+}
+
+func (r *elementwiseRun) layNew(k *elementwise, in []onnx.Value) error {
+	r.known, r.shape = r.known[:0], r.shape[:0]
+	for i, v := range in {
+		var err error
+		if r.shape, err = broadcastTo(r.shape, v.(*onnx.Tensor).Shape()); err != nil {
+			return onnx.Errorf(onnx.ErrShape, "input %d: %v", i, err)
+		}
+	}
+	n, err := onnx.NumElements(r.shape)
+	if err != nil {
+		return err
+	}
+	r.n, r.dims = n, r.dims[:0]
+	step := make([]int, len(in))
+	for i := range step {
+		step[i] = 1
+	}
+	for i := 1; i <= len(r.shape); i++ {
+		size := r.shape[len(r.shape)-i]
+		if size == 1 {
+			continue
+		}
+		d := elementwiseDim{size, make([]int, len(in))}
+		for j, v := range in {
+			if s := v.(*onnx.Tensor).Shape(); i <= len(s) && s[len(s)-i] != 1 {
+				d.strides[j] = step[j]
+				step[j] *= size
+			}
+		}
+		if !r.merge(d) {
+			r.dims = append(r.dims, d)
+		}
+	}
+	if len(r.dims) == 0 {
+		r.dims = append(r.dims, elementwiseDim{1, make([]int, len(in))})
+	}
+	r.layValues(k, in)
+	for _, v := range in {
+		s := v.(*onnx.Tensor).Shape()
+		r.known = append(append(r.known, len(s)), s...)
+	}
+	return nil
+}
+
+// merge makes d part of the dimension within it where every input goes on in d
+// as it did there.
+func (r *elementwiseRun) merge(d elementwiseDim) bool {
+	if len(r.dims) == 0 {
+		return false
+	}
+	last := &r.dims[len(r.dims)-1]
+	for j, s := range d.strides {
+		if s != last.strides[j]*last.size {
+			return false
+		}
+	}
+	last.size *= d.size
+	return true
+}
+
+// layValues decides how blocks are cut, and how values lie in them.
+func (r *elementwiseRun) layValues(k *elementwise, in []onnx.Value) {
+	inner := &r.dims[0]
+	r.strips, r.blocks = 0, (r.n+elementwiseBlock-1)/elementwiseBlock
+	if inner.size >= elementwiseRow && len(r.dims) > 1 {
+		r.strips = (inner.size + elementwiseBlock - 1) / elementwiseBlock
+		r.blocks = r.n / max(inner.size, 1) * r.strips
+	}
+	r.lies, r.spread = r.lies[:0], 0
+	for j, v := range in {
+		switch t := v.(*onnx.Tensor); {
+		case t.Len() == r.n && r.n > 1:
+			r.lies = append(r.lies, lieFull)
+		case t.Len() == 1, r.strips > 0 && inner.strides[j] == 0:
+			r.lies = append(r.lies, lieScalar)
+		case r.strips > 0:
+			r.lies = append(r.lies, lieRow)
+		default:
+			r.lies = append(r.lies, lieSpread)
+			r.spread++
+		}
+	}
+	for _, s := range k.steps {
+		l := lieSpread
+		if r.lies[s.a] == lieScalar && r.lies[s.b] == lieScalar {
+			l = lieScalar
+		}
+		r.lies = append(r.lies, l)
+	}
+	r.values = k.slots + r.spread
+}
+
+// run computes the blocks lo..hi-1. Each range has its own part of the scratch
+// memory, since ranges are elementwiseGrain blocks apart.
+func (r *elementwiseRun) run(lo, hi int) {
+	part := lo / elementwiseGrain
+	size := min(elementwiseBlock, r.n)
+	memory := r.scratch[part*r.values*size:]
+	values := r.views[part*len(r.lies):][:len(r.lies)]
+	pos := r.index[part*len(r.dims):][:len(r.dims)]
+	for b := lo; b < hi; b++ {
+		from, n := b*elementwiseBlock, 0
+		if r.strips == 0 {
+			n = min(elementwiseBlock, r.n-from)
+		} else {
+			inner := r.dims[0].size
+			from = b/r.strips*inner + b%r.strips*elementwiseBlock
+			n = min(elementwiseBlock, inner-b%r.strips*elementwiseBlock)
+		}
+		r.operands(values, pos, memory, from, n, size)
+		r.steps(values, memory[r.spread*size:], from, n, size)
+		if b%32 == 31 && b+1 < hi && r.c.Err() != nil {
+			return
+		}
+	}
+}
+
+// operands finds the elements of the inputs for the elements from.. of the
+// result.
+func (r *elementwiseRun) operands(values [][]float32, pos []int, memory []float32, from, n, size int) {
+	spread := 0
+	for j, x := range r.in {
+		switch r.lies[j] {
+		case lieFull:
+			values[j] = x[from : from+n]
+		case lieScalar:
+			at := 0
+			if len(x) > 1 {
+				at = r.place(j, from)
+			}
+			values[j] = x[at : at+1]
+		case lieRow:
+			at := r.place(j, from)
+			values[j] = x[at : at+n]
+		default:
+			values[j] = memory[spread*size:][:n]
+			r.repeat(values[j], pos, j, from)
+			spread++
+		}
+	}
+}
+
+// place is where element i of the result lies in input j.
+func (r *elementwiseRun) place(j, i int) int {
+	at := 0
+	for k := range r.dims {
+		d := &r.dims[k]
+		at += i % d.size * d.strides[j]
+		i /= d.size
+	}
+	return at
+}
+
+// repeat writes the elements of input j for those from.. of the result.
+func (r *elementwiseRun) repeat(dst []float32, pos []int, j, from int) {
+	at, rest := 0, from
+	for k := range r.dims {
+		d := &r.dims[k]
+		pos[k] = rest % d.size
+		at += pos[k] * d.strides[j]
+		rest /= d.size
+	}
+	x, inner := r.in[j], &r.dims[0]
+	for i := 0; i < len(dst); {
+		n := min(inner.size-pos[0], len(dst)-i)
+		if inner.strides[j] == 0 {
+			fill(dst[i:i+n], x[at])
+		} else {
+			copy(dst[i:i+n], x[at:at+n])
+		}
+		i += n
+		at -= pos[0] * inner.strides[j]
+		pos[0] = 0
+		for k := 1; k < len(r.dims); k++ {
+			d := &r.dims[k]
+			pos[k]++
+			at += d.strides[j]
+			if pos[k] < d.size {
+				break
+			}
+			at -= d.size * d.strides[j]
+			pos[k] = 0
+		}
+	}
+}
+
+// steps computes a block of the result, from the operands in values.
+func (r *elementwiseRun) steps(values [][]float32, memory []float32, from, n, size int) {
+	for i := range r.k.steps {
+		s := &r.k.steps[i]
+		v := r.k.inputs + i
+		scalar := r.lies[v] == lieScalar
+		switch {
+		case s.slot < 0:
+			values[v] = r.dst[from : from+n]
+		case scalar:
+			values[v] = memory[s.slot*size:][:1]
+		default:
+			values[v] = memory[s.slot*size:][:n]
+		}
+		dst := values[v]
+		if scalar {
+			dst = dst[:1]
+		}
+		if s.one != nil {
+			s.one(dst, values[s.a])
+		} else {
+			s.apply(dst, values[s.a], values[s.b], r.lies[s.a] == lieScalar, r.lies[s.b] == lieScalar)
+		}
+		if scalar && s.slot < 0 {
+			fill(values[v], dst[0])
+		}
+	}
+}
+
+// apply computes a step of two operands, each of which may be a scalar.
+func (s *elementwiseStep) apply(dst, a, b []float32, scalarA, scalarB bool) {
+	switch {
+	case scalarA == scalarB:
+		s.two.vv(dst, a, b)
+	case scalarB:
+		s.two.vs(dst, a, b[0])
+	default:
+		s.two.sv(dst, a[0], b)
+	}
+}

@@ -1,0 +1,404 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// erf(x) is x + x*S(x*x) for |x| <= erfBound, and past it 1 - e^(t*L(t)) with
+// t = |x| and the sign of x; both are least-squares fits.
+const erfBound = 0.925
+
+var (
+	erfS = []float64{0.12837914796455596, -0.3761248173938211, 0.11281686670598148, -0.02676182848226405,
+		0.004986065556799088, -0.0005954264658507976}
+	erfL = []float64{-1.1285517594714947, -0.6356252151007488, -0.10526281601480919, 0.022674265060625965,
+		-0.002930238297857682, 4.9616763459147105e-05, 4.557515653498429e-05, -4.937710102541619e-06}
+)
+
+// log(1+f) is f - f*f/2 + f^3*G(f) for sqrt(1/2) <= 1+f < sqrt(2), with the
+// coefficients of Cephes' logf.
+var logG = []float64{3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1, 1.4249322787e-1,
+	-1.2420140846e-1, 1.1676998740e-1, -1.1514610310e-1, 7.0376836292e-2}
+
+// predicates of VCMPPS that are false of NaN, but for notLess.
+const (
+	less     = 17
+	greater  = 30
+	equal    = 0
+	unequal  = 12
+	notLess  = 5 // or NaN
+	noNumber = 3 // either is NaN
+)
+
+// spares is how many registers of 32 hold constants that are loaded before
+// each use.
+const spares = 4
+
+// body is what a function over slices computes: registers in groups of one
+// width, of which the first holds the elements and gets the results, and the
+// function's parameters.
+type body struct {
+	*constSet
+	groups []vecs
+	param  [2]reg.VecPhysical
+	src    reg.GPPhysical
+}
+
+// blend is dst = yes where a is so against b, by a predicate.
+func (s *constSet) blend(predicate uint64, a, b Op, yes, dst, tmp reg.VecPhysical) {
+	if s.m.lanes == 16 {
+		VCMPPS(Imm(predicate), b, a, reg.K1)
+		VMOVAPS(yes, reg.K1, dst)
+		return
+	}
+	VCMPPS(Imm(predicate), b, a, tmp)
+	VBLENDVPS(tmp, yes, dst, dst)
+}
+
+// round is dst = x rounded: 0 to the nearest, ties to even, 1 down, 2 up.
+func (s *constSet) round(mode uint64, x, dst reg.VecPhysical) {
+	if s.m.lanes == 16 {
+		VRNDSCALEPS(Imm(8|mode), x, dst)
+	} else {
+		VROUNDPS(Imm(8|mode), x, dst)
+	}
+}
+
+// polynomial is p = c0 + x*(c1 + x*(...)), of the constants of a name.
+func (s *constSet) polynomial(name string, degree int, x, p vecs) {
+	c := s.get(fmt.Sprint(name, degree))
+	for i := range x {
+		VMOVAPS(c, p[i])
+	}
+	for k := degree - 1; k >= 0; k-- {
+		c := s.get(fmt.Sprint(name, k))
+		for i := range x {
+			VFMADD213PS(c, x[i], p[i])
+		}
+	}
+}
+
+// mapped writes dst = f(src) over n vectors, in turns of width vectors; params
+// says how many numbers a function has.
+func (m *machine) mapped(name, doc string, params, width int, names []string, f func(b *body)) {
+	args := "dst, src *float32, n int"
+	if params > 0 {
+		args += ", alpha, beta float32"
+	}
+	m.head(name, args, " is, for n vectors of elements,",
+		"\tfor i := range dst {", "\t\tdst[i] = "+doc, "\t}")
+	dst, src, n := reg.RDI, reg.RSI, reg.RCX
+	Load(Param("dst"), dst)
+	Load(Param("src"), src)
+	Load(Param("n"), n)
+	b := &body{src: src}
+	free := m.regs
+	if params > 0 {
+		last := len(free) - 2
+		b.param = [2]reg.VecPhysical{free[last], free[last+1]}
+		free = free[:last]
+		broadcast("alpha", b.param[0])
+		broadcast("beta", b.param[1])
+	}
+	if m.lanes == 8 {
+		b.constSet = m.load(12)
+		b.spare = free[12:]
+	} else {
+		kept := len(free) - spares
+		b.constSet = m.load(12, names[:min(len(names), kept-12)]...)
+		b.spare = free[kept:]
+	}
+	for _, k := range []int{width, 1} {
+		Label(label("turn%d", k))
+		CMPQ(n, Imm(uint64(k)))
+		JLT(LabelRef(label("under%d", k)))
+		b.groups = nil
+		for g := 0; g < 12; g += width {
+			b.groups = append(b.groups, m.regs[g:g+k])
+		}
+		for i := range k {
+			VMOVUPS(at(i*m.bytes(), src, nil, 0), m.regs[i])
+		}
+		f(b)
+		for i := range k {
+			VMOVUPS(m.regs[i], at(i*m.bytes(), dst, nil, 0))
+		}
+		ADDQ(U32(k*m.bytes()), src)
+		ADDQ(U32(k*m.bytes()), dst)
+		SUBQ(Imm(uint64(k)), n)
+		JMP(LabelRef(label("turn%d", k)))
+		Label(label("under%d", k))
+	}
+	end()
+}
+
+// log is x = log(x) for numbers of at least 2^-126, with further registers.
+func (s *constSet) log(x, e, z, p vecs) {
+	c := s.get("SqrtHalf")
+	for i := range x {
+		VPSUBD(c, x[i], e[i])
+		VPSRAD(Imm(23), e[i], e[i])
+		VPSLLD(Imm(23), e[i], z[i])
+		VPSUBD(z[i], x[i], x[i])
+		VCVTDQ2PS(e[i], e[i])
+	}
+	c = s.get("One")
+	for i := range x {
+		VSUBPS(c, x[i], x[i])
+		VMULPS(x[i], x[i], z[i])
+	}
+	s.polynomial("G", len(logG)-1, x, p)
+	for i := range x {
+		VMULPS(x[i], p[i], p[i])
+		VMULPS(z[i], p[i], p[i])
+	}
+	lo, half := s.get("Ln2Lo"), s.get("Half")
+	for i := range x {
+		VFMADD231PS(lo, e[i], p[i])
+		VFNMADD231PS(half, z[i], p[i])
+	}
+	hi := s.get("Ln2Hi")
+	for i := range x {
+		VADDPS(p[i], x[i], x[i])
+		VFMADD231PS(hi, e[i], x[i])
+	}
+}
+
+var (
+	expNames = []string{"Log2e", "Ln2Hi", "Ln2Lo", "E0", "E1", "E2", "E3", "E4", "E5", "One"}
+	logNames = []string{"SqrtHalf", "Half", "G0", "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"}
+)
+
+// maps writes the functions of one operand that are not among the activations
+// of recurrent operators.
+func (m *machine) maps() {
+	m.exactMaps()
+	m.mapped("log", "log(src[i])", 0, 2, append([]string{"Ln2Hi", "Ln2Lo", "One"}, logNames...), func(b *body) {
+		x, y, e, z, p, t := b.groups[0], b.groups[1], b.groups[2], b.groups[3], b.groups[4], b.groups[5]
+		least, scale := b.get("Least"), b.get("Scale23")
+		for i := range x { // 2^23 times what is subnormal
+			VMOVAPS(x[i], y[i])
+			VMULPS(scale, x[i], p[i])
+			b.blend(less, x[i], least, p[i], y[i], t[i])
+		}
+		b.log(y, e, z, p)
+		least, shift := b.get("Least"), b.get("Log23")
+		for i := range x {
+			VSUBPS(shift, y[i], p[i])
+			b.blend(less, x[i], least, p[i], y[i], t[i])
+		}
+		zero, low, nan, top := b.get("Zero"), b.get("MinusInf"), b.get("NaN"), b.get("Inf")
+		for i := range x {
+			b.blend(equal, x[i], zero, low, y[i], t[i])
+			b.blend(less, x[i], zero, nan, y[i], t[i])
+			b.blend(notLess, x[i], top, x[i], y[i], t[i])
+			VMOVAPS(y[i], x[i])
+		}
+	})
+	m.mapped("elu", "beta * src[i] where src[i] > 0, else alpha * (exp(src[i]) - 1)", 2, 2, expNames, func(b *body) {
+		x, y, n, p, t := b.groups[0], b.groups[1], b.groups[2], b.groups[3], b.groups[4]
+		zero, low := b.get("Zero"), b.get("EluLow")
+		for i := range x {
+			VMINPS(x[i], zero, y[i])
+			VMAXPS(y[i], low, y[i])
+		}
+		b.expm1(y, n, p)
+		zero = b.get("Zero")
+		for i := range x {
+			VMULPS(b.param[0], y[i], y[i])
+			VMULPS(b.param[1], x[i], p[i])
+			b.blend(greater, x[i], zero, p[i], y[i], t[i])
+			VMOVAPS(y[i], x[i])
+		}
+	})
+	m.mapped("softplus", "log(1 + exp(src[i]))", 0, 2, append([]string{"Sign", "ExpLow", "Zero"}, append(expNames, logNames[:8]...)...), func(b *body) {
+		x, y, n, p, u, t := b.groups[0], b.groups[1], b.groups[2], b.groups[3], b.groups[4], b.groups[5]
+		sign, low := b.get("Sign"), b.get("ExpLow")
+		for i := range x {
+			VORPS(sign, x[i], y[i])
+			VMAXPS(y[i], low, y[i])
+		}
+		b.exp(y, n, p, true)
+		one := b.get("One")
+		for i := range x { // y becomes what the rounding of 1 + e left out, divided
+			VADDPS(one, y[i], u[i])
+			VSUBPS(one, u[i], n[i])
+			VSUBPS(n[i], y[i], y[i])
+			VDIVPS(u[i], y[i], y[i])
+		}
+		b.log(u, n, p, t)
+		zero := b.get("Zero")
+		for i := range x {
+			VADDPS(u[i], y[i], y[i])
+			VMAXPS(x[i], zero, x[i])
+			VADDPS(y[i], x[i], x[i])
+		}
+	})
+	names := append([]string{"ErfBound", "ErfTop", "Magnitude"}, append(expNames, "L0", "L1", "L2", "L3", "L4", "L5", "L6")...)
+	m.mapped("erf", "erf(src[i])", 0, 2, names, func(b *body) { b.erf() })
+	m.mapped("gelu", "src[i]/2 * (1 + erf(src[i]/sqrt 2))", 0, 2, names, func(b *body) {
+		x := b.groups[0]
+		c := b.get("SqrtHalf")
+		for i := range x {
+			VMULPS(c, x[i], x[i])
+		}
+		b.erf()
+		one, half := b.get("One"), b.get("Half")
+		for i := range x {
+			VADDPS(one, x[i], x[i])
+			VMULPS(half, x[i], x[i])
+			VMULPS(at(i*m.bytes(), b.src, nil, 0), x[i], x[i])
+		}
+	})
+}
+
+// erf is x = erf(x).
+func (b *body) erf() {
+	x, t, y, n, p, u := b.groups[0], b.groups[1], b.groups[2], b.groups[3], b.groups[4], b.groups[5]
+	magnitude, top := b.get("Magnitude"), b.get("ErfTop")
+	for i := range x {
+		VANDPS(magnitude, x[i], t[i])
+		VMINPS(t[i], top, y[i])
+		VMOVAPS(y[i], u[i])
+	}
+	b.polynomial("L", len(erfL)-1, u, y)
+	for i := range x {
+		VMULPS(u[i], y[i], y[i])
+	}
+	b.exp(y, n, p, false)
+	one, sign := b.get("One"), b.get("Sign")
+	for i := range x {
+		VSUBPS(y[i], one, y[i])
+		VANDPS(sign, x[i], u[i])
+		VORPS(u[i], y[i], y[i])
+		VMULPS(x[i], x[i], n[i])
+	}
+	b.polynomial("S", len(erfS)-1, n, p)
+	bound := b.get("ErfBound")
+	for i := range x {
+		VFMADD213PS(x[i], x[i], p[i])
+		VMOVAPS(p[i], x[i])
+		b.blend(greater, t[i], bound, y[i], x[i], u[i])
+	}
+}
+
+// expm1 is x = e^x - 1 for -87 < x <= 0.
+func (s *constSet) expm1(x, n, p vecs) {
+	c := s.get("Log2e")
+	for i := range x {
+		VMULPS(c, x[i], n[i])
+		s.round(0, n[i], n[i])
+	}
+	for _, name := range []string{"Ln2Hi", "Ln2Lo"} {
+		c := s.get(name)
+		for i := range x {
+			VFNMADD231PS(c, n[i], x[i])
+		}
+	}
+	s.polynomial("E", len(expE)-1, x, p)
+	bias := s.get("Bias")
+	for i := range x {
+		VMULPS(x[i], p[i], p[i])
+		VFMADD213PS(x[i], x[i], p[i])
+		VCVTPS2DQ(n[i], n[i])
+		VPADDD(bias, n[i], n[i])
+		VPSLLD(Imm(23), n[i], n[i])
+	}
+	one := s.get("One")
+	for i := range x { // 2^n * p + (2^n - 1)
+		VSUBPS(one, n[i], x[i])
+		VFMADD231PS(n[i], p[i], x[i])
+	}
+}
+
+// exactMaps writes the functions that round as the loops of Go do.
+func (m *machine) exactMaps() {
+	simple := func(name, doc string, names []string, f func(b *body, x, t reg.VecPhysical)) {
+		m.mapped(name, doc, 0, 4, names, func(b *body) {
+			for i, x := range b.groups[0] {
+				f(b, x, b.groups[1][i])
+			}
+		})
+	}
+	simple("sqrt", "sqrt(src[i])", nil, func(b *body, x, _ reg.VecPhysical) { VSQRTPS(x, x) })
+	simple("reciprocal", "1 / src[i]", []string{"One"}, func(b *body, x, _ reg.VecPhysical) { VDIVPS(x, b.get("One"), x) })
+	simple("abs", "the absolute value of src[i]", []string{"Magnitude"}, func(b *body, x, _ reg.VecPhysical) { VANDPS(b.get("Magnitude"), x, x) })
+	simple("neg", "-src[i]", []string{"Sign"}, func(b *body, x, _ reg.VecPhysical) { VXORPS(b.get("Sign"), x, x) })
+	simple("round", "src[i] rounded, ties to even", nil, func(b *body, x, _ reg.VecPhysical) { b.round(0, x, x) })
+	simple("floor", "src[i] rounded down", nil, func(b *body, x, _ reg.VecPhysical) { b.round(1, x, x) })
+	simple("ceil", "src[i] rounded up", nil, func(b *body, x, _ reg.VecPhysical) { b.round(2, x, x) })
+	simple("softsign", "src[i] / (1 + |src[i]|)", []string{"Magnitude", "One"}, func(b *body, x, t reg.VecPhysical) {
+		VANDPS(b.get("Magnitude"), x, t)
+		VADDPS(b.get("One"), t, t)
+		VDIVPS(t, x, x)
+	})
+	simple("hardSwish", "src[i] * (max(0, min(6, src[i]+3)) / 6)", []string{"Six", "Three", "Zero"}, func(b *body, x, t reg.VecPhysical) {
+		VADDPS(b.get("Three"), x, t)
+		VMINPS(t, b.get("Six"), t)
+		VMAXPS(t, b.get("Zero"), t)
+		VDIVPS(b.get("Six"), t, t)
+		VMULPS(t, x, x)
+	})
+	m.mapped("leakyRelu", "src[i], times alpha where src[i] < 0", 1, 4, []string{"Zero"}, func(b *body) {
+		zero := b.get("Zero")
+		for i, x := range b.groups[0] {
+			t, u := b.groups[1][i], b.groups[2][i]
+			VMULPS(b.param[0], x, t)
+			b.blend(less, x, zero, t, x, u)
+		}
+	})
+	m.mapped("hardSigmoid", "max(0, min(1, alpha*src[i] + beta))", 2, 4, []string{"One", "Zero"}, func(b *body) {
+		one, zero := b.get("One"), b.get("Zero")
+		for _, x := range b.groups[0] {
+			VMULPS(b.param[0], x, x)
+			VADDPS(b.param[1], x, x)
+			VMINPS(x, one, x)
+			VMAXPS(x, zero, x)
+			VADDPS(zero, x, x) // 0 of -0
+		}
+	})
+	m.mapped("clip", "min(max(src[i], alpha), beta)", 2, 4, nil, func(b *body) {
+		for i, x := range b.groups[0] {
+			t, u := b.groups[1][i], b.groups[2][i]
+			VMAXPS(x, b.param[0], t) // x of NaN
+			VMAXPS(b.param[0], x, u)
+			b.lesserZero(t, u, x, true)
+			VMINPS(t, b.param[1], u)
+			VMINPS(b.param[1], t, t)
+			b.lesserZero(u, t, x, false)
+			VMOVAPS(u, x)
+		}
+	})
+}
+
+// lesserZero ends a maximum or minimum, which was taken with the operands in
+// both orders: of two zeros it takes the greater or the lesser one. Where x is
+// NaN it is x.
+func (s *constSet) lesserZero(a, b, x reg.VecPhysical, most bool) {
+	if most {
+		VANDPS(b, a, a)
+	} else {
+		VORPS(b, a, a)
+	}
+	s.blend(noNumber, x, x, x, a, b)
+}
+
+// mapValues are the constants of the functions of this file.
+func mapValues(f func(float64) uint32) map[string]uint32 {
+	v := map[string]uint32{
+		"Magnitude": 1<<31 - 1, "Three": f(3), "Six": f(6), "ErfBound": f(erfBound), "ErfTop": f(3.95), "EluLow": f(-87),
+		"SqrtHalf": f(math.Sqrt2 / 2), "Least": f(0x1p-126), "Scale23": f(1 << 23), "Log23": f(23 * math.Ln2),
+		"Inf": f(math.Inf(1)), "MinusInf": f(math.Inf(-1)), "NaN": f(math.NaN()),
+	}
+	for name, list := range map[string][]float64{"G": logG, "S": erfS, "L": erfL} {
+		for i, c := range list {
+			v[fmt.Sprint(name, i)] = f(c)
+		}
+	}
+	return v
+}

@@ -1,0 +1,252 @@
+package kernel
+
+import "math"
+
+// vectorMap is a function of one operand at a level of vectors.
+type vectorMap int
+
+const (
+	mapSqrt vectorMap = iota
+	mapReciprocal
+	mapAbs
+	mapNeg
+	mapRound
+	mapFloor
+	mapCeil
+	mapSoftsign
+	mapHardSwish
+	mapLog
+	mapSoftplus
+	mapErf
+	mapGelu
+	mapLeakyRelu
+	mapHardSigmoid
+	mapClip
+	mapElu
+)
+
+// The loops of this file are those of the same name without Vector. But for the
+// ones that say so they round alike, so every level gives the same bits.
+
+// SqrtVector is Sqrt.
+func SqrtVector(l Level, dst, src []float32) {
+	if l == Go {
+		Sqrt(dst, src)
+		return
+	}
+	mapSqrt.run(l, dst, src, 0, 0)
+}
+
+// ReciprocalVector is Reciprocal.
+func ReciprocalVector(l Level, dst, src []float32) {
+	if l == Go {
+		Reciprocal(dst, src)
+		return
+	}
+	mapReciprocal.run(l, dst, src, 0, 0)
+}
+
+// AbsVector is Abs.
+func AbsVector(l Level, dst, src []float32) {
+	if l == Go {
+		Abs(dst, src)
+		return
+	}
+	mapAbs.run(l, dst, src, 0, 0)
+}
+
+// NegVector is Neg.
+func NegVector(l Level, dst, src []float32) {
+	if l == Go {
+		Neg(dst, src)
+		return
+	}
+	mapNeg.run(l, dst, src, 0, 0)
+}
+
+// RoundVector is math.RoundToEven.
+func RoundVector(l Level, dst, src []float32) {
+	if l == Go {
+		MapFloat[float32](math.RoundToEven)(dst, src)
+		return
+	}
+	mapRound.run(l, dst, src, 0, 0)
+}
+
+// FloorVector is math.Floor.
+func FloorVector(l Level, dst, src []float32) {
+	if l == Go {
+		MapFloat[float32](math.Floor)(dst, src)
+		return
+	}
+	mapFloor.run(l, dst, src, 0, 0)
+}
+
+// CeilVector is math.Ceil.
+func CeilVector(l Level, dst, src []float32) {
+	if l == Go {
+		MapFloat[float32](math.Ceil)(dst, src)
+		return
+	}
+	mapCeil.run(l, dst, src, 0, 0)
+}
+
+// SoftsignVector is Softsign32.
+func SoftsignVector(l Level, dst, src []float32) {
+	if l == Go {
+		Softsign32(dst, src)
+		return
+	}
+	mapSoftsign.run(l, dst, src, 0, 0)
+}
+
+// HardSwishVector is HardSwish32.
+func HardSwishVector(l Level, dst, src []float32) {
+	if l == Go {
+		HardSwish32(dst, src)
+		return
+	}
+	mapHardSwish.run(l, dst, src, 0, 0)
+}
+
+// LogVector is Log32, or the level's own formula, which is within 1.5e-7 of the
+// result.
+func LogVector(l Level, dst, src []float32) {
+	if l == Go {
+		logs(dst, src)
+		return
+	}
+	mapLog.run(l, dst, src, 0, 0)
+}
+
+// SoftplusVector is Softplus, or the level's own formula, which is within 4e-7 of
+// the result.
+func SoftplusVector(l Level, dst, src []float32) {
+	if l == Go {
+		MapFloat[float32](Softplus)(dst, src)
+		return
+	}
+	mapSoftplus.run(l, dst, src, 0, 0)
+}
+
+// ErfVector is math.Erf, or the level's own formula, which is within 2e-7 of the
+// result.
+func ErfVector(l Level, dst, src []float32) {
+	if l == Go {
+		MapFloat[float32](math.Erf)(dst, src)
+		return
+	}
+	mapErf.run(l, dst, src, 0, 0)
+}
+
+// GeluVector is Gelu, or the level's own formula, which is within 2e-7 times x of
+// the result.
+func GeluVector(l Level, dst, src []float32) {
+	if l == Go {
+		MapFloat[float32](Gelu)(dst, src)
+		return
+	}
+	mapGelu.run(l, dst, src, 0, 0)
+}
+
+// LeakyReluVector is LeakyRelu.
+func LeakyReluVector(l Level, dst, src []float32, alpha float32) {
+	if l == Go {
+		LeakyRelu(dst, src, alpha)
+		return
+	}
+	mapLeakyRelu.run(l, dst, src, alpha, 0)
+}
+
+// HardSigmoidVector is HardSigmoid.
+func HardSigmoidVector(l Level, dst, src []float32, alpha, beta float32) {
+	if l == Go {
+		HardSigmoid(dst, src, alpha, beta)
+		return
+	}
+	mapHardSigmoid.run(l, dst, src, alpha, beta)
+}
+
+// ClipVector is Clip.
+func ClipVector(l Level, dst, src []float32, lo, hi float32) {
+	if l == Go || lo != lo || hi != hi {
+		Clip(dst, src, lo, hi)
+		return
+	}
+	mapClip.run(l, dst, src, lo, hi)
+}
+
+// EluVector is Elu, or the level's own formula, which is within 4e-7 of the
+// result.
+func EluVector(l Level, dst, src []float32, alpha, gamma float64) {
+	if l == Go {
+		Elu(dst, src, alpha, gamma)
+		return
+	}
+	mapElu.run(l, dst, src, float32(alpha*gamma), float32(gamma))
+}
+
+func logs(dst, src []float32) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = Log32(x)
+	}
+}
+
+// Softsign32 is x / (1 + |x|) in float32.
+func Softsign32(dst, src []float32) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = x / (1 + math.Float32frombits(math.Float32bits(x)&^(1<<31)))
+	}
+}
+
+// HardSwish32 is x times x+3 within 0..6, over 6, in float32.
+func HardSwish32(dst, src []float32) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = x * (max(0, min(6, x+3)) / 6)
+	}
+}
+
+// greatest or least element of x, which is not empty, as FoldRow has it.
+func extreme(l Level, acc float32, x []float32, most bool) float32 {
+	fold, at := FoldMin, 0
+	if most {
+		fold = FoldMax
+	}
+	if l != Go && len(x) >= l.Lanes() {
+		if best, done, ok := extremeVector(l, x, most); ok && best != 0 {
+			acc, at = FoldRow(fold, acc, []float32{best}), done
+		}
+	}
+	return FoldRow(fold, acc, x[at:])
+}
+
+// MaxRow is FoldRow of FoldMax.
+func MaxRow(l Level, acc float32, x []float32) float32 { return extreme(l, acc, x, true) }
+
+// MinRow is FoldRow of FoldMin.
+func MinRow(l Level, acc float32, x []float32) float32 { return extreme(l, acc, x, false) }
+
+// AddValuesRow is AddRow of Value.
+func AddValuesRow(l Level, lanes *Lanes, x []float32) {
+	at := 0
+	if l != Go {
+		at = addLanes(l, lanes, x, 0, false)
+	}
+	AddRow(Value, lanes, x[at:], 0)
+}
+
+// AddSquaresRow adds (x[i]-mean)^2 to the lanes; x continues a row at a
+// multiple of 8.
+func AddSquaresRow(l Level, lanes *Lanes, x []float32, mean float64) {
+	at := 0
+	if l != Go {
+		at = addLanes(l, lanes, x, mean, true)
+	}
+	for i, v := range x[at:] {
+		d := float64(v) - mean
+		lanes[i&7] += float64(d * d) // the conversion forbids a fused multiply-add
+	}
+}

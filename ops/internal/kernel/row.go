@@ -1,0 +1,96 @@
+package kernel
+
+// The loops of this file walk through a row of float32 at a level of vectors;
+// the bits are those of plain Go, but for the exponentials.
+
+// rowBlock is how many elements pass through several loops while they are in
+// the cache.
+const rowBlock = 1024
+
+// MomentsRow gives the mean and the population variance of a row, NaN of no
+// elements. The sums are those of Lanes.
+func MomentsRow(l Level, x []float32) (mean, variance float64) {
+	n := float64(len(x))
+	var lanes Lanes
+	lanes.Clear(Value)
+	AddValuesRow(l, &lanes, x)
+	mean = lanes.Sum(Value) / n
+	return mean, SumSquaresRow(l, x, mean) / n
+}
+
+// SumSquaresRow adds (x[i]-mean)^2 in lanes.
+func SumSquaresRow(l Level, x []float32, mean float64) float64 {
+	var lanes Lanes
+	lanes.Clear(Square)
+	AddSquaresRow(l, &lanes, x, mean)
+	return lanes.Sum(Square)
+}
+
+// StandardizeRow is Standardize.
+func StandardizeRow(l Level, y, x []float32, mean, factor float32) {
+	for i := 0; i < len(y); i += rowBlock {
+		b := y[i:min(i+rowBlock, len(y))]
+		SubVectorVS(l, b, x[i:], mean)
+		MulVectorVS(l, b, b, factor)
+	}
+}
+
+// AffineRow is Affine.
+func AffineRow(l Level, y, x []float32, factor, offset float32) {
+	for i := 0; i < len(y); i += rowBlock {
+		b := y[i:min(i+rowBlock, len(y))]
+		MulVectorVS(l, b, x[i:], factor)
+		AddVectorVS(l, b, b, offset)
+	}
+}
+
+// AffineVector is AffineRows.
+func AffineVector(l Level, y, x, factor, offset []float32) {
+	for i := 0; i < len(y); i += rowBlock {
+		b := y[i:min(i+rowBlock, len(y))]
+		MulVector(l, b, x[i:], factor[i:])
+		AddVector(l, b, b, offset[i:])
+	}
+}
+
+// SoftmaxExpRow is ExpRow with exponentials of float32, which the lanes add as
+// they are: dst = e^(x-m).
+func SoftmaxExpRow(l Level, lanes *Lanes, dst, x []float32, m float32) {
+	for i := 0; i < len(dst); i += rowBlock {
+		b := dst[i:min(i+rowBlock, len(dst))]
+		SubVectorVS(l, b, x[i:], m)
+		Exp(l, b, b)
+		AddValuesRow(l, lanes, b)
+	}
+}
+
+// ArgVector is ArgRow.
+func ArgVector(l Level, x []float32, least, last bool) int {
+	if l == Go || len(x) < l.Lanes() {
+		return ArgRow(x, least, last)
+	}
+	best, done, ok := extremeVector(l, x, !least)
+	for _, v := range x[done:] {
+		ok = ok && v == v
+		if least && v < best || !least && v > best {
+			best = v
+		}
+	}
+	if !ok {
+		return ArgRow(x, least, last)
+	}
+	if last {
+		for i := len(x) - 1; i > 0; i-- {
+			if x[i] == best {
+				return i
+			}
+		}
+		return 0
+	}
+	for i, v := range x {
+		if v == best {
+			return i
+		}
+	}
+	return 0
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -21,6 +22,9 @@ type run struct {
 	outputs int64          // bytes charged for outputs
 	into    []*onnx.Tensor // the caller's tensors by output, for RunInto
 	loose   bool           // those that do not fit are passed over
+
+	profile *Profile      // nil: nothing is measured
+	nested  time.Duration // of the steps within the one that runs
 }
 
 // frame is an activation of a program: the values in its slots. It is the
@@ -35,6 +39,8 @@ type frame struct {
 	fresh  []*onnx.Tensor // by slot, top only: a new tensor for the caller
 	locals []any          // by step
 	bodies [][]*bodyFrame
+
+	counters []*nodeCounter // by step, nil without a profile
 
 	ctx     *ops.Ctx
 	index   int // the step that runs
@@ -59,7 +65,7 @@ type stack struct {
 }
 
 func newRun(p *program, o *options, symbols int) *run {
-	r := &run{threads: o.threads, limits: o.limits, symbols: make([]int, symbols), into: make([]*onnx.Tensor, len(p.outputs))}
+	r := &run{threads: o.threads, limits: o.limits, profile: o.profile, symbols: make([]int, symbols), into: make([]*onnx.Tensor, len(p.outputs))}
 	r.arena.budget = o.limits.RunBytes
 	r.top = newFrame(p, r)
 	r.top.top = true
@@ -74,6 +80,7 @@ func newFrame(p *program, r *run) *frame {
 		in: make([]onnx.Value, p.maxIn), out: make([]onnx.Value, p.maxOut),
 		spare: make([]onnx.Tensor, p.maxOut), stacks: make([]stack, p.maxOut)}
 	f.ctx = ops.NewCtx(f)
+	f.counters = r.profile.counters(p)
 	for _, c := range p.consts {
 		f.vals[c.slot] = c.value
 	}
@@ -92,7 +99,13 @@ func (f *frame) walk() error {
 			return err
 		}
 		f.index, f.step = i, &f.prog.steps[i]
-		if err := f.one(); err != nil {
+		var err error
+		if f.counters != nil {
+			err = f.timed(f.counters[i])
+		} else {
+			err = f.one()
+		}
+		if err != nil {
 			return ops.NodeError(f.step.node, f.step.since, err)
 		}
 	}

@@ -17,6 +17,7 @@ type options struct {
 	registry *ops.Registry
 	engine   string
 	level    ops.Level // of the engine
+	profile  *Profile
 }
 
 // WithThreads bounds the goroutines that one Run computes on, the caller's

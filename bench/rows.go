@@ -14,11 +14,13 @@ import (
 
 // Row is a model and its inputs: a row of the table.
 type Row struct {
-	Name   string
-	Group  string  // the part of the table
-	FLOP   float64 // floating-point operations of a run, 0: not counted
-	Small  bool    // quick enough for a smoke test
-	Labels []string
+	Name    string
+	What    string  // the model, where the name does not tell
+	Group   string  // the part of the table
+	FLOP    float64 // floating-point operations of a run, 0: not counted
+	Small   bool    // quick enough for a smoke test
+	Threads bool    // worth measuring on several threads
+	Callers bool    // worth measuring with several callers
 
 	model  func() ([]byte, error)
 	inputs func(*onnx.Model) onnx.Values
@@ -61,7 +63,9 @@ func Rows(corpus string) []*Row {
 		rows = append(rows, recurrentRow(Operators, recurrent{op: op, t: 100, b: 32, i: 128, h: 256, lengths: true}))
 	}
 	for _, n := range []int{512, 1024} {
-		rows = append(rows, generated(Operators, fmt.Sprintf("matmul/%d", n), 2*float64(n)*float64(n)*float64(n), func() *onnx.Model { return matMul(n) }))
+		row := generated(Operators, fmt.Sprintf("matmul/%d", n), 2*float64(n)*float64(n)*float64(n), func() *onnx.Model { return matMul(n) })
+		row.Threads = true
+		rows = append(rows, row)
 	}
 	for _, f := range []struct{ op, name string }{{"Sigmoid", "sigmoid"}, {"Tanh", "tanh"}, {"Exp", "exp"}} {
 		rows = append(rows, generated(Operators, f.name+"/1Mi", 0, func() *onnx.Model { return elementwise(f.op, 1<<20) }))
@@ -76,7 +80,7 @@ func growthRows() []*Row {
 	add := func(what string, n int, r recurrent) {
 		row := recurrentRow(Growth, r)
 		row.Name = fmt.Sprintf("growth/%s/%s=%d", map[string]string{"LSTM": "lstm", "GRU": "gru"}[r.op], what, n)
-		row.Labels = []string{r.String()}
+		row.What = r.String()
 		rows = append(rows, row)
 	}
 	for _, op := range []string{"LSTM", "GRU"} {
@@ -96,7 +100,10 @@ func growthRows() []*Row {
 func recurrentRow(group string, r recurrent) *Row {
 	row := generated(group, r.String(), r.flop(), r.model)
 	row.inputs = r.inputs
-	row.Small = group == Operators && r.flop() < 1e8 && r.t == 1
+	plain := !r.both && !r.lengths && !r.peepholes && r.clip == 0 && !r.reset
+	row.Small = group == Operators && r.t == 1
+	row.Threads = group == Operators && plain && r.t > 1
+	row.Callers = group == Operators && plain && r.op != "RNN" && r.b == 1 && r.t == 100
 	return row
 }
 
@@ -116,7 +123,7 @@ func corpusRows(corpus string) []*Row {
 		for _, f := range set {
 			f(shapes)
 		}
-		return &Row{Name: name, Group: Models,
+		return &Row{Name: name, Group: Models, Threads: name == "demo/B100", Callers: name == "demo/B1" || name == "silero-vad/v5",
 			model: func() ([]byte, error) {
 				if corpus == "" {
 					return nil, fmt.Errorf("RECUR_CORPUS names no corpus: %w", fs.ErrNotExist)

@@ -28,14 +28,26 @@ func Version() string { return ort.GetVersion() }
 type Session struct {
 	s               *ort.DynamicAdvancedSession
 	inputs, outputs []string
-	// LoadTime is what the creation of the session took, names and options
-	// apart.
+	// LoadTime is what the creation of the session took.
 	LoadTime time.Duration
 }
 
 // Load makes a session of an encoded model whose inputs and outputs have the
 // given names. It computes on the given number of threads.
 func Load(model []byte, inputs, outputs []string, threads int) (*Session, error) {
+	return load(inputs, outputs, threads, func(o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+		return ort.NewDynamicAdvancedSessionWithONNXData(model, inputs, outputs, o)
+	})
+}
+
+// LoadFile is Load from a file.
+func LoadFile(path string, inputs, outputs []string, threads int) (*Session, error) {
+	return load(inputs, outputs, threads, func(o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+		return ort.NewDynamicAdvancedSession(path, inputs, outputs, o)
+	})
+}
+
+func load(inputs, outputs []string, threads int, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
 	o, err := ort.NewSessionOptions()
 	if err != nil {
 		return nil, err
@@ -46,7 +58,7 @@ func Load(model []byte, inputs, outputs []string, threads int) (*Session, error)
 	}
 	s := &Session{inputs: inputs, outputs: outputs}
 	start := time.Now()
-	s.s, err = ort.NewDynamicAdvancedSessionWithONNXData(model, inputs, outputs, o)
+	s.s, err = create(o)
 	s.LoadTime = time.Since(start)
 	return s, err
 }

@@ -43,6 +43,7 @@ type request struct {
 	json    bool
 	readme  string
 	list    bool
+	onnxgo  bool
 	child   string
 }
 
@@ -61,6 +62,7 @@ func parse() (*request, error) {
 	callers := flag.String("callers", "1,2,4", "numbers of callers side by side, separated by commas")
 	flag.BoolVar(&q.json, "json", false, "print JSON in place of tables")
 	flag.StringVar(&q.readme, "readme", "", "put the tables into this file, between the lines "+beginMark+" and "+endMark)
+	flag.BoolVar(&q.onnxgo, "onnxgo", false, "measure onnx-go's own backend too, where it can run a row")
 	flag.BoolVar(&q.smoke, "smoke", false, "a few small rows, measured in no time: does it all work?")
 	flag.StringVar(&q.child, "child", "", "what a process that this program starts is to run")
 	flag.Parse()

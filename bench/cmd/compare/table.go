@@ -102,6 +102,9 @@ func (r *result) label() string {
 	case r.Threads > 1:
 		return fmt.Sprintf("%s, %d threads", r.Name, r.Threads)
 	}
+	if r.Model != "" {
+		return fmt.Sprintf("%s (%s)", r.Name, r.Model)
+	}
 	return r.Name
 }
 

@@ -133,7 +133,7 @@ func difference(s *subject, a, b engine, tolerance float64) (float64, error) {
 			}
 			d := math.Abs(u - v)
 			most = max(most, d)
-			if !(d <= tolerance*(1+math.Abs(v))) {
+			if math.IsInf(d, 0) || !(d <= tolerance*(1+math.Abs(v))) {
 				return most, fmt.Errorf("output %q, element %d: %v, ONNX Runtime gives %v", name, i, x[i], y[i])
 			}
 		}

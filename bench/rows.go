@@ -36,6 +36,7 @@ func (r *Row) Inputs(m *onnx.Model) onnx.Values { return r.inputs(m) }
 // The groups of rows.
 const (
 	Operators = "operators"
+	Forms     = "forms" // less common forms of the recurrent operators
 	Models    = "models"
 	Growth    = "growth"
 )
@@ -46,9 +47,13 @@ var shapes = [][4]int{{28, 150, 28, 150}, {100, 32, 128, 256}, {50, 64, 512, 512
 func Rows(corpus string) []*Row {
 	var rows []*Row
 	for _, both := range []bool{false, true} {
+		group := Operators
+		if both {
+			group = Forms
+		}
 		for _, op := range []string{"LSTM", "GRU", "RNN"} {
 			for _, s := range shapes {
-				rows = append(rows, recurrentRow(Operators, recurrent{op: op, t: s[0], b: s[1], i: s[2], h: s[3], both: both}))
+				rows = append(rows, recurrentRow(group, recurrent{op: op, t: s[0], b: s[1], i: s[2], h: s[3], both: both}))
 			}
 		}
 	}
@@ -57,10 +62,10 @@ func Rows(corpus string) []*Row {
 		gru.reset = true
 		peep, clip := lstm, lstm
 		peep.peepholes, clip.clip = true, 1
-		rows = append(rows, recurrentRow(Operators, gru), recurrentRow(Operators, peep), recurrentRow(Operators, clip))
+		rows = append(rows, recurrentRow(Forms, gru), recurrentRow(Forms, peep), recurrentRow(Forms, clip))
 	}
 	for _, op := range []string{"LSTM", "GRU"} {
-		rows = append(rows, recurrentRow(Operators, recurrent{op: op, t: 100, b: 32, i: 128, h: 256, lengths: true}))
+		rows = append(rows, recurrentRow(Forms, recurrent{op: op, t: 100, b: 32, i: 128, h: 256, lengths: true}))
 	}
 	for _, n := range []int{512, 1024} {
 		row := generated(Operators, fmt.Sprintf("matmul/%d", n), 2*float64(n)*float64(n)*float64(n), func() *onnx.Model { return matMul(n) })
@@ -100,10 +105,9 @@ func growthRows() []*Row {
 func recurrentRow(group string, r recurrent) *Row {
 	row := generated(group, r.String(), r.flop(), r.model)
 	row.inputs = r.inputs
-	plain := !r.both && !r.lengths && !r.peepholes && r.clip == 0 && !r.reset
 	row.Small = group == Operators && r.t == 1
-	row.Threads = group == Operators && plain && r.t > 1
-	row.Callers = group == Operators && plain && r.op != "RNN" && r.b == 1 && r.t == 100
+	row.Threads = group == Operators && r.t > 1
+	row.Callers = group == Operators && r.op != "RNN" && r.b == 1 && r.t == 100
 	return row
 }
 

@@ -45,6 +45,7 @@ type request struct {
 	list    bool
 	onnxgo  bool
 	child   string
+	from    string
 }
 
 func parse() (*request, error) {
@@ -63,6 +64,7 @@ func parse() (*request, error) {
 	flag.BoolVar(&q.json, "json", false, "print JSON in place of tables")
 	flag.StringVar(&q.readme, "readme", "", "put the tables into this file, between the lines "+beginMark+" and "+endMark)
 	flag.BoolVar(&q.onnxgo, "onnxgo", false, "measure onnx-go's own backend too, where it can run a row")
+	flag.StringVar(&q.from, "from", "", "measure nothing: make the tables of this file, which -json wrote")
 	flag.BoolVar(&q.smoke, "smoke", false, "a few small rows, measured in no time: does it all work?")
 	flag.StringVar(&q.child, "child", "", "what a process that this program starts is to run")
 	flag.Parse()
@@ -115,6 +117,9 @@ func compare() error {
 	if q.child != "" {
 		return child(q.child)
 	}
+	if q.from != "" {
+		return q.again()
+	}
 	rows := q.selected()
 	if q.list {
 		for _, row := range rows {
@@ -132,15 +137,38 @@ func compare() error {
 	if err := q.measureAll(r, rows); err != nil {
 		return err
 	}
+	return q.write(r)
+}
+
+// again writes a report of an earlier run.
+func (q *request) again() error {
+	data, err := os.ReadFile(q.from)
+	if err != nil {
+		return err
+	}
+	r := &report{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return fmt.Errorf("%s: %w", q.from, err)
+	}
+	return q.write(r)
+}
+
+// write writes a report where and as the command line says.
+func (q *request) write(r *report) error {
 	if q.readme != "" {
-		return rewrite(q.readme, r.markdown())
+		if err := rewrite(q.readme, r.markdown()); err != nil {
+			return err
+		}
 	}
 	if q.json {
 		e := json.NewEncoder(os.Stdout)
 		e.SetIndent("", " ")
 		return e.Encode(r)
 	}
-	_, err = fmt.Print(r.markdown())
+	if q.readme != "" {
+		return nil
+	}
+	_, err := fmt.Print(r.markdown())
 	return err
 }
 

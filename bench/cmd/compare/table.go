@@ -25,9 +25,10 @@ func (r *report) markdown() string {
 	}
 	r.section(&b, bench.Operators, "One thread: operators")
 	r.section(&b, bench.Models, "One thread: whole models")
-	r.section(&b, bench.Growth, "One thread: how time grows with batch (B), time steps (T), units (H)")
 	r.section(&b, threadsGroup, "Several threads, a process for each engine")
 	r.section(&b, callersGroup, "Callers side by side on one session, each on one thread: time from result to result")
+	r.folded(&b, bench.Forms, "One thread: other forms of the recurrent operators")
+	r.folded(&b, bench.Growth, "One thread: how time grows with batch (B), time steps (T) and units (H)")
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "\n%s\n", n)
 	}
@@ -83,7 +84,10 @@ func (r *report) section(b *strings.Builder, group, title string) {
 			}
 		}
 	}
-	fmt.Fprintf(b, "\n**%s**\n\n| model |", title)
+	if title != "" {
+		fmt.Fprintf(b, "\n**%s**\n", title)
+	}
+	b.WriteString("\n| model |")
 	for _, c := range shown {
 		fmt.Fprintf(b, " %s |", c.head)
 	}
@@ -94,6 +98,15 @@ func (r *report) section(b *strings.Builder, group, title string) {
 			fmt.Fprintf(b, " %s |", c.show(x))
 		}
 		b.WriteByte('\n')
+	}
+}
+
+// folded writes a section that a reader opens.
+func (r *report) folded(b *strings.Builder, group, title string) {
+	var table strings.Builder
+	r.section(&table, group, "")
+	if table.Len() > 0 {
+		fmt.Fprintf(b, "\n<details><summary>%s</summary>\n%s\n</details>\n", title, table.String())
 	}
 }
 

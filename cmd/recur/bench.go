@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	goruntime "runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -91,6 +93,7 @@ type benchReport struct {
 	latencies
 	Allocs     float64        `json:"allocs"` // a run, in the steady state
 	AllocBytes float64        `json:"alloc_bytes"`
+	PeakBytes  int64          `json:"peak_resident_bytes,omitempty"` // of this process up to the end of the measured runs
 	Profile    *profileReport `json:"profile,omitempty"`
 }
 
@@ -238,6 +241,7 @@ func (r *benchReport) measure(ctx context.Context, callers []*caller, f *benchFl
 		}
 		r.Runs, r.Seconds, r.Throughput = len(times), took.Seconds(), float64(len(times))/took.Seconds()
 		r.latencies = summarize(times)
+		r.PeakBytes = peakResident()
 		return nil
 	})
 }
@@ -302,6 +306,22 @@ func profileRuns(ctx context.Context, m *onnx.Model, in onnx.Values, f *benchFla
 	return reportProfile(p, len(times)), nil
 }
 
+// peakResident is the most memory that this process has held, in bytes; 0 where
+// the system does not tell.
+func peakResident() int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
+}
+
 // printBench writes a report for people.
 func (c *cli) printBench(r *benchReport) error {
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
@@ -320,6 +340,9 @@ func (c *cli) printBench(r *benchReport) error {
 	fmt.Fprintf(w, "latency\tmin %.4g ms  mean %.4g  p50 %.4g  p90 %.4g  p95 %.4g  p99 %.4g  p99.9 %.4g  max %.4g\n",
 		r.Min, r.Mean, r.P50, r.P90, r.P95, r.P99, r.P999, r.Max)
 	fmt.Fprintf(w, "allocations\t%s a run, %s\n", calls(r.Allocs), formatBytes(int64(r.AllocBytes)))
+	if r.PeakBytes > 0 {
+		fmt.Fprintf(w, "memory\t%s resident at most\n", formatBytes(r.PeakBytes))
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ type outcome struct {
 	RSS float64 // MiB, after the first run; 0 where the system does not tell
 }
 
-// families of processes are run in a folder with a row's model and inputs.
+// family is a row's model and inputs in files, for processes that run them.
 type family struct {
 	dir string
 	s   *subject

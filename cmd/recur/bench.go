@@ -91,8 +91,8 @@ type benchReport struct {
 	Seconds     float64      `json:"seconds"`
 	Throughput  float64      `json:"throughput"` // runs a second
 	latencies
-	Allocs     float64        `json:"allocs"` // a run, in the steady state
-	AllocBytes float64        `json:"alloc_bytes"`
+	Allocs     uint64         `json:"allocs"` // of a run, in the steady state
+	AllocBytes uint64         `json:"alloc_bytes"`
 	PeakBytes  int64          `json:"peak_resident_bytes,omitempty"` // of this process up to the end of the measured runs
 	Profile    *profileReport `json:"profile,omitempty"`
 }
@@ -231,7 +231,7 @@ func (r *benchReport) measure(ctx context.Context, callers []*caller, f *benchFl
 	if _, _, err := runAll(ctx, callers, f.warmup); err != nil {
 		return err
 	}
-	if err := r.allocations(ctx, callers[0]); err != nil {
+	if err := r.allocations(ctx, callers[0], f.duration); err != nil {
 		return err
 	}
 	return withPprof(f.pprof, func() error {
@@ -268,22 +268,20 @@ func runAll(ctx context.Context, callers []*caller, d time.Duration) (times []ti
 }
 
 // allocations counts what a run allocates once its memory is there: the least of
-// a few counts, as what others in the process allocate is in them too, and the
+// a few runs, as what others in the process allocate is counted too, and the
 // garbage collector may take the memory that is kept between runs.
-func (r *benchReport) allocations(ctx context.Context, k *caller) error {
-	const counts, runs = 5, 5
-	for i := range counts {
+func (r *benchReport) allocations(ctx context.Context, k *caller, most time.Duration) error {
+	const runs = 5
+	start := time.Now()
+	for i := 0; i < runs && (i == 0 || time.Since(start) < most); i++ {
 		var before, after goruntime.MemStats
 		goruntime.ReadMemStats(&before)
-		for range runs {
-			if err := k.run(ctx); err != nil {
-				return err
-			}
+		if err := k.run(ctx); err != nil {
+			return err
 		}
 		goruntime.ReadMemStats(&after)
-		objects, bytes := float64(after.Mallocs-before.Mallocs)/runs, float64(after.TotalAlloc-before.TotalAlloc)/runs
-		if i == 0 || objects < r.Allocs {
-			r.Allocs, r.AllocBytes = objects, bytes
+		if n := after.Mallocs - before.Mallocs; i == 0 || n < r.Allocs {
+			r.Allocs, r.AllocBytes = n, after.TotalAlloc-before.TotalAlloc
 		}
 	}
 	return nil
@@ -346,7 +344,7 @@ func (c *cli) printBench(r *benchReport) error {
 	fmt.Fprintf(w, "throughput\t%.5g runs/s\n", r.Throughput)
 	fmt.Fprintf(w, "latency\tmin %.4g ms  mean %.4g  p50 %.4g  p90 %.4g  p95 %.4g  p99 %.4g  p99.9 %.4g  max %.4g\n",
 		r.Min, r.Mean, r.P50, r.P90, r.P95, r.P99, r.P999, r.Max)
-	fmt.Fprintf(w, "allocations\t%s a run, %s\n", calls(r.Allocs), formatBytes(int64(r.AllocBytes)))
+	fmt.Fprintf(w, "allocations\t%d a run, %s\n", r.Allocs, formatBytes(int64(r.AllocBytes)))
 	if r.PeakBytes > 0 {
 		fmt.Fprintf(w, "memory\t%s resident at most\n", formatBytes(r.PeakBytes))
 	}

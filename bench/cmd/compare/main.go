@@ -244,7 +244,7 @@ func (r *report) add(x *result, row *bench.Row, err error) error {
 		return fmt.Errorf("%s: %w", row.Name, err)
 	}
 	r.Results = append(r.Results, x)
-	fmt.Fprintf(os.Stderr, "%-40s recur %9s ms  ORT %9s ms  ORT/recur %5.2f (%.2f to %.2f)  %5.0f GFLOP/s  difference %.0e  allocs %.1f\n",
+	fmt.Fprintf(os.Stderr, "%-40s recur %9s ms  ORT %9s ms  ORT/recur %5.2f (%.2f to %.2f)  %5.0f GFLOP/s  difference %.0e  allocs %d\n",
 		x.label(), digits(x.Recur), digits(x.ORT), x.Ratio, x.Least, x.Most, x.GFLOPS, x.Difference, x.Allocs)
 	return nil
 }

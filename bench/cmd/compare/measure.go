@@ -41,8 +41,8 @@ type result struct {
 	GFLOPS     float64 `json:"gflops,omitempty"`
 	OfPeak     float64 `json:"of_peak,omitempty"` // 0 to 1
 	Difference float64 `json:"max_abs_difference"`
-	Allocs     float64 `json:"allocs"` // of recur, a run
-	AllocBytes float64 `json:"alloc_bytes"`
+	Allocs     uint64  `json:"allocs"` // of recur, a run
+	AllocBytes uint64  `json:"alloc_bytes"`
 	RecurLoad  float64 `json:"recur_load_ms,omitempty"`
 	ORTLoad    float64 `json:"ort_load_ms,omitempty"`
 	RecurRSS   float64 `json:"recur_rss_mib,omitempty"`
@@ -206,18 +206,16 @@ func must(run func() error) func() {
 }
 
 // allocations counts what a call allocates in its steady state: the least of a
-// few counts, as the garbage collector may take what is kept between calls.
-func allocations(f func()) (count, bytes float64) {
-	const counts, calls = 3, 3
-	for i := range counts {
+// few calls, as the garbage collector may take what is kept between them.
+func allocations(f func()) (count, bytes uint64) {
+	const calls = 4
+	for i := range calls {
 		var a, b runtime.MemStats
 		runtime.ReadMemStats(&a)
-		for range calls {
-			f()
-		}
+		f()
 		runtime.ReadMemStats(&b)
-		if n := float64(b.Mallocs-a.Mallocs) / calls; i == 0 || n < count {
-			count, bytes = n, float64(b.TotalAlloc-a.TotalAlloc)/calls
+		if n := b.Mallocs - a.Mallocs; i == 0 || n < count {
+			count, bytes = n, b.TotalAlloc-a.TotalAlloc
 		}
 	}
 	return count, bytes

@@ -67,7 +67,7 @@ func (r *report) section(b *strings.Builder, group, title string) {
 		{"of peak", func(x *result) string { return unless(x.OfPeak == 0, "%.0f %%", x.OfPeak*100) }},
 		{"difference", func(x *result) string { return unless(group == threadsGroup, "%.0e", x.Difference) }},
 		{"allocs", func(x *result) string {
-			return unless(group == threadsGroup || group == callersGroup, "%.0f", x.Allocs)
+			return unless(group == threadsGroup || group == callersGroup, "%d", x.Allocs)
 		}},
 		{"load ms, recur / ORT", func(x *result) string {
 			return unless(x.RecurLoad == 0, "%s / %s", digits(x.RecurLoad), digits(x.ORTLoad))

@@ -101,6 +101,9 @@ func TestProfileAfterAFailure(t *testing.T) {
 }
 
 func TestProfileAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates and empties pools at random")
+	}
 	s := load(t, tagger(8, 3), rt.WithProfile(&rt.Profile{}), rt.WithThreads(1))
 	in := taggerInputs(5, 2, 3)
 	out, err := s.Run(t.Context(), in)

@@ -234,6 +234,16 @@ func (n *Node) Label() string {
 // first output when it has no name. since is the operator's version, 0 if it
 // is not known.
 func (n *Node) Describe(since int) string {
+	form := "node %q (%s)"
+	if n.Name == "" && n.Label() != "" {
+		form = "node of output %q (%s)"
+	}
+	return fmt.Sprintf(form, brief.Name(n.Label()), n.Operator(since))
+}
+
+// Operator names the node's operator: "LSTM-14", "com.x:Foo-1". since is its
+// version, 0 if it is not known.
+func (n *Node) Operator(since int) string {
 	op := brief.Word(n.OpType)
 	if n.Domain != "" && n.Domain != "ai.onnx" {
 		op = brief.Word(n.Domain) + ":" + op
@@ -241,9 +251,5 @@ func (n *Node) Describe(since int) string {
 	if since > 0 {
 		op = fmt.Sprintf("%s-%d", op, since)
 	}
-	form := "node %q (%s)"
-	if n.Name == "" && n.Label() != "" {
-		form = "node of output %q (%s)"
-	}
-	return fmt.Sprintf(form, brief.Name(n.Label()), op)
+	return op
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -27,6 +28,9 @@ type run struct {
 	outputs int64          // bytes charged for outputs
 	into    []*onnx.Tensor // the caller's tensors by output, for RunInto
 	loose   bool           // those that do not fit are passed over
+
+	profile *Profile      // nil: nothing is measured
+	nested  time.Duration // of the steps within the one that runs
 }
 
 // frame is an activation of a program: the values in its slots. It is the
@@ -42,6 +46,8 @@ type frame struct {
 	locals []any          // by step
 	draws  []drawn        // by step, once one has drawn random numbers
 	bodies [][]*bodyFrame
+
+	counters []*nodeCounter // by step, nil without a profile
 
 	ctx     *ops.Ctx
 	index   int // the step that runs
@@ -77,7 +83,7 @@ type variantFrame struct {
 }
 
 func newRun(s *Session) *run {
-	r := &run{threads: s.opts.threads, limits: s.opts.limits, symbols: make([]int, len(s.symbols)),
+	r := &run{threads: s.opts.threads, limits: s.opts.limits, profile: s.opts.profile, symbols: make([]int, len(s.symbols)),
 		given: make([]onnx.Value, len(s.params)), into: make([]*onnx.Tensor, len(s.prog.outputs))}
 	r.arena.budget = s.opts.limits.RunBytes
 	return r
@@ -112,6 +118,7 @@ func newFrame(p *program, r *run) *frame {
 		in: make([]onnx.Value, p.maxIn), out: make([]onnx.Value, p.maxOut),
 		spare: make([]onnx.Tensor, p.maxOut), stacks: make([]stack, p.maxOut)}
 	f.ctx = ops.NewCtx(f)
+	f.counters = r.profile.counters(p)
 	for _, c := range p.consts {
 		f.vals[c.slot] = c.value
 	}
@@ -132,7 +139,13 @@ func (f *frame) walk() error {
 			}
 		}
 		f.index, f.step = i, &f.prog.steps[i]
-		if err := f.one(f.step); err != nil {
+		var err error
+		if f.counters != nil {
+			err = f.timed(f.counters[i])
+		} else {
+			err = f.one(f.step)
+		}
+		if err != nil {
 			return ops.NodeError(f.step.node, f.step.since, err)
 		}
 	}

@@ -18,6 +18,7 @@ type options struct {
 	engine   string
 	level    ops.Level // of the engine
 	programs int
+	profile  *Profile
 }
 
 // WithThreads bounds the goroutines that one Run computes on, the caller's

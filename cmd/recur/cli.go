@@ -76,7 +76,8 @@ func (c *cli) root() *cobra.Command {
 		Example: `  recur demo                                    a recurrent network reads handwritten digits
   recur inspect model.onnx                      what a model is and wants
   recur run model.onnx -i x=in.npy -o out.npz   compute its outputs
-  recur verify cases                            run test cases and compare the results`,
+  recur verify cases                            run test cases and compare the results
+  recur bench model.onnx                        how fast it runs, and where the time goes`,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
@@ -99,7 +100,7 @@ func (c *cli) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.SetUsageTemplate(root.UsageTemplate() + "\nExit codes: 0 fine, 1 mismatch or invalid, 2 usage, 3 unsupported, 4 limit, 130 interrupted.\n")
 	root.AddCommand(c.runCommand(), c.inspectCommand(), c.convertCommand(), c.checkCommand(), c.opsCommand(),
-		c.verifyCommand(), c.demoCommand(), c.versionCommand())
+		c.verifyCommand(), c.benchCommand(), c.demoCommand(), c.versionCommand())
 	return root
 }
 

@@ -24,6 +24,7 @@ type loadFlags struct {
 	nodes      int
 	iterations int64
 	steps      int
+	measured   *rt.Profile // nil: nothing is measured
 }
 
 func (f *loadFlags) add(flags *pflag.FlagSet) {
@@ -52,6 +53,9 @@ func (f *loadFlags) options() ([]rt.Option, error) {
 		return nil, usagef("--threads %d, want 0 or more", f.threads)
 	}
 	opts := []rt.Option{rt.WithThreads(f.threads), rt.WithLimits(f.limits())}
+	if f.measured != nil {
+		opts = append(opts, rt.WithProfile(f.measured))
+	}
 	passes, err := parsePasses(f.passes)
 	if err != nil {
 		return nil, err

@@ -41,6 +41,10 @@ ones. A state whose input is not given begins as zeros. recur inspect lists the
 states that are found; --state OUTPUT=INPUT names them by hand; --stateful first
 makes the hidden states of recurrent layers inputs and outputs.
 
+With --profile stderr gets a table of the operators and nodes and the time that
+each took, memory that a first run makes included; recur bench measures without.
+--pprof FILE writes where the processor's time went, for "go tool pprof".
+
 Without -o the outputs are printed; a large one is abridged. -o OUT.npz holds
 all outputs, .npy and .pb one, .json any; "-o -" writes an .npz to stdout.`
 
@@ -55,6 +59,8 @@ type runFlags struct {
 	full    bool
 	cast    bool
 	timeout time.Duration
+	profile bool
+	pprof   string
 
 	stream    bool
 	frameAxis int
@@ -98,11 +104,16 @@ func (c *cli) runCommand() *cobra.Command {
 	flags.StringArrayVar(&f.states, "state", nil, "a state to carry, OUTPUT=INPUT (repeatable; default: those that are found)")
 	flags.BoolVar(&f.stateful, "stateful", false, "carry the hidden states of recurrent layers too")
 	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s")
+	flags.BoolVar(&f.profile, "profile", false, "print the time of each operator to stderr")
+	flags.StringVar(&f.pprof, "pprof", "", "write a CPU profile to this file")
 	f.add(flags)
 	return cmd
 }
 
 func (c *cli) runModel(ctx context.Context, path string, f *runFlags, random bool) error {
+	if f.profile {
+		f.measured = &rt.Profile{}
+	}
 	load := c.session
 	if f.stateful {
 		load = c.statefulSession
@@ -132,17 +143,25 @@ func (c *cli) runModel(ctx context.Context, path string, f *runFlags, random boo
 	}
 	start := time.Now()
 	var out onnx.Values
-	if st != nil {
-		out, err = runFrames(ctx, s, st, in, f)
-	} else {
-		out, err = s.Run(ctx, in, f.outputs...)
-	}
+	err = withPprof(f.pprof, func() (err error) {
+		if st != nil {
+			out, err = runFrames(ctx, s, st, in, f)
+		} else {
+			out, err = s.Run(ctx, in, f.outputs...)
+		}
+		return err
+	})
 	took := time.Since(start)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("not done after %v (--timeout): %w", f.timeout, err)
 	}
 	if err != nil {
 		return err
+	}
+	if f.profile {
+		if err := reportProfile(f.measured, 1).print(c.err); err != nil {
+			return err
+		}
 	}
 	return c.report(s, path, out, took, f)
 }

@@ -87,18 +87,18 @@ func (b *PackedB) Step() int {
 
 // Product is
 //
-//	y[i*ldy+j] = 0 + sum over p<k of a[i*ars+p*acs] * b[p, j]    i<m, lo<=j<hi
+//	y[i*ldy+j] = 0 + sum over p<k of a[i*ars+p*acs] * b[p, j]    top<=i<top+m, lo<=j<hi
 //
 // with the sums of Gemm, from zero in the order of p. lo is a multiple of
 // Step, and hi too or n. finish, which may be nil, is called once for each row
 // of a block of results while it is in cache: y then holds those of row i from
 // column j on. It may change them, and what it does must not depend on where
 // blocks are cut.
-func (b *PackedB) Product(y []float32, ldy int, a []float32, ars, acs, m, lo, hi int, finish func(i, j int, y []float32)) {
+func (b *PackedB) Product(y []float32, ldy int, a []float32, ars, acs, top, m, lo, hi int, finish func(i, j int, y []float32)) {
 	for j := lo; j < hi; j += packedColumns {
 		w := min(packedColumns, hi-j)
-		for i := 0; i < m; i += packedRows {
-			h := min(packedRows, m-i)
+		for i := top; i < top+m; i += packedRows {
+			h := min(packedRows, top+m-i)
 			for r := range h {
 				clear(y[(i+r)*ldy+j:][:w])
 			}

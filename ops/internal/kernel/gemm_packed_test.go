@@ -53,7 +53,7 @@ func checkPacked(t *testing.T, l Level, r *rand.Rand, m, n, k int) {
 	}
 	packed := PackB(l, b, ldb, k, n, false)
 	y := fresh()
-	packed.Product(y, ldy, a, ars, 1, m, 0, n, count)
+	packed.Product(y, ldy, a, ars, 1, 0, m, 0, n, count)
 	check("whole", y)
 	for i, c := range seen {
 		if c != 1 {
@@ -61,13 +61,13 @@ func checkPacked(t *testing.T, l Level, r *rand.Rand, m, n, k int) {
 		}
 	}
 	y = fresh()
-	PackB(l, tb, k+1, k, n, true).Product(y, ldy, ta, 1, m, m, 0, n, nil)
+	PackB(l, tb, k+1, k, n, true).Product(y, ldy, ta, 1, m, 0, m, 0, n, nil)
 	check("transposed", y)
 	y = fresh()
 	cut := r.IntN(n/packed.Step()+1) * packed.Step()
 	for i := range m {
-		packed.Product(y[i*ldy:], ldy, a[i*ars:], ars, 1, 1, 0, cut, nil)
-		packed.Product(y[i*ldy:], ldy, a[i*ars:], ars, 1, 1, cut, n, nil)
+		packed.Product(y, ldy, a, ars, 1, i, 1, 0, cut, nil)
+		packed.Product(y, ldy, a, ars, 1, i, 1, cut, n, nil)
 	}
 	check("cut", y)
 }
@@ -101,7 +101,7 @@ func BenchmarkPackedProduct(b *testing.B) {
 				p := PackB(l, w, n, k, n, false)
 				b.ReportAllocs()
 				for b.Loop() {
-					p.Product(y, n, a, k, 1, m, 0, n, nil)
+					p.Product(y, n, a, k, 1, 0, m, 0, n, nil)
 				}
 				b.ReportMetric(float64(2*m*n*k)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GF/s")
 			})

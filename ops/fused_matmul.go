@@ -2,7 +2,6 @@ package ops
 
 import (
 	"github.com/recur-ml/recur/onnx"
-	"github.com/recur-ml/recur/ops/internal/kernel"
 )
 
 // Products with what follows them: the forms that the pass fuse writes. They
@@ -94,7 +93,7 @@ func (k *fusedMatmul) Run(c *Ctx, in, _ []onnx.Value) error {
 // finishRow makes results of sums of a row from column j on.
 func (l *fusedMatmulLocal) finishRow(_, j int, y []float32) {
 	if l.bias != nil {
-		kernel.AddVector(l.k.matmul.level, y, y, l.bias[j:][:len(y)])
+		addTo(l.k.matmul.level, y, l.bias[j:])
 	}
 	l.k.activation.apply(y)
 }

@@ -99,22 +99,37 @@ func (b *PackedB) Product(y []float32, ldy int, a []float32, ars, acs, top, m, l
 		w := min(packedColumns, hi-j)
 		for i := top; i < top+m; i += packedRows {
 			h := min(packedRows, top+m-i)
-			for r := range h {
-				clear(y[(i+r)*ldy+j:][:w])
+			joined := w == ldy // the rows of the block follow each other
+			if joined {
+				clear(y[i*ldy:][:h*ldy])
+			} else {
+				for r := range h {
+					clear(y[(i+r)*ldy+j:][:w])
+				}
 			}
 			if b.k > 0 {
 				b.add(y[i*ldy:], ldy, a[i*ars:], ars, acs, h, j, j+w)
 			}
+			if joined {
+				b.settle(y[i*ldy:][:h*ldy])
+			}
 			for r := range h {
 				row := y[(i+r)*ldy+j:][:w]
-				if b.level != Go {
-					AddVectorVS(b.level, row, row, 0) // as Gemm does: a sum of -0 becomes 0
+				if !joined {
+					b.settle(row)
 				}
 				if finish != nil {
 					finish(i+r, j, row)
 				}
 			}
 		}
+	}
+}
+
+// settle adds sums to 0 as Gemm does: one of -0 becomes 0.
+func (b *PackedB) settle(sums []float32) {
+	if b.level != Go {
+		AddVectorVS(b.level, sums, sums, 0)
 	}
 }
 

@@ -12,7 +12,7 @@ func packedVectors(b *PackedB, y []float32, ldy int, a []float32, ars, acs, m, l
 	// tiles from the first-level cache. Copies of them have a distance that
 	// suits it, and lie in few pages.
 	terms := b.k
-	copied := acs != 1 || m > stripRows(b.level, b.width) && hi-lo >= 64 || m > 2 && ars%128 == 0
+	copied := acs != 1 || ars > gemmTerms && (m > stripRows(b.level, b.width) && hi-lo >= 64 || m > 2 && ars%128 == 0)
 	if copied {
 		terms = gemmTerms
 	}

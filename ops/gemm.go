@@ -51,26 +51,28 @@ func inferGemm(n *Node) error {
 }
 
 func buildGemm(n *Node) (Kernel, error) {
-	g := gemmAttrs{level: n.Level(), alpha: n.Float("alpha", 1), beta: n.Float("beta", 1), transA: n.Bool("transA", false), transB: n.Bool("transB", false), broadcast: true}
-	if n.Since < 7 {
-		g.broadcast = n.Bool("broadcast", false)
-	}
-	n.Has(2)
+	g := readGemm(n)
 	switch n.Elem(0) {
 	case onnx.Double:
-		return &gemm[float64]{g, scaleFloat[float64]}, nil
+		return &gemm[float64]{gemmAttrs: g, scale: scaleFloat[float64]}, nil
 	case onnx.Int32:
-		return &gemm[int32]{g, scaleInt[int32]}, nil
+		return &gemm[int32]{gemmAttrs: g, scale: scaleInt[int32]}, nil
 	case onnx.Int64:
-		return &gemm[int64]{g, scaleInt[int64]}, nil
+		return &gemm[int64]{gemmAttrs: g, scale: scaleInt[int64]}, nil
 	case onnx.Uint32:
-		return &gemm[uint32]{g, scaleInt[uint32]}, nil
+		return &gemm[uint32]{gemmAttrs: g, scale: scaleInt[uint32]}, nil
 	case onnx.Uint64:
-		return &gemm[uint64]{g, scaleInt[uint64]}, nil
+		return &gemm[uint64]{gemmAttrs: g, scale: scaleInt[uint64]}, nil
 	case onnx.Float:
-		return &gemm[float32]{g, scaleFloat[float32]}, nil
+		return newGemm32(n, g), nil
 	}
-	return Widen(&gemm[float32]{g, scaleFloat[float32]}), nil
+	return Widen(&gemm[float32]{gemmAttrs: g, scale: scale32(n.Level())}), nil
+}
+
+// newGemm32 makes the kernel of float32, which has B packed where that is a
+// constant.
+func newGemm32(n *Node, g gemmAttrs) *gemm[float32] {
+	return &gemm[float32]{gemmAttrs: g, scale: scale32(g.level), packed: packedB(n, g.transB)}
 }
 
 type gemmAttrs struct {
@@ -80,11 +82,32 @@ type gemmAttrs struct {
 	broadcast      bool // C may be of fewer or smaller dimensions
 }
 
+// readGemm reads the attributes, and asks for C.
+func readGemm(n *Node) gemmAttrs {
+	g := gemmAttrs{level: n.Level(), alpha: n.Float("alpha", 1), beta: n.Float("beta", 1), transA: n.Bool("transA", false), transB: n.Bool("transB", false), broadcast: true}
+	if n.Since < 7 && n.Proto.OpType == "Gemm" {
+		g.broadcast = n.Bool("broadcast", false)
+	}
+	n.Has(2)
+	return g
+}
+
 type gemm[T element] struct {
 	gemmAttrs
 	// scale is y = alpha*y + beta*c; c has a stride of 0 or 1, and is nil
 	// where there is no C.
-	scale func(y, c []T, step int, alpha, beta float32)
+	scale      func(y, c []T, step int, alpha, beta float32)
+	packed     *packed[kernel.PackedB] // nil where B is no constant, and for other types
+	activation func(y []T)             // of a fused operator, nil for none
+}
+
+// gemmLocal is what a Gemm keeps for a frame.
+type gemmLocal[T element] struct {
+	product[T]
+	g          *gemm[T]
+	bias       []T // nil where there is none
+	rows, cols int // strides of bias
+	finished   func(i, j int, y []T)
 }
 
 // Run computes alpha*A*B + beta*C: first each sum, then the rest. A beta of 0
@@ -94,7 +117,8 @@ func (g *gemm[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	if a.Rank() != 2 || b.Rank() != 2 {
 		return onnx.Errorf(onnx.ErrShape, "A is %v, B is %v, want matrices", a, b)
 	}
-	p := Local[product[T]](c)
+	l := Local[gemmLocal[T]](c)
+	p := &l.product
 	p.level = g.level
 	p.m, p.k, p.ars, p.acs = a.Shape()[0], a.Shape()[1], a.Shape()[1], 1
 	if g.transA {
@@ -111,8 +135,8 @@ func (g *gemm[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	if g.beta == 0 {
 		bias = nil
 	}
-	rows, cols, err := g.biasSteps(bias, p.m, p.n)
-	if err != nil {
+	var err error
+	if l.rows, l.cols, err = g.biasSteps(bias, p.m, p.n); err != nil {
 		return err
 	}
 	shape := [2]int{p.m, p.n}
@@ -120,30 +144,51 @@ func (g *gemm[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	if err != nil {
 		return err
 	}
-	y := onnx.Elements[T](t)
-	clear(y)
-	p.y, p.a, p.b = y, onnx.Elements[T](a), onnx.Elements[T](b)
-	if g.transA && g.transB {
+	p.y, p.a, p.b = onnx.Elements[T](t), onnx.Elements[T](a), onnx.Elements[T](b)
+	if g.packed != nil {
+		p.packed = g.packed.get()
+	} else {
+		clear(p.y)
+	}
+	if g.transA && g.transB && p.packed == nil {
 		if p.a, err = transposed(c, p.a, p.k, p.m); err != nil {
 			return err
 		}
 		p.ars, p.acs = p.k, 1
 	}
-	m := p.m
-	if err := p.run(c); err != nil {
-		return err
+	l.finishWith(g, bias)
+	err = p.run(c)
+	l.g, l.bias = nil, nil
+	return err
+}
+
+// finishWith sets what follows the sums, if anything does.
+func (l *gemmLocal[T]) finishWith(g *gemm[T], bias *onnx.Tensor) {
+	l.finish = nil
+	if bias == nil && g.alpha == 1 && g.activation == nil {
+		return
 	}
-	if bias == nil && g.alpha == 1 {
-		return nil
+	if l.g = g; bias != nil {
+		l.bias = onnx.Elements[T](bias)
 	}
-	for i := range m {
-		var row []T
-		if bias != nil {
-			row = onnx.Elements[T](bias)[i*rows:]
-		}
-		g.scale(y[i*n:][:n], row, cols, g.alpha, g.beta)
+	if l.finished == nil {
+		l.finished = l.finishRow
 	}
-	return nil
+	l.finish = l.finished
+}
+
+// finishRow makes results of sums of row i from column j on.
+func (l *gemmLocal[T]) finishRow(i, j int, y []T) {
+	var c []T
+	if l.bias != nil {
+		c = l.bias[i*l.rows+j*l.cols:]
+	}
+	if c != nil || l.g.alpha != 1 {
+		l.g.scale(y, c, l.cols, l.g.alpha, l.g.beta)
+	}
+	if l.g.activation != nil {
+		l.g.activation(y)
+	}
 }
 
 // biasSteps gives the strides of C along the rows and columns of the result.
@@ -191,6 +236,26 @@ func transposed[T element](c *Ctx, a []T, rows, cols int) ([]T, error) {
 	return out, nil
 }
 
+// scale32 is scaleFloat at a level.
+func scale32(level Level) func(y, c []float32, step int, alpha, beta float32) {
+	return func(y, c []float32, step int, alpha, beta float32) {
+		if alpha == 1 && beta == 1 && step == 1 && c != nil {
+			addTo(level, y, c)
+			return
+		}
+		scaleFloat(y, c, step, alpha, beta)
+	}
+}
+
+// addTo is y[j] += c[j].
+func addTo(level Level, y, c []float32) {
+	if level == kernel.Go {
+		kernel.Add(y, y, c[:len(y)])
+		return
+	}
+	kernel.AddVector(level, y, y, c[:len(y)])
+}
+
 func scaleFloat[T floating](y, c []T, step int, alpha, beta float32) {
 	if alpha != 1 {
 		for j := range y {
@@ -201,7 +266,7 @@ func scaleFloat[T floating](y, c []T, step int, alpha, beta float32) {
 		return
 	}
 	if beta == 1 && step == 1 {
-		kernel.Add(y, y, c)
+		kernel.Add(y, y, c[:len(y)])
 		return
 	}
 	for j := range y {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops/internal/kernel"
 )
 
 func init() {
@@ -55,19 +56,19 @@ func matmulShape(a, b onnx.Shape) (onnx.Shape, error) {
 func buildMatMul(n *Node) (Kernel, error) {
 	switch n.Elem(0) {
 	case onnx.Double:
-		return matmul[float64]{n.Level()}, nil
+		return &matmul[float64]{level: n.Level()}, nil
 	case onnx.Int32:
-		return matmul[int32]{n.Level()}, nil
+		return &matmul[int32]{level: n.Level()}, nil
 	case onnx.Int64:
-		return matmul[int64]{n.Level()}, nil
+		return &matmul[int64]{level: n.Level()}, nil
 	case onnx.Uint32:
-		return matmul[uint32]{n.Level()}, nil
+		return &matmul[uint32]{level: n.Level()}, nil
 	case onnx.Uint64:
-		return matmul[uint64]{n.Level()}, nil
+		return &matmul[uint64]{level: n.Level()}, nil
 	case onnx.Float:
-		return matmul[float32]{n.Level()}, nil
+		return &matmul[float32]{level: n.Level(), packed: packedB(n, false)}, nil
 	}
-	return Widen(matmul[float32]{n.Level()}), nil
+	return Widen(&matmul[float32]{level: n.Level()}), nil
 }
 
 // element is a type that products are computed in.
@@ -75,22 +76,56 @@ type element interface {
 	float32 | float64 | int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
 }
 
-type matmul[T element] struct{ level Level }
+// packedB packs input 1 of a product of float32, where it is a constant matrix
+// and the loops are those of vectors; else it is nil.
+func packedB(n *Node, transposed bool) *packed[kernel.PackedB] {
+	of := n.constants(1)
+	if of == nil || n.Level() == kernel.Go || of[0].DataType() != onnx.Float || of[0].Rank() != 2 {
+		return nil
+	}
+	b, layout := of[0], "product"
+	depth, columns := b.Shape()[0], b.Shape()[1]
+	ldb := columns
+	if transposed {
+		depth, columns, layout = columns, depth, "transposed product"
+	}
+	level := n.Level()
+	return newPacked(n, layout, func() *kernel.PackedB {
+		return kernel.PackB(level, onnx.Elements[float32](b), ldb, depth, columns, transposed)
+	}, b)
+}
 
-func (k matmul[T]) Run(c *Ctx, in, _ []onnx.Value) error {
+type matmul[T element] struct {
+	level  Level
+	packed *packed[kernel.PackedB] // nil where B is no constant
+}
+
+func (k *matmul[T]) Run(c *Ctx, in, _ []onnx.Value) error {
+	return k.run(c, Local[matmulLocal[T]](c), in, nil)
+}
+
+// run computes the products. bias, which may be nil, must have a number for
+// each of their columns; the local's finish adds it.
+func (k *matmul[T]) run(c *Ctx, loc *matmulLocal[T], in []onnx.Value, bias *onnx.Tensor) error {
 	a, b := in[0].(*onnx.Tensor), in[1].(*onnx.Tensor)
-	loc := Local[matmulLocal[T]](c)
 	if err := loc.fit(a.Shape(), b.Shape()); err != nil {
 		return err
+	}
+	p := &loc.product
+	if bias != nil && (bias.Len() != p.n || bias.Rank() > 0 && bias.Shape()[bias.Rank()-1] != p.n) {
+		return onnx.Errorf(onnx.ErrShape, "C is %v, want a number for each of %d columns", bias, p.n)
 	}
 	t, err := c.New(0, onnx.TypeOf[T](), loc.shape)
 	if err != nil {
 		return err
 	}
-	p := &loc.product
 	p.level = k.level
 	p.y, p.a, p.b = onnx.Elements[T](t), onnx.Elements[T](a), onnx.Elements[T](b)
-	clear(p.y)
+	if k.packed != nil {
+		p.packed = k.packed.get()
+	} else {
+		clear(p.y)
+	}
 	return p.run(c)
 }
 

@@ -15,11 +15,16 @@ type product[T element] struct {
 	ars, acs int  // strides of a's rows and columns
 	ldb      int  // stride of b's rows
 	transB   bool // b is n rows of k; then acs is 1
+	// packed is b in place of b, for the only product of float32; nil for none.
+	packed *kernel.PackedB
+	// finish, which may be nil, gets each part of a row of y once it is
+	// complete: those of row i of all products' rows, from column j on.
+	finish func(i, j int, y []T)
 	// The batch: its dimensions, and the strides of a and b along them.
 	dims, as, bs []int
 
-	c          *Ctx
-	rows, cols func(lo, hi int)
+	c                  *Ctx
+	rows, cols, strips func(lo, hi int)
 }
 
 // mulGrain is the number of multiplications that make a thread worth its start.
@@ -33,26 +38,69 @@ const mulSlice = 1 << 21
 // blocks.
 const vectorSlice = 1 << 26
 
+// finishBlock is about the number of sums that are finished together: they are
+// still in the second-level cache.
+const finishBlock = 1 << 17
+
 // grainOf is how many items of a given cost go to a thread at least.
 func grainOf(cost int) int { return max(1, mulGrain/max(cost, 1)) }
 
-// run adds the products to y.
+// run adds the products to y, or with packed, sets y to them.
 func (p *product[T]) run(c *Ctx) error {
 	batch := elements(p.dims)
-	if batch == 0 || p.m == 0 || p.n == 0 || p.k == 0 {
+	if batch == 0 || p.m == 0 || p.n == 0 {
 		return nil
 	}
 	if p.rows == nil {
-		p.rows, p.cols = p.doRows, p.doCols
+		p.rows, p.cols, p.strips = p.doRows, p.doCols, p.doStrips
+	}
+	if p.k == 0 {
+		if p.packed != nil {
+			clear(p.y)
+		}
+		p.complete(0, batch*p.m, 0, p.n)
+		return c.Err()
 	}
 	p.c = c
-	if batch == 1 && p.m < 4 {
+	switch {
+	case p.packed != nil && p.m < 4:
+		step := p.packed.Step()
+		c.Parallel((p.n+step-1)/step, grainOf(p.m*p.k*step), p.strips)
+	case batch == 1 && p.m < 4:
 		c.Parallel(p.n, max(64, grainOf(p.m*p.k)), p.cols)
-	} else {
+	default:
 		c.Parallel(batch*p.m, grainOf(p.n*p.k), p.rows)
 	}
-	p.c, p.y, p.a, p.b = nil, nil, nil, nil
+	p.c, p.y, p.a, p.b, p.packed = nil, nil, nil, nil, nil
 	return c.Err()
+}
+
+// doStrips computes strips lo..hi-1 of the columns of a product with a packed
+// operand.
+func (p *product[T]) doStrips(lo, hi int) {
+	width := p.packed.Step()
+	step := max(1, vectorSlice/(p.m*p.k*width))
+	for ; lo < hi && p.c.Err() == nil; lo += step {
+		p.doPacked(0, p.m, lo*width, min(min(lo+step, hi)*width, p.n))
+	}
+}
+
+// doPacked computes a part of the product with a packed operand.
+func (p *product[T]) doPacked(i, rows, from, to int) {
+	y, _ := any(p.y).([]float32)
+	a, _ := any(p.a).([]float32)
+	finish, _ := any(p.finish).(func(i, j int, y []float32))
+	p.packed.Product(y, p.ldy, a, p.ars, p.acs, i, rows, from, to, finish)
+}
+
+// complete finishes columns from..to-1 of rows of y.
+func (p *product[T]) complete(i, rows, from, to int) {
+	if p.finish == nil {
+		return
+	}
+	for ; rows > 0; i, rows = i+1, rows-1 {
+		p.finish(i, from, p.y[i*p.ldy+from:i*p.ldy+to])
+	}
 }
 
 // doCols computes columns lo..hi-1 of the only product.
@@ -65,6 +113,7 @@ func (p *product[T]) doCols(lo, hi int) {
 		} else {
 			kernel.Gemm(p.level, p.y[lo:], p.ldy, p.a, p.ars, p.acs, p.b[lo:], p.ldb, p.m, w, p.k)
 		}
+		p.complete(0, p.m, lo, lo+w)
 	}
 }
 
@@ -79,6 +128,14 @@ func (p *product[T]) doRows(lo, hi int) {
 	for lo < hi && p.c.Err() == nil {
 		batch, i := lo/p.m, lo%p.m
 		rows := min(step, p.m-i, hi-lo)
+		if p.packed != nil {
+			p.doPacked(lo, rows, 0, p.n)
+			lo += rows
+			continue
+		}
+		if p.finish != nil {
+			rows = min(rows, max(2, finishBlock/p.n))
+		}
 		ao, bo, rest := 0, 0, batch
 		for d := len(p.dims) - 1; d >= 0; d-- {
 			x := rest % p.dims[d]
@@ -92,6 +149,7 @@ func (p *product[T]) doRows(lo, hi int) {
 		} else {
 			kernel.Gemm(p.level, y, p.ldy, a, p.ars, p.acs, p.b[bo:], p.ldb, rows, p.n, p.k)
 		}
+		p.complete(lo, rows, 0, p.n)
 		lo += rows
 	}
 }

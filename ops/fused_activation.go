@@ -26,15 +26,16 @@ func readFusedActivation(n *Node) (fusedActivation, error) {
 	if err := n.Err(); err != nil {
 		return fusedActivation{}, err
 	}
+	l := n.Level()
 	switch name {
 	case "":
 		return fusedActivation{}, nil
 	case "Clip":
-		return fusedActivation{func(dst, src []float32) { kernel.Clip(dst, src, alpha, beta) }}, nil
+		return fusedActivation{func(dst, src []float32) { kernel.ClipVector(l, dst, src, alpha, beta) }}, nil
 	case "LeakyRelu", "Elu", "HardSigmoid":
-		return fusedActivation{activationMap[float32](name, alpha, beta).f}, nil
+		return fusedActivation{activationMap[float32](l, name, alpha, beta).f}, nil
 	}
-	return fusedActivation{maps(n.Level(), name)[onnx.Float].(*mapping[float32, float32]).f}, nil
+	return fusedActivation{maps(l, name)[onnx.Float].(*mapping[float32, float32]).f}, nil
 }
 
 // fusedNumbers are the activations of fused operators, with the defaults of

@@ -7,3 +7,4 @@ package kernel
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part function -out ../asm_function_amd64.s -stubs ../asm_function_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part cell -out ../asm_cell_amd64.s -stubs ../asm_cell_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part binary -out ../asm_binary_amd64.s -stubs ../asm_binary_amd64.go"
+//go:generate sh -c "cd _gen && go run . -pkg kernel -part conv -out ../asm_conv_amd64.s -stubs ../asm_conv_amd64.go"

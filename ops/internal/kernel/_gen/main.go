@@ -23,6 +23,7 @@ var parts = map[string]func(){
 	"function":  each((*machine).functions),
 	"cell":      each((*machine).cells),
 	"binary":    each((*machine).binaries),
+	"conv":      each((*machine).convolutions),
 }
 
 // each writes a part for every machine.

@@ -95,19 +95,30 @@ func checkChannels(channels, outputs, perGroup int, group int64) error {
 }
 
 func buildConv(n *Node) (Kernel, error) {
+	k, err := buildConvOf(n)
+	if err != nil {
+		return nil, err
+	}
+	return forReal(n.Elem(0), &conv[float64]{win: k.win, group: k.group, level: k.level}, k), nil
+}
+
+// buildConvOf builds a convolution of float32.
+func buildConvOf(n *Node) (*conv[float32], error) {
 	n.Has(2)
 	win, err := readWindow(n)
 	if err != nil {
 		return nil, err
 	}
 	group := n.Int("group", 1)
-	return forReal(n.Elem(0), &conv[float64]{win, group, n.Level()}, &conv[float32]{win, group, n.Level()}), nil
+	return &conv[float32]{win: win, group: group, level: n.Level(), points: packPoints(n, group)}, nil
 }
 
 type conv[T element] struct {
-	win   window
-	group int64
-	level Level
+	win        window
+	group      int64
+	level      Level
+	points     *packed[pointWeights] // nil where the weights are no constants
+	activation fusedActivation
 }
 
 func (k *conv[T]) Run(c *Ctx, in, _ []onnx.Value) error {
@@ -125,7 +136,7 @@ func (k *conv[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	if b != nil {
 		loc.b = onnx.Elements[T](b)
 	}
-	return loc.run(c)
+	return loc.run(c, k)
 }
 
 // convLocal is a convolution while it runs, kept for a frame.
@@ -139,7 +150,9 @@ type convLocal[T element] struct {
 	col                             []T // the part of the input under the kernel: [channels*taps, tile]
 	colX                            []T // the image and group that col is made of
 	first, tile                     int // places of col
-	fill, direct                    func(lo, hi int)
+	fill, direct, finish            func(lo, hi int)
+	activation                      fusedActivation // of float32
+	fast                            convTaps
 }
 
 // fit checks the shapes and works out the result's.
@@ -172,15 +185,34 @@ func (l *convLocal[T]) fit(k *conv[T], x, w, b *onnx.Tensor) error {
 
 // run computes each output element from one accumulator: the bias, then
 // channel by channel the taps in order.
-func (l *convLocal[T]) run(c *Ctx) error {
+func (l *convLocal[T]) run(c *Ctx, k *conv[T]) error {
 	if l.outSize == 0 || len(l.y) == 0 {
 		return nil
 	}
 	if l.fill == nil {
-		l.fill, l.direct = l.doFill, l.doDirect
+		l.fill, l.direct, l.finish = l.doFill, l.doDirect, l.doFinish
 	}
-	l.c = c
+	l.c, l.activation = c, k.activation
 	defer l.release()
+	if done, err := l.tapped(c, k); done || err != nil {
+		return err
+	}
+	if err := l.plainly(c); err != nil || l.activation.loop == nil {
+		return err
+	}
+	c.Parallel(len(l.y), mulGrain/8, l.finish)
+	return c.Err()
+}
+
+// doFinish applies the activation to elements lo..hi-1 of the result.
+func (l *convLocal[T]) doFinish(lo, hi int) {
+	if y, ok := any(l.y).([]float32); ok {
+		l.activation.apply(y[lo:hi])
+	}
+}
+
+// plainly computes sums of rows that are copied under the kernel, or of planes.
+func (l *convLocal[T]) plainly(c *Ctx) error {
 	for i := range l.batch * l.group * l.outputs {
 		y := l.y[i*l.outSize:][:l.outSize]
 		if l.b == nil {

@@ -39,7 +39,7 @@ func buildDeformConv(n *Node) (Kernel, error) {
 	n.Has(3)
 	n.Has(4)
 	group, offsets := n.Int("group", 1), int(n.Int("offset_group", 1))
-	return forReal(n.Elem(0), &deformConv[float64]{conv[float64]{win, group, n.Level()}, offsets}, &deformConv[float32]{conv[float32]{win, group, n.Level()}, offsets}), nil
+	return forReal(n.Elem(0), &deformConv[float64]{conv[float64]{win: win, group: group, level: n.Level()}, offsets}, &deformConv[float32]{conv[float32]{win: win, group: group, level: n.Level()}, offsets}), nil
 }
 
 type deformConv[T floating] struct {

@@ -40,11 +40,18 @@ func (n *Node) constants(inputs ...int) []*onnx.Tensor {
 // in the model's own graph; in a body, which may never run, when get is called
 // first. What it makes is shared, and must not be modified.
 func newPacked[P any](n *Node, layout string, pack func() *P, of ...*onnx.Tensor) *packed[P] {
-	p := &packed[P]{pack: func() *P { return packedOnce(keyOf(layout, n.Level(), of), pack) }}
+	p := newPackedLater(n, layout, pack, of...)
 	if n.scope.outer == nil {
 		p.get()
 	}
 	return p
+}
+
+// newPackedLater is newPacked for a layout that a run may not want: pack runs
+// when get is called first.
+func newPackedLater[P any](n *Node, layout string, pack func() *P, of ...*onnx.Tensor) *packed[P] {
+	level := n.Level()
+	return &packed[P]{pack: func() *P { return packedOnce(keyOf(layout, level, of), pack) }}
 }
 
 // get gives the packed form. Callers at the same time wait for the first one.

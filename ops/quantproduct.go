@@ -189,7 +189,7 @@ func buildConvInteger(n *Node) (Kernel, error) {
 	}
 	n.Has(2)
 	packed, err := packOperand(n, 1, 3, weightSide)
-	return &convInteger{conv[int32]{win, n.Int("group", 1), n.Level()}, packed}, err
+	return &convInteger{conv[int32]{win: win, group: n.Int("group", 1), level: n.Level()}, packed}, err
 }
 
 type convInteger struct {
@@ -217,7 +217,7 @@ func (k *convInteger) Run(c *Ctx, in, _ []onnx.Value) error {
 		return err
 	}
 	loc.b, loc.y = nil, onnx.Elements[int32](t)
-	return loc.run(c)
+	return loc.run(c, &k.conv)
 }
 
 // Quantized products. An operand stands for (element - zero point) * scale;
@@ -492,7 +492,7 @@ func buildQLinearConv(n *Node) (Kernel, error) {
 	}
 	n.Has(8)
 	packed, err := packOperand(n, 3, 5, weightSide)
-	return &qlinearConv{conv[int32]{win, n.Int("group", 1), n.Level()}, packed}, err
+	return &qlinearConv{conv[int32]{win: win, group: n.Int("group", 1), level: n.Level()}, packed}, err
 }
 
 type qlinearConv struct {
@@ -532,7 +532,7 @@ func (k *qlinearConv) Run(c *Ctx, in, _ []onnx.Value) error {
 	if loc.b, loc.y = nil, sums; b != nil {
 		loc.b = onnx.Elements[int32](b)
 	}
-	if err := loc.run(c); err != nil {
+	if err := loc.run(c, &k.conv); err != nil {
 		return err
 	}
 	var z [1]int32

@@ -1,0 +1,312 @@
+package ops
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops/internal/kernel"
+)
+
+// Convolutions of float32 at a level of vectors read the input where it lies,
+// or where it has padding, from a copy with that around it: a term of a sum is
+// then at one distance from the first, whatever the place.
+
+// pointWeights are the weights of each group, as kernel.PackPoints lays them
+// out.
+type pointWeights struct{ groups [][]float32 }
+
+// packPoints is for Build: it lays constant weights out when a convolution
+// first wants them so, which depends on the input; nil where they are no
+// constants.
+func packPoints(n *Node, group int64) *packed[pointWeights] {
+	of := n.constants(1)
+	if of == nil || of[0].DataType() != onnx.Float || of[0].Rank() < 3 || group < 1 || n.Level() == kernel.Go {
+		return nil
+	}
+	w, level := of[0], n.Level()
+	outputs := w.Shape()[0] / int(group)
+	if outputs == 0 || w.Len() == 0 || w.Shape()[0]%int(group) != 0 {
+		return nil
+	}
+	return newPackedLater(n, fmt.Sprintf("points of %d groups", group), func() *pointWeights {
+		p := &pointWeights{make([][]float32, group)}
+		data := onnx.Elements[float32](w)
+		depth := w.Len() / w.Shape()[0]
+		full, width, last := level.PointStrips(outputs)
+		for g := range p.groups {
+			p.groups[g] = make([]float32, (full*width+last)*depth)
+			kernel.PackPoints(level, p.groups[g], data[g*outputs*depth:][:outputs*depth], outputs)
+		}
+		return p
+	}, w)
+}
+
+// convTaps is a convolution of float32 whose terms are at fixed distances.
+type convTaps struct {
+	*convLocal[float32]
+	taps   kernel.Taps
+	laid   []int // what taps depend on: channels, then pitch, kernel and dilations
+	key    []int
+	pitch  []int // of the copy of the input with its padding: the distance of neighbours
+	plane  int   // its size, of one channel
+	room   []float32
+	width  int // places of a row: those along the last dimension, or all
+	rows   int
+	wide   []float32 // the bias of a group, or zeros
+	points [][]float32
+	// What the threads work on: an image, and a group or all of them.
+	image, from, planes int
+	index               []int
+
+	doRows, doPoints, doPlanes func(lo, hi int)
+}
+
+// roomRatio bounds the copy of the input with its padding by the elements that
+// there are anyway.
+const roomRatio = 8
+
+// tapped computes the convolution, unless another way is better for it.
+func (l *convLocal[T]) tapped(c *Ctx, k *conv[T]) (done bool, err error) {
+	f, ok := any(l).(*convLocal[float32])
+	if !ok || k.level == kernel.Go || l.channels == 0 {
+		return false, nil
+	}
+	t := &f.fast
+	if t.convLocal == nil {
+		t.convLocal = f
+		t.doRows, t.doPoints, t.doPlanes = t.computeRows, t.computePoints, t.computePlanes
+	}
+	if !t.lay() {
+		return false, nil
+	}
+	last := len(l.in) - 1
+	deep := l.outputs == 1 && l.group > 1
+	byRow := l.stride[last] == 1
+	byPoint := k.points != nil && !deep && t.pointsPay(k.level, byRow)
+	if !byRow && !byPoint {
+		return false, nil
+	}
+	t.bias()
+	if byPoint {
+		t.points = k.points.get().groups
+	}
+	return true, t.images(c, deep, byPoint)
+}
+
+// lay works out the copy of the input, the rows of places and the taps; it
+// reports false where they would be too large.
+func (t *convTaps) lay() bool {
+	rank := len(t.in)
+	t.pitch, t.index = grow(t.pitch, rank), grow(t.index, 2*rank)
+	padded := !t.inPlace()
+	size := 1
+	for d := rank - 1; d >= 0; d-- {
+		t.pitch[d] = size
+		n := t.in[d]
+		if padded {
+			n += t.begin[d] + t.end[d]
+		}
+		if n == 0 || n > (1<<40)/size {
+			return false
+		}
+		size *= n
+	}
+	t.plane = size
+	depth, most := t.channels*t.convLocal.taps, roomRatio*(t.inSize+t.outSize)
+	if padded && size > most || size*t.channels*t.group > 1<<40 || depth > kernel.ConvTermsMost {
+		return false
+	}
+	t.width = t.out[rank-1]
+	if t.plain() {
+		t.width = t.outSize
+	}
+	t.rows = t.outSize / t.width
+	t.key = append(append(append(append(t.key[:0], t.channels), t.pitch...), t.kernel...), t.dilate...)
+	if slices.Equal(t.key, t.laid) {
+		return true
+	}
+	t.laid = append(t.laid[:0], t.key...)
+	t.taps.Offsets, t.taps.Reach = t.taps.Offsets[:0], 0
+	for i := range depth {
+		split(t.index[:rank], t.kernel, i%t.convLocal.taps)
+		at := i / t.convLocal.taps * size
+		for d, tap := range t.index[:rank] {
+			at += tap * t.dilate[d] * t.pitch[d]
+		}
+		t.taps.Offsets = append(t.taps.Offsets, at)
+		t.taps.Reach = max(t.taps.Reach, at)
+	}
+	return true
+}
+
+// inPlace reports whether there is no padding.
+func (t *convTaps) inPlace() bool {
+	for d := range t.in {
+		if t.begin[d] != 0 || t.end[d] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// pointsPay reports whether vectors of outputs are fuller than vectors of
+// places. Storing them costs more, as a vector's elements lie apart.
+func (t *convTaps) pointsPay(l Level, byRow bool) bool {
+	lanes := l.Lanes()
+	fill := func(n int) int { return (n + lanes - 1) / lanes * lanes }
+	return !byRow || 5*t.width*fill(t.outputs) < 4*fill(t.width)*t.outputs
+}
+
+// bias makes the bias of all outputs, each group's as wide as vectors.
+func (t *convTaps) bias() {
+	wide := (t.outputs + 63) &^ 63
+	if t.outputs == 1 {
+		wide = 1
+	}
+	if n := t.group * wide; cap(t.wide) < n {
+		t.wide = make([]float32, n)
+	} else {
+		t.wide = t.wide[:n]
+	}
+	clear(t.wide)
+	if t.b == nil {
+		return
+	}
+	for g := range t.group {
+		copy(t.wide[g*wide:], t.b[g*t.outputs:][:t.outputs])
+	}
+}
+
+// images goes through the images, and their groups; where each group has one
+// output, deep, all groups at a time.
+func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
+	planes := t.channels
+	if deep {
+		planes *= t.group
+	}
+	t.planes = planes
+	padded := !t.inPlace()
+	if padded {
+		var err error
+		if t.room, err = Scratch[float32](c, planes*t.plane); err != nil {
+			return err
+		}
+		clear(t.room)
+	}
+	defer func() { t.room, t.points = nil, nil }()
+	grain := grainOf(t.channels * t.convLocal.taps * t.outSize)
+	for i := range t.batch * t.group {
+		t.from, t.image = i%t.group, i/t.group
+		if deep && t.from > 0 {
+			continue
+		}
+		x := t.x[i*t.channels*t.inSize:][:planes*t.inSize]
+		if padded {
+			t.pad(x)
+		} else {
+			t.room = x
+		}
+		switch {
+		case deep:
+			c.Parallel(t.group, grain, t.doPlanes)
+		case byPoint:
+			c.Parallel((t.outputs+63)/64, max(1, grain/64), t.doPoints)
+		default:
+			c.Parallel(t.outputs, max(12, grain), t.doRows)
+		}
+		if err := c.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pad copies the input to where it lies in the padding.
+func (t *convTaps) pad(x []float32) {
+	last := len(t.in) - 1
+	n := t.in[last]
+	if n == 0 {
+		return
+	}
+	first := 0
+	for d, b := range t.begin {
+		first += b * t.pitch[d]
+	}
+	per := t.inSize / n
+	for p := range t.planes {
+		for r := range per {
+			split(t.index[:last], t.in[:last], r)
+			at := p*t.plane + first
+			for d, i := range t.index[:last] {
+				at += i * t.pitch[d]
+			}
+			copy(t.room[at:][:n], x[(p*per+r)*n:])
+		}
+	}
+}
+
+// row is where row r of places begins in the input.
+func (t *convTaps) row(r int) int {
+	at := 0
+	for d := len(t.out) - 2; d >= 0 && r > 0; d-- {
+		at += r % t.out[d] * t.stride[d] * t.pitch[d]
+		r /= t.out[d]
+	}
+	return at
+}
+
+// placesMost bounds the places of one call of a kernel, so that a run's context
+// is looked at.
+const placesMost = 1 << 12
+
+// walk calls f for parts of the rows: the index of the input for the first
+// place, that of the output, and the number of places.
+func (t *convTaps) walk(f func(x, y, n int)) {
+	step := t.stride[len(t.stride)-1]
+	for r := range t.rows {
+		x := t.row(r)
+		for j := 0; j < t.width; j += placesMost {
+			if t.c.Err() != nil {
+				return
+			}
+			f(x+j*step, r*t.width+j, min(placesMost, t.width-j))
+		}
+	}
+}
+
+// computeRows computes outputs lo..hi-1 of the group.
+func (t *convTaps) computeRows(lo, hi int) {
+	depth := len(t.taps.Offsets)
+	first := t.from*t.outputs + lo
+	y := t.y[(t.image*t.group*t.outputs+first)*t.outSize:][:(hi-lo)*t.outSize]
+	w, bias := t.w[first*depth:], t.wide[t.from*(len(t.wide)/t.group)+lo:]
+	t.walk(func(x, at, n int) {
+		kernel.ConvRows(t.product.level, y[at:], t.outSize, w, depth, t.room[x:], t.taps, bias, hi-lo, n)
+	})
+	t.activation.apply(y)
+}
+
+// computePoints computes strips lo..hi-1 of 64 outputs of the group.
+func (t *convTaps) computePoints(lo, hi int) {
+	depth := len(t.taps.Offsets)
+	lo, hi = lo*64, min(hi*64, t.outputs)
+	y := t.y[((t.image*t.group+t.from)*t.outputs+lo)*t.outSize:][:(hi-lo)*t.outSize]
+	w, bias := t.points[t.from][lo*depth:], t.wide[t.from*(len(t.wide)/t.group)+lo:]
+	step := t.stride[len(t.stride)-1]
+	t.walk(func(x, at, n int) {
+		kernel.ConvPoints(t.product.level, y[at:], t.outSize, t.room[x:], step, t.taps, w, bias, hi-lo, n)
+	})
+	t.activation.apply(y)
+}
+
+// computePlanes computes groups lo..hi-1, of one output each.
+func (t *convTaps) computePlanes(lo, hi int) {
+	depth := len(t.taps.Offsets)
+	y := t.y[(t.image*t.group+lo)*t.outSize:][:(hi-lo)*t.outSize]
+	lead := t.channels * t.plane
+	t.walk(func(x, at, n int) {
+		kernel.ConvPlanes(t.product.level, y[at:], t.outSize, t.w[lo*depth:], t.room[lo*lead+x:], lead, t.taps, t.wide[lo:], hi-lo, n)
+	})
+	t.activation.apply(y)
+}

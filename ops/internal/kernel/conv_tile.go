@@ -1,0 +1,133 @@
+package kernel
+
+// The products of convolutions take the input where it lies: a list of offsets
+// says, for each term of a sum, where the element for place 0 is; those for the
+// next places follow it. Sums are those of gemm32: from 0, term by term, each
+// rounded once; the bias is added at the end.
+
+// Taps are the terms of the sums of a convolution.
+type Taps struct {
+	Offsets []int // of the elements of the input, at place 0
+	Reach   int   // the greatest of them
+}
+
+// ConvTermsMost bounds the depth of a call of assembly; deeper sums are left to
+// the plain loops.
+const ConvTermsMost = 1 << 18
+
+// ConvRows computes n places of rows of outputs:
+//
+//	y[r*span+j] = bias[r] + sum over k of w[r*pitch+k] * x[t.Offsets[k]+j]
+func ConvRows(l Level, y []float32, span int, w []float32, pitch int, x []float32, t Taps, bias []float32, rows, n int) {
+	depth := len(t.Offsets)
+	if rows == 0 || n == 0 {
+		return
+	}
+	if l != Go && 0 < depth && depth <= ConvTermsMost {
+		_, _, _, _ = y[(rows-1)*span+n-1], w[(rows-1)*pitch+depth-1], x[t.Reach+n-1], bias[rows-1]
+		convRows(l, y, span, w, pitch, x, t, bias, rows, n)
+		return
+	}
+	for r := range rows {
+		convRow(y[r*span:][:n], w[r*pitch:][:depth], x, t.Offsets, bias[r])
+	}
+}
+
+// ConvPlanes computes n places of planes, each with its own weights and, lead
+// apart, its own input:
+//
+//	y[p*span+j] = bias[p] + sum over k of w[p*depth+k] * x[p*lead+t.Offsets[k]+j]
+func ConvPlanes(l Level, y []float32, span int, w []float32, x []float32, lead int, t Taps, bias []float32, planes, n int) {
+	depth := len(t.Offsets)
+	if planes == 0 || n == 0 {
+		return
+	}
+	if l != Go && 0 < depth && depth <= ConvTermsMost {
+		_, _, _, _ = y[(planes-1)*span+n-1], w[planes*depth-1], x[(planes-1)*lead+t.Reach+n-1], bias[planes-1]
+		convPlanes(l, y, span, w, x, lead, t, bias, planes, n)
+		return
+	}
+	for p := range planes {
+		convRow(y[p*span:][:n], w[p*depth:][:depth], x[p*lead:], t.Offsets, bias[p])
+	}
+}
+
+// convRow is a row of ConvRows.
+func convRow(y, w, x []float32, offsets []int, bias float32) {
+	var sums [gemm32Cols]float32
+	for j := 0; j < len(y); j += gemm32Cols {
+		s := sums[:min(gemm32Cols, len(y)-j)]
+		clear(s)
+		for k, v := range w {
+			a := float64(v)
+			for i, e := range x[offsets[k]+j:][:len(s)] {
+				s[i] = float32(step(float64(s[i]), a, float64(e)))
+			}
+		}
+		for i, v := range s {
+			y[j+i] = bias + v
+		}
+	}
+}
+
+// PointStrips are the widths of the strips of outputs that ConvPoints works on:
+// the number of full ones, their width, and that of a last one, 0 for none.
+func (l Level) PointStrips(outputs int) (full, width, last int) {
+	lanes := l.Lanes()
+	width = 64
+	if l == AVX2 {
+		width = 16
+	}
+	last = (outputs%width + lanes - 1) / lanes * lanes
+	return outputs / width, width, last
+}
+
+// PackPoints lays weights, rows of depth for each output, out for ConvPoints:
+// strip after strip of outputs, in each the weights of term after term, and 0
+// for the outputs that there are not. dst is a multiple of the level's lanes
+// of outputs long.
+func PackPoints(l Level, dst, w []float32, outputs int) {
+	if outputs == 0 {
+		return
+	}
+	depth := len(w) / outputs
+	full, width, last := l.PointStrips(outputs)
+	for o := 0; o < outputs; o += width {
+		s := width
+		if o == full*width {
+			s = last
+		}
+		strip := dst[o*depth:][:s*depth]
+		for u := range s {
+			for k := range depth {
+				v := float32(0)
+				if o+u < outputs {
+					v = w[(o+u)*depth+k]
+				}
+				strip[k*s+u] = v
+			}
+		}
+	}
+}
+
+// ConvPoints computes outputs at n places that are step apart in the input, by
+// weights that PackPoints has laid out; bias is as wide as the strips:
+//
+//	y[o*span+p] = bias[o] + sum over k of w[o, k] * x[p*step+t.Offsets[k]]
+//
+// It is for a level of vectors.
+func ConvPoints(l Level, y []float32, span int, x []float32, step int, t Taps, w, bias []float32, outputs, n int) {
+	depth := len(t.Offsets)
+	full, width, last := l.PointStrips(outputs)
+	if outputs == 0 || n == 0 {
+		return
+	}
+	_, _, _, _ = y[(outputs-1)*span+n-1], x[(n-1)*step+t.Reach], w[(full*width+last)*depth-1], bias[full*width+last-1]
+	for o := 0; o < outputs; o += width {
+		s := width
+		if o == full*width {
+			s = last
+		}
+		convPoints(l, y[o*span:], span, x, step, t, w[o*depth:], bias[o:], s, min(s, outputs-o), n)
+	}
+}

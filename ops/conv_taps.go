@@ -87,7 +87,7 @@ func (l *convLocal[T]) tapped(c *Ctx, k *conv[T]) (done bool, err error) {
 	if !byRow && !byPoint {
 		return false, nil
 	}
-	t.bias()
+	t.bias(deep)
 	if byPoint {
 		t.points = k.points.get().groups
 	}
@@ -158,10 +158,11 @@ func (t *convTaps) pointsPay(l Level, byRow bool) bool {
 	return !byRow || 5*t.width*fill(t.outputs) < 4*fill(t.width)*t.outputs
 }
 
-// bias makes the bias of all outputs, each group's as wide as vectors.
-func (t *convTaps) bias() {
+// bias makes the bias of all outputs, each group's as wide as vectors unless
+// all are computed at a time.
+func (t *convTaps) bias(deep bool) {
 	wide := (t.outputs + 63) &^ 63
-	if t.outputs == 1 {
+	if deep {
 		wide = 1
 	}
 	if n := t.group * wide; cap(t.wide) < n {

@@ -13,6 +13,9 @@ import (
 // operator: cells that share their weights, are chained by their states, and
 // read one after the other the steps of one tensor.
 func reroll(s *state) error {
+	if !s.expands() {
+		return nil
+	}
 	r := &reroller{state: s, analysis: ops.NewAnalysis(s.registry, s.model, s.limits), replaced: map[string]bool{}}
 	return r.graph(s.model.Graph, nil)
 }

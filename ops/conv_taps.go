@@ -66,6 +66,9 @@ type convTaps struct {
 // there are anyway.
 const roomRatio = 8
 
+// roomMost bounds the elements of an image that is read where it lies.
+const roomMost = 1 << 30
+
 // tapped computes the convolution, unless another way is better for it.
 func (l *convLocal[T]) tapped(c *Ctx, k *conv[T]) (done bool, err error) {
 	f, ok := any(l).(*convLocal[float32])
@@ -107,14 +110,14 @@ func (t *convTaps) lay() bool {
 		if padded {
 			n += t.begin[d] + t.end[d]
 		}
-		if n == 0 || n > (1<<40)/size {
+		if n == 0 || n > roomMost/size {
 			return false
 		}
 		size *= n
 	}
 	t.plane = size
 	depth, most := t.channels*t.convLocal.taps, roomRatio*(t.inSize+t.outSize)
-	if padded && size > most || size*t.channels*t.group > 1<<40 || depth > kernel.ConvTermsMost {
+	if padded && size > most || size > roomMost/(t.channels*t.group) || depth > kernel.ConvTermsMost {
 		return false
 	}
 	t.width = t.out[rank-1]

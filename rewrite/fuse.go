@@ -68,6 +68,7 @@ func (f *fuser) graph(a *ops.Analysis, g *onnx.Graph, outer *facts) error {
 		site.uses[o.Name] = append(site.uses[o.Name], nil)
 	}
 	site.products()
+	site.norms()
 	site.trees()
 	if len(site.gone) > 0 {
 		f.fused = true

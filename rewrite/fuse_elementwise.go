@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/recur-ml/recur/onnx"
-	"github.com/recur-ml/recur/ops"
 )
 
 // Bounds on a fused tree: what it keeps in cache grows with its inputs and
@@ -177,10 +176,7 @@ func (t *treeSite) put(root *onnx.Node, members []*onnx.Node) {
 	}
 	for i, name := range inputs {
 		if !t.isFloat(name) {
-			inputs[i] = t.fresh(name + "/float")
-			k := t.exponent(name)
-			t.graph.Initializers = append(t.graph.Initializers, &onnx.Initializer{Name: inputs[i], Tensor: k})
-			t.scope.Set(inputs[i], ops.ConstInfo(k))
+			inputs[i] = t.constantOf(name+"/float", t.exponent(name))
 		}
 	}
 	t.become(root, "Elementwise", inputs, root.Outputs[0], []*onnx.Attribute{{Name: "steps", Type: onnx.AttrStrings, Strings: steps}})
@@ -210,7 +206,7 @@ func (t *treeSite) step(n *onnx.Node, number map[string]int) string {
 type extents struct {
 	facts  *facts
 	of     map[string]int // a number for each shape
-	shapes map[string]int // the numbers of shapes that are known, with their symbols
+	shapes map[string]int // the numbers of shapes, written with sizes, symbols, and where a size comes from
 	last   int            // number given
 }
 
@@ -221,34 +217,46 @@ func (e *extents) extent(name string) int {
 	}
 	e.last++
 	id := e.last
-	if key, ok := shapeKey(e.facts.typeOf(name).Shape); ok {
-		if known, ok := e.shapes[key]; ok {
+	if shape := e.facts.typeOf(name).Shape; shape.Ranked() {
+		var key strings.Builder
+		for axis, d := range shape {
+			switch {
+			case d.Known():
+				fmt.Fprintf(&key, "%d ", d.Value)
+			case d.Name != "":
+				fmt.Fprintf(&key, "%q ", d.Name)
+			default:
+				fmt.Fprintf(&key, "%d of %q ", axis, e.origin(name, int64(axis)))
+			}
+		}
+		if known, ok := e.shapes[key.String()]; ok {
 			id = known
 		} else {
-			e.shapes[key] = id
+			e.shapes[key.String()] = id
 		}
 	}
 	e.of[name] = id
 	return id
 }
 
-// shapeKey writes a shape of which each dimension is known or has a symbol.
-func shapeKey(s onnx.Shape) (string, bool) {
-	if !s.Ranked() {
-		return "", false
-	}
-	var b strings.Builder
-	for _, d := range s {
-		if !d.Known() && d.Name == "" {
-			return "", false
+// origin follows a value back to one that has the same size along an axis.
+func (e *extents) origin(name string, axis int64) string {
+	for range 20 {
+		n := e.facts.makers[name]
+		if n == nil || n.Domain != "" || len(n.Outputs) != 1 {
+			break
 		}
-		if d.Known() {
-			fmt.Fprintf(&b, "%d ", d.Value)
-		} else {
-			fmt.Fprintf(&b, "%q ", d.Name)
+		if n.OpType == "Slice" {
+			axes, ok := e.facts.list(n, 3, "axes")
+			if !ok || slices.ContainsFunc(axes, func(a int64) bool { return a < 0 || a == axis }) {
+				break
+			}
+		} else if k, ok := elementwise[n.OpType]; n.OpType != "Cast" && (!ok || k != 1) {
+			break
 		}
+		name = n.Inputs[0]
 	}
-	return b.String(), true
+	return name
 }
 
 // result numbers the shape of what a step gives.

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/recur-ml/recur/onnx"
-	"github.com/recur-ml/recur/ops"
 )
 
 // products joins MatMul, Gemm and Conv with the bias that is added to them and
@@ -117,8 +116,5 @@ func (s *fuseSite) convBias(n *onnx.Node, name string) []string {
 	if slices.ContainsFunc(v, func(x float32) bool { return math.Float32bits(x) == 1<<31 }) {
 		return nil
 	}
-	b := &onnx.Initializer{Name: s.fresh(name + "/channels"), Tensor: onnx.MustTensor([]int{t.Len()}, v)}
-	s.graph.Initializers = append(s.graph.Initializers, b)
-	s.scope.Set(b.Name, ops.ConstInfo(b.Tensor))
-	return []string{n.Inputs[0], n.Inputs[1], b.Name}
+	return []string{n.Inputs[0], n.Inputs[1], s.constantOf(name+"/channels", onnx.MustTensor([]int{t.Len()}, v))}
 }

@@ -45,15 +45,17 @@ func written(g *onnx.Graph) string {
 }
 
 // fuseProblem is a model of X [2, 3, 4], Z of the same shape, V [2, 3, 1], N [n, 4],
-// M [n, 4] and an I of int64, with constants.
+// M [n, 4] U [?, 3, ?] and others, with constants.
 func fuseProblem(t *testing.T, text string, outputs ...string) problem {
 	t.Helper()
 	inits := weightsOf(5, map[string][]int{"W": {4, 6}, "b": {6}, "b1": {1, 6}, "b4": {4}, "wide": {1, 1, 1, 6}, "G": {6, 4}, "column": {3, 1},
-		"K": {5, 3, 2}, "Kb": {5}, "channels": {1, 5, 1}, "channels2": {5, 1}, "slope": {4}, "G4": {4, 4}, "depth": {3, 1, 2}, "dc": {3, 1}})
+		"K": {5, 3, 2}, "Kb": {5}, "channels": {1, 5, 1}, "channels2": {5, 1}, "slope": {4}, "G4": {4, 4}, "depth": {3, 1, 2}, "dc": {3, 1}, "k3": {3}, "m3": {3}, "v3": {3}})
 	for name, v := range numbers {
 		inits[name] = v
 	}
 	inits["two"], inits["twoInt"] = onnx.Scalar(float32(2)), onnx.Scalar(int64(2))
+	inits["s3"] = onnx.MustTensor([]int{3}, []float32{0.5, 0.1, 2})
+	inits["i3"], inits["i5"] = onnx.MustTensor([]int{1}, []int64{3}), onnx.MustTensor([]int{1}, []int64{5})
 	inits["zeros"] = onnx.MustTensor([]int{4}, make([]float32, 4))
 	inits["lo"], inits["hi"] = onnx.Scalar(float32(-0.5)), onnx.Scalar(float32(0.75))
 	n := onnx.Dim{Value: -1, Name: "n"}
@@ -64,11 +66,12 @@ func fuseProblem(t *testing.T, text string, outputs ...string) problem {
 		{Name: "N", Type: onnx.TensorType(onnx.Float, onnx.Shape{n, onnx.Fixed(4)})},
 		{Name: "M", Type: onnx.TensorType(onnx.Float, onnx.Shape{n, onnx.Fixed(4)})},
 		{Name: "I", Type: onnx.TensorType(onnx.Int64, onnx.FixedShape(2))},
+		{Name: "U", Type: onnx.TensorType(onnx.Float, onnx.Shape{onnx.UnknownDim, onnx.Fixed(3), onnx.UnknownDim})},
 		{Name: "D", Type: onnx.TensorType(onnx.Double, onnx.FixedShape(2, 2))},
 	}
 	r := rand.New(rand.NewSource(9))
 	values := onnx.Values{"I": onnx.MustTensor([]int{2}, []int64{3, 5}), "D": onnx.MustTensor([]int{2, 2}, []float64{1, 2, 3, 4})}
-	for name, shape := range map[string][]int{"X": {2, 3, 4}, "Z": {2, 3, 4}, "V": {2, 3, 1}, "N": {7, 4}, "M": {7, 4}} {
+	for name, shape := range map[string][]int{"X": {2, 3, 4}, "Z": {2, 3, 4}, "V": {2, 3, 1}, "N": {7, 4}, "M": {7, 4}, "U": {2, 3, 9}} {
 		values[name] = randomTensor(r, shape)
 	}
 	var out []onnx.ValueInfo
@@ -122,6 +125,10 @@ Y = ai.recur:Elementwise(p, q) ["Add 0 1" "Tanh 2"]`},
 			`Y = ai.recur:Elementwise(X, slope) ["LeakyRelu 0 alpha=0.3" "Elu 2 alpha=1" "HardSigmoid 3 alpha=0.1 beta=0.5" "Clip 4 alpha=-0.5 beta=0.75" "PRelu 5 1"]`},
 		{"powers", "a = Pow(X, two)\nY = Sqrt(a)", "Y", `Y = ai.recur:Elementwise(X, two) ["Pow 0 1" "Sqrt 2"]`},
 		{"powers of another type", "a = Pow(X, twoInt)\nY = Sqrt(a)", "Y", `Y = ai.recur:Elementwise(X, twoInt/float) ["Pow 0 1" "Sqrt 2"]`},
+		{"parts of one size", "c = Conv(U, K)\na = Slice(c, i0, ax2, ax1)\ne = Slice(c, i3, i5, ax1)\nd = Mul(a, a)\ng = Mul(e, e)\nh = Add(d, g)\nY = Sqrt(h)", "Y", `Y = ai.recur:Elementwise(a, e) ["Mul 0 0" "Mul 1 1" "Add 2 3" "Sqrt 4"]`},
+		{"a normalization", "a = BatchNormalization(X, k3, m3, v3, s3)\nY = PRelu(a, column)", "Y", `Y = ai.recur:Elementwise(X, a/factor, a/offset, column) ["Mul 0 1" "Add 4 2" "PRelu 5 3"]`},
+		{"a normalization alone", "Y = BatchNormalization(X, k3, m3, v3, s3) momentum=1", "Y", `Y = ai.recur:Elementwise(X, Y/factor, Y/offset) ["Mul 0 1" "Add 3 2"]`},
+		{"a normalization with what is computed", "m = ReduceMax(V) axes=0,2 keepdims=0\nY = BatchNormalization(X, k3, m, v3, s3)", "Y", "Y = BatchNormalization(X, k3, m, v3, s3)"},
 		{"integers", "a = Add(I, I)\nc = Mul(a, I)\nY = Cast(c) to=1", "Y", "a = Add(I, I)\nc = Mul(a, I)\nY = Cast(c) to=1"},
 		{"one node", "Y = Tanh(X)", "Y", "Y = Tanh(X)"},
 		{"zeros that are added", "h = Tanh(X)\nY = Add(h, zeros)", "Y", "h = Tanh(X)\nY = Add(h, zeros)"},

@@ -95,11 +95,11 @@ func zeros(list []int64) bool {
 }
 
 // list reads integers that are an attribute or a constant input.
-func (t *tidier) list(n *onnx.Node, i int, attr string) ([]int64, bool) {
+func (f *facts) list(n *onnx.Node, i int, attr string) ([]int64, bool) {
 	if a := n.Attr(attr); a != nil && attr != "" {
 		return a.Ints, true
 	}
-	k := t.info(input(n, i)).Tensor()
+	k := f.info(input(n, i)).Tensor()
 	if k == nil || k.External() != nil {
 		return nil, false
 	}

@@ -12,7 +12,7 @@ import (
 // of changes of shape by one Reshape, a transposition that moves nothing but
 // dimensions of size 1 by a Reshape, and by an Identity what leaves a value as
 // it is: a Cast to its own type, a Slice of all, an Expand to its own shape, a
-// Concat of one, a Pad by nothing. Initial states of zeros, and lengths that are
+// Concat of one, a Pad by nothing. A ScatterND over a range is a Concat. Initial states of zeros, and lengths that are
 // all the number of steps, are what a recurrent operator has without them.
 //
 // Nothing that could fail in a run is lost: a Squeeze whose dimension may not
@@ -29,6 +29,7 @@ func (s *state) tidy(a *ops.Analysis, g *onnx.Graph, outer *facts) error {
 	for _, n := range g.Nodes {
 		if n.Domain == "" {
 			t.node(n)
+			t.scatter(n)
 		}
 		for _, sub := range n.Subgraphs() {
 			if err := s.tidy(a, sub, f); err != nil {
@@ -36,6 +37,7 @@ func (s *state) tidy(a *ops.Analysis, g *onnx.Graph, outer *facts) error {
 			}
 		}
 	}
+	g.Nodes = append(g.Nodes, t.more...)
 	return nil
 }
 
@@ -45,6 +47,7 @@ type tidier struct {
 	*facts
 	graph *onnx.Graph
 	uses  map[string][]*onnx.Node // nil stands for an output of the graph, or a nested graph
+	more  []*onnx.Node            // new nodes
 }
 
 func (t *tidier) node(n *onnx.Node) {

@@ -91,3 +91,58 @@ func TestTidyKeepsFailures(t *testing.T) {
 		}
 	}
 }
+
+// TestScatterOfARange: a ScatterND over a range of an axis, element by element,
+// is a Concat; others stay.
+func TestScatterOfARange(t *testing.T) {
+	shape := []int{2, 3, 40}
+	box := func(lo, hi [3]int64) []int64 {
+		var out []int64
+		for i := lo[0]; i < hi[0]; i++ {
+			for j := lo[1]; j < hi[1]; j++ {
+				for k := lo[2]; k < hi[2]; k++ {
+					out = append(out, i, j, k)
+				}
+			}
+		}
+		return out
+	}
+	turned := box([3]int64{0, 0, 0}, [3]int64{2, 3, 20})
+	copy(turned[3:], turned[:3])
+	for _, c := range []struct {
+		name    string
+		indices []int64
+		want    string
+	}{
+		{"the middle", box([3]int64{0, 0, 5}, [3]int64{2, 3, 25}), "Slice Reshape Slice Concat"},
+		{"the beginning", box([3]int64{0, 0, 0}, [3]int64{2, 3, 20}), "Reshape Slice Concat"},
+		{"the end", box([3]int64{1, 0, 0}, [3]int64{2, 3, 40}), "Slice Reshape Concat"},
+		{"all", box([3]int64{0, 0, 0}, [3]int64{2, 3, 40}), "Reshape Concat"},
+		{"a corner", box([3]int64{0, 1, 0}, [3]int64{2, 3, 20}), "ScatterND"},
+		{"one twice", turned, "ScatterND"},
+		{"few", box([3]int64{0, 0, 7}, [3]int64{2, 3, 9}), "ScatterND"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tuples := len(c.indices) / 3
+			inits := weightsOf(2, map[string][]int{"u": {tuples}})
+			inits["i"] = onnx.MustTensor([]int{tuples, 3}, c.indices)
+			g := graphOf(t, "y = ScatterND(x, i, n)\nn = Neg(u0)\nY = Tanh(y)", inits,
+				[]onnx.ValueInfo{{Name: "x", Type: onnx.TensorType(onnx.Float, onnx.FixedShape(shape...))}, {Name: "u0", Type: onnx.TensorType(onnx.Float, onnx.FixedShape(tuples))}},
+				[]onnx.ValueInfo{{Name: "Y", Type: onnx.TensorType(onnx.Float, nil)}})
+			p := problem{&onnx.Model{IRVersion: 8, OpsetImports: []onnx.OpsetImport{{Version: 15}}, Graph: g}, onnx.Values{"x": weightsOf(1, map[string][]int{"x": shape})["x"], "u0": inits["u"]}}
+			var ops []string
+			nodes, _ := onnx.Sort(p.checkBits(t).Graph)
+			for _, n := range nodes {
+				ops = append(ops, n.OpType)
+			}
+			slices.Sort(ops)
+			want := strings.Fields(c.want + " Neg Tanh")
+			if slices.Sort(want); c.want == "Reshape Concat" {
+				want = []string{"Neg", "Reshape", "Tanh"}
+			}
+			if !slices.Equal(ops, want) {
+				t.Errorf("got %v, want %v", ops, want)
+			}
+		})
+	}
+}

@@ -59,6 +59,9 @@ type Engine interface {
 	Err() error
 	Wants(i int) bool
 	Local() *any
+	// Draw gives the number of the run's step, and how often it was called
+	// before for this node in this run.
+	Draw() (step, n uint64)
 	Body(name string) Body
 	Limits() onnx.Limits
 	OutType(i int) onnx.Type

@@ -135,9 +135,9 @@ func (k *dropout) drop(c *Ctx, in, _ []onnx.Value) error {
 		}
 	}
 	if x.DataType() == onnx.Double {
-		return dropElements(c, onnx.Elements[float64](y), onnx.Elements[float64](x), mask, ratio, k.random.next())
+		return dropElements(c, onnx.Elements[float64](y), onnx.Elements[float64](x), mask, ratio, k.random.next(c))
 	}
-	return dropElements(c, onnx.Elements[float32](y), onnx.Elements[float32](x), mask, ratio, k.random.next())
+	return dropElements(c, onnx.Elements[float32](y), onnx.Elements[float32](x), mask, ratio, k.random.next(c))
 }
 
 func dropElements[T float32 | float64](c *Ctx, dst, src []T, mask *onnx.Tensor, ratio float64, r *rand.Rand) error {

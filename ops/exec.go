@@ -42,6 +42,7 @@ type heap struct {
 	limits onnx.Limits
 	used   int64
 	local  any
+	draws  uint64
 	stacks map[int]*Stack
 }
 
@@ -113,6 +114,7 @@ func (h *heap) Parallel(n, _ int, f func(lo, hi int)) { f(0, n) }
 func (h *heap) Err() error                            { return h.ctx.Err() }
 func (h *heap) Wants(i int) bool                      { return h.node.Wants(i) }
 func (h *heap) Local() *any                           { return &h.local }
+func (h *heap) Draw() (step, n uint64)                { h.draws++; return 0, h.draws - 1 }
 func (h *heap) Body(name string) Body                 { panic("no body " + name + " here") }
 func (h *heap) Limits() onnx.Limits                   { return h.limits.WithDefaults() }
 func (h *heap) OutType(i int) onnx.Type               { return h.node.Out(i).Type }

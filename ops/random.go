@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"sort"
-	"sync/atomic"
 
 	"github.com/recur-ml/recur/onnx"
 )
@@ -22,15 +21,14 @@ func init() {
 }
 
 // generator gives the random numbers of a node. With the attribute seed they
-// are determined by the seed, by the node's name and outputs, and by how many
-// times the session has computed the node before, so that a program that runs
-// a model the same way gets the same numbers, each run different ones. Without
-// it they are different every time.
+// are determined by the seed, by the node's name and outputs, by the number of
+// the run's step, and by how many times the run has computed the node before:
+// a loop's iterations get different numbers, two runs of one step the same,
+// whatever else a session computes. Without it they are different every time.
 type generator struct {
 	seeded bool
 	seed   uint64
 	key    uint64 // of the node
-	calls  atomic.Uint64
 }
 
 func newGenerator(n *Node) *generator {
@@ -50,12 +48,34 @@ func newGenerator(n *Node) *generator {
 	return g
 }
 
+// source is a frame's source of random numbers, which is seeded anew at each
+// run of the node.
+type source struct {
+	pcg  rand.PCG
+	rand *rand.Rand
+}
+
 // next gives the numbers of one run of the node.
-func (g *generator) next() *rand.Rand {
-	if !g.seeded {
-		return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+func (g *generator) next(c *Ctx) *rand.Rand {
+	s := Local[source](c)
+	if s.rand == nil {
+		s.rand = rand.New(&s.pcg)
 	}
-	return rand.New(rand.NewPCG(g.seed<<32|g.calls.Add(1), g.key))
+	if !g.seeded {
+		s.pcg.Seed(rand.Uint64(), rand.Uint64())
+		return s.rand
+	}
+	step, n := c.eng.Draw()
+	s.pcg.Seed(scatter(scatter(g.seed)^step), scatter(scatter(g.key)^n))
+	return s.rand
+}
+
+// scatter maps neighbouring numbers to distant ones, one to one: the last step
+// of SplitMix64.
+func scatter(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // outputType reads the attribute dtype, def when it is not set.
@@ -161,7 +181,7 @@ func (k *randomKernel) Run(c *Ctx, in, out []onnx.Value) error {
 	if err != nil {
 		return err
 	}
-	r := k.gen.next()
+	r := k.gen.next(c)
 	switch to {
 	case onnx.Float:
 		return drawInto(c, r, k.draw, onnx.Elements[float32](y))
@@ -240,7 +260,7 @@ func (k *bernoulliKernel) Run(c *Ctx, in, out []onnx.Value) error {
 	one := bernoulliOne[to].Bytes()
 	data := y.Bytes()
 	clear(data)
-	r := k.gen.next()
+	r := k.gen.next(c)
 	if x.DataType() == onnx.Double {
 		return flip(c, r, data, one, onnx.Elements[float64](x))
 	}
@@ -316,7 +336,7 @@ func (k *multinomialKernel) Run(c *Ctx, in, out []onnx.Value) error {
 	if err != nil || y.Len() == 0 {
 		return err
 	}
-	r := k.gen.next()
+	r := k.gen.next(c)
 	var row func(dst []float64, i int) []float64
 	if x.DataType() == onnx.Double {
 		row = logRow(onnx.Elements[float64](x))

@@ -47,6 +47,7 @@ type expr struct {
 	width       int // of the last axis, -1 when it is not known
 	rank        int // -1 when it is not known
 	states      uint64
+	zero        int8 // of a constant: 1 if all elements are 0, -1 if not, 0 while not known
 }
 
 // algebra makes expressions. What it makes is in a normal form as far as
@@ -54,12 +55,29 @@ type expr struct {
 // are flat, a product with side-by-side factors is a sum of products.
 type algebra struct {
 	known map[string]*expr
-	elem  onnx.DataType // of the numbers
-	zeros bool          // whether outer values that are zero count as constants
+	cuts  map[cutOf]*expr // slices that were taken
+	elem  onnx.DataType   // of the numbers
+	zeros bool            // whether outer values that are zero count as constants
+}
+
+type cutOf struct {
+	e      *expr
+	lo, hi int
+}
+
+// maxTerms bounds the arguments of a sum or a product: what has more is no part
+// of a cell, and putting it in normal form would take long.
+const maxTerms = 64
+
+// long is a sum or a product of too many arguments.
+func (a *algebra) long(name string, args []*expr) *expr {
+	e := expr{kind: exprOpaque, name: name, args: args}
+	e.width, e.rank = widest(args)
+	return a.intern(e)
 }
 
 func newAlgebra(elem onnx.DataType) *algebra {
-	return &algebra{known: map[string]*expr{}, elem: elem}
+	return &algebra{known: map[string]*expr{}, cuts: map[cutOf]*expr{}, elem: elem}
 }
 
 // intern gives the one expression that equals e.
@@ -116,7 +134,12 @@ func isZero(e *expr) bool {
 	if e.k == nil {
 		return e.alpha == 0
 	}
-	return e.k.zero()
+	if e.zero == 0 {
+		if e.zero = -1; e.k.zero() {
+			e.zero = 1
+		}
+	}
+	return e.zero > 0
 }
 
 func widest(args []*expr) (width, rank int) {
@@ -163,6 +186,9 @@ func (a *algebra) sum(args ...*expr) *expr {
 	}
 	for _, e := range args {
 		add(e)
+	}
+	if len(flat) > maxTerms {
+		return a.long("sum", args)
 	}
 	flat = a.blend(flat)
 	width, _ := widest(flat)
@@ -226,6 +252,9 @@ func (a *algebra) prod(args ...*expr) *expr {
 	}
 	for _, e := range args {
 		add(e)
+	}
+	if len(flat)+len(masks) > maxTerms {
+		return a.long("product", args)
 	}
 	for _, e := range flat {
 		if isZero(e) {
@@ -380,6 +409,15 @@ func (a *algebra) matMul(x *expr, k *view) *expr {
 
 // slice takes the columns lo..hi-1.
 func (a *algebra) slice(e *expr, lo, hi int) *expr {
+	if done := a.cuts[cutOf{e, lo, hi}]; done != nil {
+		return done
+	}
+	done := a.sliceOf(e, lo, hi)
+	a.cuts[cutOf{e, lo, hi}] = done
+	return done
+}
+
+func (a *algebra) sliceOf(e *expr, lo, hi int) *expr {
 	if e.width >= 0 && lo == 0 && hi == e.width {
 		return e
 	}

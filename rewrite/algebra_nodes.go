@@ -3,6 +3,7 @@ package rewrite
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -589,7 +590,7 @@ func (r *reader) gather(n *onnx.Node, x, at *expr) *expr {
 			v += int64(size)
 		}
 		if axis < x.rank-1 && v >= 0 && v < int64(size) {
-			return r.step(x, axis, int(v))
+			return r.step(x, axis, int(v), n.Inputs[0])
 		}
 		return nil
 	}
@@ -638,11 +639,11 @@ func (r *reader) input(name string) *expr {
 	if t.Elem == onnx.Bool {
 		e.name = "bool"
 	}
-	if len(t.Shape) > 0 {
-		e.rank = len(t.Shape) - 1
+	if s := r.outer.shapeOf(name); len(s) > 0 {
+		e.rank = len(s) - 1
 		e.width = 1
 		if e.rank > 0 {
-			e.width = t.Shape[e.rank].Value
+			e.width = s[e.rank].Value
 		}
 	}
 	return r.intern(e)
@@ -715,9 +716,14 @@ func extent(x *expr, axis int) int {
 	return -1
 }
 
-// step is the part at a place on an axis, which is left out.
-func (r *reader) step(x *expr, axis, place int) *expr {
-	return r.intern(expr{kind: exprInput, args: []*expr{x}, index: place, hi: axis, width: x.width, rank: x.rank - 1})
+// step is the part at a place on an axis, which is left out, of the element type
+// of a value.
+func (r *reader) step(x *expr, axis, place int, of string) *expr {
+	e := expr{kind: exprInput, args: []*expr{x}, index: place, hi: axis, width: x.width, rank: x.rank - 1}
+	if r.inside.typeOf(of).Elem == onnx.Bool {
+		e.name = "bool"
+	}
+	return r.intern(e)
 }
 
 // sizeOf is the size of an axis, -1 when it is not known.
@@ -822,7 +828,7 @@ func (r *reader) squeeze(n *onnx.Node, in []*expr) *expr {
 			return x.args[0]
 		}
 		if x.kind == exprOpaque && x.name == "slab" && axis == x.hi {
-			return r.step(x.args[0], x.hi, x.index)
+			return r.step(x.args[0], x.hi, x.index, n.Inputs[0])
 		}
 		return nil
 	}
@@ -893,6 +899,37 @@ func (f *facts) info(name string) ops.Info {
 }
 
 func (f *facts) typeOf(name string) onnx.Type { return f.info(name).Type }
+
+// shapeOf is the shape of a value as far as it is known; of one whose rank
+// shows by how its axes are moved, that of a column too.
+func (f *facts) shapeOf(name string) onnx.Shape {
+	s := f.typeOf(name).Shape
+	n := f.maker(name)
+	if n == nil || n.Domain != "" || n.OpType != "Transpose" {
+		return s
+	}
+	p := n.Attr("perm")
+	last := func(k int) bool { return p.Ints[k] == int64(len(p.Ints)-1) }
+	if p == nil || s != nil && len(s) != len(p.Ints) {
+		return s
+	}
+	u := f.maker(n.Inputs[0])
+	if u == nil || u.Domain != "" || u.OpType != "Unsqueeze" || !slices.Equal(f.axesOf(u), []int64{-1}) {
+		return s
+	}
+	if s = s.Clone(); s == nil {
+		s = make(onnx.Shape, len(p.Ints))
+		for i := range s {
+			s[i] = onnx.UnknownDim
+		}
+	}
+	for i := range s {
+		if last(i) {
+			s[i] = onnx.Fixed(1)
+		}
+	}
+	return s
+}
 
 // constant gives a value that is a constant tensor.
 func (f *facts) constant(name string) *view {

@@ -13,12 +13,25 @@ import (
 func bidirectional(s *state) error {
 	a := ops.NewAnalysis(s.registry, s.model, s.limits)
 	return s.eachGraph(a, s.model.Graph, nil, func(g *onnx.Graph, f *facts) bool {
-		for _, x := range g.Nodes {
-			if !isCell(x) || attrString(x, "direction", "forward") != "forward" {
+		var forward, backward []*onnx.Node
+		for _, n := range g.Nodes {
+			if !isCell(n) {
 				continue
 			}
-			for _, y := range g.Nodes {
-				if y.OpType == x.OpType && isCell(y) && attrString(y, "direction", "forward") == "reverse" && s.join(g, f, x, y) {
+			switch attrString(n, "direction", "forward") {
+			case "forward":
+				forward = append(forward, n)
+			case "reverse":
+				backward = append(backward, n)
+			}
+		}
+		tries := maxPairs
+		for _, x := range forward {
+			for _, y := range backward {
+				if tries--; tries < 0 {
+					return false
+				}
+				if x.OpType == y.OpType && s.join(g, f, x, y) {
 					return true
 				}
 			}
@@ -26,6 +39,9 @@ func bidirectional(s *state) error {
 		return false
 	})
 }
+
+// maxPairs bounds the pairs of operators that are tried for one change.
+const maxPairs = 10_000
 
 // join makes one operator of two, and reports whether it could.
 func (s *state) join(g *onnx.Graph, f *facts, x, y *onnx.Node) bool {
@@ -41,7 +57,7 @@ func (s *state) join(g *onnx.Graph, f *facts, x, y *onnx.Node) bool {
 		return false
 	}
 	lx, ly := input(x, 4), input(y, 4)
-	if (lx == "") != (ly == "") || lx != "" && lx != ly && !f.sameLengths(f.lengthRoot(lx), f.lengthRoot(ly)) {
+	if (lx == "") != (ly == "") || lx != "" && !f.sameLengths(f.lengthRoot(lx), f.lengthRoot(ly)) && !f.equal(lx, ly) {
 		return false
 	}
 	states := []int{5}
@@ -116,14 +132,14 @@ func (s *state) join(g *onnx.Graph, f *facts, x, y *onnx.Node) bool {
 }
 
 // sameSequence reports whether two values are certainly equal: the same one,
-// or transposed in the same way from the same one.
+// or transposed in the same way from values that are equal.
 func (f *facts) sameSequence(x, y string) bool {
 	if x == y {
 		return true
 	}
 	rx, px := f.origin(x)
 	ry, py := f.origin(y)
-	return rx == ry && slices.Equal(px, py)
+	return slices.Equal(px, py) && f.equal(rx, ry)
 }
 
 // reaches reports whether y depends on x.

@@ -116,8 +116,8 @@ type recurrence struct {
 	lifter  *lifter
 	loop    *loop
 	reverse bool
-	trip    string // the value that holds the number of steps, "" for that of the sequences
-	steps   ops.Sym
+	limits  []bound // the least of these is the number of steps; none: that of the sequences
+	steps   ops.Sym // the number of steps, as far as it is known
 	vars    []loopState
 	outs    []*expr // scan outputs
 	uses    map[string]int
@@ -433,83 +433,109 @@ func (r *recurrence) trips() error {
 	if n.OpType == "Scan" {
 		return nil
 	}
-	var trip *bound
-	if n.Inputs[0] != "" {
-		b := r.outer.boundOf(n.Inputs[0])
-		trip = &b
-		r.trip = n.Inputs[0]
-	}
-	type limit struct {
-		b     bound
-		after int
-	}
-	var limits []limit
-	var walk func(e *expr) error
-	walk = func(e *expr) error {
-		switch {
-		case e.kind == exprAnd:
-			for _, x := range e.args {
-				if err := walk(x); err != nil {
-					return err
-				}
-			}
-			return nil
-		case isTrue(e):
-			return nil
-		case e.kind == exprLess && e.args[0].kind == exprCounter:
-			if b, ok := r.bound(e.args[1]); ok {
-				limits = append(limits, limit{b, e.args[0].index})
-				return nil
-			}
+	var least []bound // the number of steps is the least of these
+	add := func(b bound) {
+		if !slices.ContainsFunc(least, b.same) {
+			least = append(least, b)
 		}
-		return because("the condition depends on more than the number of the step")
 	}
-	if err := walk(r.lookup(r.loop.body.Outputs[0].Name)); err != nil {
+	// What the condition bounds after the first step.
+	var after [2][]bound
+	if err := r.condition(r.lookup(r.loop.body.Outputs[0].Name), &after); err != nil {
 		return err
 	}
-	if trip != nil && trip.sym.Known && trip.sym.Value >= math.MaxInt32 && len(limits) > 0 {
-		trip, r.trip = nil, "" // as good as none: no tensor has so many steps
-	}
-	for _, l := range limits {
-		if l.after == 1 && trip == nil {
-			trip = &l.b
+	if m := n.Inputs[0]; m != "" {
+		b := r.outer.boundOf(m)
+		// One that no tensor reaches is as good as none.
+		if !b.sym.Known || b.sym.Value < math.MaxInt32 || len(after[0])+len(after[1]) == 0 {
+			add(b)
 		}
 	}
-	if trip == nil {
+	bounded := len(least)
+	for _, b := range after[1] {
+		add(b)
+	}
+	if len(least) == 0 {
 		return because("the number of steps is not bounded")
 	}
-	for _, l := range limits {
-		// After step i the loop goes on if i + after < b: it makes b-after+1
-		// steps.
-		if l.after != 0 && l.after != 1 || !l.b.same(*trip) {
+	for _, b := range after[0] {
+		if !slices.ContainsFunc(least, b.same) {
 			return because("the number of steps cannot be told from the condition")
 		}
 	}
-	unbounded := r.trip == ""
+	// A bound of the condition holds for the first step if the first condition
+	// says so.
+	var proved []bound
 	if c := n.Inputs[1]; c != "" {
-		if err := r.starts(c, *trip, unbounded); err != nil {
+		if err := r.starts(c, least, &proved); err != nil {
 			return err
 		}
-	} else if unbounded && !trip.sym.Known {
-		return because("the first step is made whatever the condition says")
 	}
-	if trip.sym.Known && trip.sym.Value < 1 {
-		return because("it makes no step")
+	for _, b := range least[bounded:] {
+		if (!b.sym.Known || b.sym.Value < 1) && !slices.ContainsFunc(proved, b.same) {
+			return because("the first step is made whatever the condition says")
+		}
 	}
-	if r.trip == "" {
-		r.trip = trip.root
+	return r.setSteps(least)
+}
+
+// setSteps takes the least of the bounds for the number of steps.
+func (r *recurrence) setSteps(least []bound) error {
+	var fixed *bound
+	for i, b := range least {
+		if b.sym.Known {
+			if b.sym.Value < 1 {
+				return because("it makes no step")
+			}
+			if fixed == nil || b.sym.Value < fixed.sym.Value {
+				fixed = &least[i]
+			}
+			continue
+		}
+		if t := r.outer.typeOf(b.root).Elem; t != onnx.Int32 && t != onnx.Int64 {
+			return because("the number of steps is of type %v", t)
+		}
+		r.limits = append(r.limits, b)
+		r.steps = b.sym
 	}
-	r.steps = trip.sym
+	if fixed != nil {
+		r.limits = append(r.limits, *fixed)
+		r.steps = fixed.sym
+	}
+	if len(r.limits) > 1 {
+		r.steps = ops.Sym{}
+	}
 	return nil
 }
 
-// starts proves that a loop's first condition is that there is a step to make.
-func (r *recurrence) starts(name string, trip bound, must bool) error {
+// condition reads what is to hold for the loop to go on after a step, number i:
+// i + k < b. Such a b is put in list k.
+func (r *recurrence) condition(e *expr, after *[2][]bound) error {
+	switch {
+	case e.kind == exprAnd:
+		for _, x := range e.args {
+			if err := r.condition(x, after); err != nil {
+				return err
+			}
+		}
+		return nil
+	case isTrue(e):
+		return nil
+	case e.kind == exprLess && e.args[0].kind == exprCounter && (e.args[0].index == 0 || e.args[0].index == 1):
+		if b, ok := r.bound(e.args[1]); ok {
+			k := e.args[0].index
+			after[k] = append(after[k], b)
+			return nil
+		}
+	}
+	return because("the condition depends on more than the number of the step")
+}
+
+// starts proves that a loop's first condition is that there is a step to make:
+// it holds where each of some bounds is above 0. These are added to proved.
+func (r *recurrence) starts(name string, least []bound, proved *[]bound) error {
 	for range 10 {
 		if t := r.outer.info(name).Tensor(); t != nil && t.DataType() == onnx.Bool && t.Len() == 1 && onnx.Elements[bool](t)[0] {
-			if must && !trip.sym.Known {
-				return because("the first step is made whatever the condition says")
-			}
 			return nil
 		}
 		n := r.outer.maker(name)
@@ -521,14 +547,15 @@ func (r *recurrence) starts(name string, trip bound, must bool) error {
 			name = n.Inputs[0]
 			continue
 		case "And":
-			if err := r.starts(n.Inputs[0], trip, must); err != nil || n.Inputs[0] == n.Inputs[1] {
+			if err := r.starts(n.Inputs[0], least, proved); err != nil || n.Inputs[0] == n.Inputs[1] {
 				return err
 			}
 			name = n.Inputs[1]
 			continue
 		case "Less":
-			zero := r.outer.boundOf(n.Inputs[0])
-			if zero.sym.Known && zero.sym.Value == 0 && r.outer.boundOf(n.Inputs[1]).same(trip) {
+			zero, b := r.outer.boundOf(n.Inputs[0]), r.outer.boundOf(n.Inputs[1])
+			if zero.sym.Known && zero.sym.Value == 0 && slices.ContainsFunc(least, b.same) {
+				*proved = append(*proved, b)
 				return nil
 			}
 		}

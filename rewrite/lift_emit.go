@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
 )
@@ -9,22 +11,23 @@ import (
 type writer struct {
 	*recurrence
 	*emitter
+	*packing
 	values map[*expr]string // of all steps, [T, B, columns]; packed where there is a mask
 	read   map[int]string   // sequences, cut to the number of steps
 	starts map[int]string   // states before the first step that are parts of others
-	shape  string           // [T, B]: sizes of the first sequence
-	// Of lengths or a mask:
-	count   string // steps that count, [B], int32
-	mask3   string // [T, B, 1]
-	before  string // index of the last counting step at or before each, [T, B], -1 where there is none
-	goal    string // where the mask's packing moves each step, [T, B]
-	noSteps string // rows without any step that counts, [B, 1]
+	end    string           // the number of steps, [1], where sequences are cut to it
+	// A masked loop that goes forward over reversed sequences is an operator
+	// that goes backward over the sequences themselves: what the loop gives is
+	// reversed.
+	turned bool
 }
 
 // emit makes the nodes that stand in for the loop.
 func (r *recurrence) emit(g *onnx.Graph) ([]*onnx.Node, error) {
-	w := &writer{recurrence: r, emitter: r.lifter.emitter(g, r.loop.node), values: map[*expr]string{}, read: map[int]string{}, starts: map[int]string{}}
+	e := r.lifter.emitter(g, r.loop.node)
+	w := &writer{recurrence: r, emitter: e, packing: &packing{emitter: e}, values: map[*expr]string{}, read: map[int]string{}, starts: map[int]string{}}
 	w.emitter.opset = r.reader.opset
+	w.turn()
 	if err := w.prepareMask(); err != nil {
 		return nil, err
 	}
@@ -56,32 +59,60 @@ func (r *recurrence) emit(g *onnx.Graph) ([]*onnx.Node, error) {
 	return w.finish(), nil
 }
 
+// whole reports whether the loop makes as many steps as a sequence has.
+func (w *writer) whole(name string) bool {
+	if len(w.limits) == 0 {
+		return true
+	}
+	s := w.outer.typeOf(name).Shape
+	return len(w.limits) == 1 && len(s) > 0 && (bound{sym: w.steps}).same(bound{sym: ops.SymOf(s[0])})
+}
+
 // sequence gives a sequence of as many steps as the loop makes.
 func (w *writer) sequence(i int) string {
 	if w.read[i] != "" {
 		return w.read[i]
 	}
 	name := w.seqs[i]
-	w.read[i] = name
-	if w.trip == "" {
+	if w.whole(name) {
+		w.read[i] = name
 		return name
-	}
-	if s := w.outer.typeOf(name).Shape; len(s) > 0 {
-		if (bound{sym: w.steps}).same(bound{sym: ops.SymOf(s[0])}) {
-			return name
-		}
-	}
-	if w.emitter.opset < 10 && !w.steps.Known {
-		return "" // Slice has constant bounds only
 	}
 	if w.steps.Known {
 		w.read[i] = w.slice(name, 0, 0, w.steps.Value)
 		return w.read[i]
 	}
-	end := w.node("Reshape", []string{w.cast(w.trip, onnx.Int64), w.int64s(1)})
+	if w.emitter.opset < 10 {
+		return "" // Slice has constant bounds only
+	}
 	zero := w.int64s(0)
-	w.read[i] = w.node("Slice", []string{name, zero, end, zero})
+	w.read[i] = w.node("Slice", []string{name, zero, w.stepCount(), zero})
 	return w.read[i]
+}
+
+// stepCount is the number of steps, [1]: the least of the limits, at least 0.
+func (w *writer) stepCount() string {
+	if w.end != "" {
+		return w.end
+	}
+	if w.steps.Known {
+		return w.int64s(w.steps.Value)
+	}
+	for _, l := range w.limits {
+		n := ""
+		if l.sym.Known {
+			n = w.int64s(l.sym.Value)
+		} else {
+			n = w.node("Reshape", []string{w.cast(l.root, onnx.Int64), w.int64s(1)})
+		}
+		if w.end != "" {
+			n = w.node("Where", []string{w.node("Less", []string{n, w.end}), n, w.end})
+		}
+		w.end = n
+	}
+	zero := w.int64s(0)
+	w.end = w.node("Where", []string{w.node("Less", []string{w.end, zero}), zero, w.end})
+	return w.end
 }
 
 // time is the number of steps of a sequence, as far as it is known.
@@ -89,10 +120,36 @@ func (w *writer) time(i int) onnx.Dim {
 	if w.steps.Known {
 		return w.steps.Dim()
 	}
-	if s := w.outer.typeOf(w.seqs[i]).Shape; len(s) > 0 {
+	if s := w.outer.typeOf(w.seqs[i]).Shape; len(s) > 0 && w.whole(w.seqs[i]) {
 		return s[0]
 	}
 	return onnx.UnknownDim
+}
+
+// turn finds whether all sequences of a masked loop are reversed ones, and if
+// so takes the sequences themselves.
+func (w *writer) turn() {
+	if w.maskInput() == nil {
+		return
+	}
+	sources := map[int]string{}
+	perms := map[int][]int64{}
+	for i, name := range w.seqs {
+		root, perm := w.outer.origin(name)
+		n := w.outer.makers[root]
+		fl, ok := w.outer.flipOf(n)
+		if !ok || fl.lengths != "" || fl.axis != int(perm[0]) || !w.whole(name) {
+			return
+		}
+		sources[i], perms[i] = n.Inputs[0], perm
+	}
+	w.turned = true
+	for i, x := range sources {
+		if !slices.IsSorted(perms[i]) {
+			x = w.transpose(x, perms[i]...)
+		}
+		w.read[i] = x
+	}
 }
 
 // prepareMask makes what packing and unpacking need.
@@ -116,44 +173,8 @@ func (w *writer) prepareMask() error {
 	if w.negated {
 		flat = w.node("Not", []string{flat})
 	}
-	w.mask3 = w.unsqueeze(flat, 2)
-	counts := w.cast(flat, onnx.Int64)
-	total := w.sumOver(counts, 0)
-	w.count = w.cast(total, onnx.Int32)
-	axis := w.tensor("axis", onnx.Scalar[int64](0))
-	one := w.tensor("one", onnx.Scalar[int64](1))
-	w.before = w.node("Sub", []string{w.node("CumSum", []string{counts, axis}), one})
-	others := w.node("CumSum", []string{w.cast(w.node("Not", []string{flat}), onnx.Int64), axis})
-	after := w.node("Sub", []string{w.node("Add", []string{total, others}), one})
-	// Steps that count move to the front, the others behind them.
-	w.goal = w.node("Where", []string{flat, w.before, after})
+	w.prepare(flat, w.turned)
 	return nil
-}
-
-// clipLengths bounds lengths to 0..T, as the operator wants them, where T is
-// the number of steps of x, looked up where it is not known; longer ones mean
-// all steps.
-func (e *emitter) clipLengths(lengths, x string, t onnx.Dim) string {
-	steps := ""
-	if t.Known() {
-		steps = e.tensor("steps", onnx.Scalar(int64(t.Value)))
-	} else {
-		steps = e.node("Gather", []string{e.node("Shape", []string{x}), e.tensor("zero", onnx.Scalar[int64](0))}, attrI("axis", 0))
-	}
-	n := e.cast(lengths, onnx.Int64)
-	zero := e.tensor("none", onnx.Scalar[int64](0))
-	n = e.node("Where", []string{e.node("Less", []string{n, zero}), zero, n})
-	n = e.node("Where", []string{e.node("Less", []string{steps, n}), steps, n})
-	return e.cast(n, onnx.Int32)
-}
-
-// pack moves the steps of a sequence that count to its front.
-func (w *writer) pack(x string) string {
-	if w.goal == "" {
-		return x
-	}
-	at := w.node("Expand", []string{w.unsqueeze(w.goal, 2), w.node("Shape", []string{x})})
-	return w.node("ScatterElements", []string{x, at, x}, attrI("axis", 0))
 }
 
 // value computes an expression for all steps at once; for packed ones where
@@ -222,7 +243,7 @@ func (w *writer) compute(e *expr) (string, error) {
 		}
 		return w.node("MatMul", []string{args[0], k}), nil
 	case exprConcat:
-		return w.concat(2, args...), nil
+		return w.beside(e.args, args)
 	case exprSlice:
 		return w.slice(args[0], 2, int64(e.index), int64(e.hi)), nil
 	case exprUnary:
@@ -238,6 +259,52 @@ func (w *writer) compute(e *expr) (string, error) {
 	return "", because("an expression of kind %d", e.kind)
 }
 
+// beside puts values of all steps side by side. Those that are the same at
+// every step are repeated.
+func (w *writer) beside(list []*expr, values []string) (string, error) {
+	var steps, rows string
+	like := slices.IndexFunc(list, w.stepwise)
+	for i, e := range list {
+		if w.stepwise(e) {
+			continue
+		}
+		switch {
+		case steps != "":
+		case like >= 0:
+			size := w.node("Shape", []string{values[like]})
+			steps, rows = w.slice(size, 0, 0, 1), w.slice(size, 0, 1, 2)
+		case len(w.limits) == 0:
+			return "", because("no sequence is read step by step")
+		default:
+			if e.rank != 2 || !w.everyRow(e) {
+				return "", because("the number of rows is not known")
+			}
+			steps, rows = w.stepCount(), w.slice(w.node("Shape", []string{values[i]}), 0, 0, 1)
+		}
+		if e.width < 1 {
+			return "", because("an input of unknown width")
+		}
+		values[i] = w.node("Expand", []string{values[i], w.concat(0, steps, rows, w.int64s(int64(e.width)))})
+	}
+	return w.concat(2, values...), nil
+}
+
+// everyRow reports whether a value from outside has as many rows as the states
+// that are lifted.
+func (w *writer) everyRow(e *expr) bool {
+	if e.kind != exprOuter {
+		return slices.ContainsFunc(e.args, w.everyRow)
+	}
+	have := w.outer.typeOf(e.name).Shape
+	for _, c := range w.cells {
+		s := w.outer.typeOf(w.vars[c.h].initial).Shape
+		if len(have) != 2 || len(s) != 2 || !have[0].Same(s[0]) && (!s[0].Known() || s[0].Value != 1) {
+			return false
+		}
+	}
+	return true
+}
+
 // cell adds the operator of a cell.
 func (w *writer) cell(c *liftedCell) error {
 	var parts []string
@@ -248,13 +315,17 @@ func (w *writer) cell(c *liftedCell) error {
 		}
 		parts = append(parts, v)
 	}
-	in := cellInputs{x: w.concat(2, parts...), lengths: w.count}
+	x, err := w.beside(c.inputs, parts)
+	if err != nil {
+		return err
+	}
+	in := cellInputs{x: x, lengths: w.count}
 	in.initialH = w.initial(c.h, in.x, c.hidden)
 	if c.c >= 0 {
 		in.initialC = w.initial(c.c, in.x, c.hidden)
 	}
 	direction := "forward"
-	if w.reverse {
+	if w.reverse || w.turned {
 		direction = "reverse"
 	}
 	out, err := w.emitter.cell(c.cell, w.elem, in, direction)
@@ -306,6 +377,15 @@ func (w *writer) batch() onnx.Dim {
 
 // output gives a value that the loop collects from every step.
 func (w *writer) output(e *expr) (string, error) {
+	v, err := w.collected(e)
+	if err == nil && w.turned {
+		v = w.flip(v, 0)
+	}
+	return v, err
+}
+
+// collected is an output in the order of the sequences that are read.
+func (w *writer) collected(e *expr) (string, error) {
 	if w.mask == nil {
 		return w.value(e)
 	}
@@ -322,71 +402,13 @@ func (w *writer) output(e *expr) (string, error) {
 		return w.node("Where", []string{w.counting(packed), spread, w.scalar(w.elem, 0)}), nil
 	}
 	i, _ := w.repeats(e, old)
-	return w.hold(packed, i), nil
-}
-
-// counting is the mask as [T, B, 1].
-func (w *writer) counting(x string) string {
-	if w.mask3 == "" {
-		w.positions(x)
-		w.mask3 = w.unsqueeze(w.node("Less", []string{w.shape, w.cast(w.count, onnx.Int64)}), 2)
-	}
-	return w.mask3
-}
-
-// positions numbers the steps of x, [T, 1].
-func (w *writer) positions(x string) {
-	if w.shape != "" {
-		return
-	}
-	steps := w.slice(w.node("Shape", []string{x}), 0, 0, 1)
-	ones := w.node("ConstantOfShape", []string{steps}, &onnx.Attribute{Name: "value", Type: onnx.AttrTensor, Tensor: onnx.MustTensor([]int{1}, []int64{1})})
-	axis := w.tensor("axis", onnx.Scalar[int64](0))
-	one := w.tensor("one", onnx.Scalar[int64](1))
-	w.shape = w.unsqueeze(w.node("Sub", []string{w.node("CumSum", []string{ones, axis}), one}), 1)
-}
-
-// last gives the index of the last step that counts at or before each, [T, B].
-func (w *writer) last(x string) string {
-	if w.before == "" {
-		w.positions(x)
-		one := w.tensor("one", onnx.Scalar[int64](1))
-		end := w.node("Sub", []string{w.cast(w.count, onnx.Int64), one})
-		w.before = w.node("Where", []string{w.node("Less", []string{w.shape, end}), w.shape, end})
-	}
-	return w.before
-}
-
-// spread moves packed steps back: to each step what belongs to the last step
-// that counts.
-func (w *writer) spread(packed string) string {
-	if w.goal == "" {
-		return packed
-	}
-	return w.gathered(packed)
-}
-
-func (w *writer) gathered(packed string) string {
-	at := w.last(packed)
-	zero := w.tensor("none", onnx.Scalar[int64](0))
-	at = w.node("Where", []string{w.node("Less", []string{at, zero}), zero, at})
-	at = w.node("Expand", []string{w.unsqueeze(at, 2), w.node("Shape", []string{packed})})
-	return w.node("GatherElements", []string{packed, at}, attrI("axis", 0))
-}
-
-// hold gives at each step what belongs to the last step that counts, and
-// before the first one the state's initial value.
-func (w *writer) hold(packed string, state int) string {
-	v := w.gathered(packed)
-	zero := w.tensor("none", onnx.Scalar[int64](0))
-	none := w.unsqueeze(w.node("Less", []string{w.last(packed), zero}), 2)
 	initial := ""
-	if w.outer.zero(w.vars[state].initial) {
+	if w.outer.zero(w.vars[i].initial) {
 		initial = w.scalar(w.elem, 0)
 	} else {
-		initial = w.start(state)
+		initial = w.start(i)
 	}
-	return w.node("Where", []string{none, initial, v})
+	return w.hold(packed, initial), nil
 }
 
 // final gives a state after the last step.
@@ -445,10 +467,5 @@ func (w *writer) kept(v string, state int) string {
 	if w.mask == nil || w.outer.zero(w.vars[state].initial) {
 		return v
 	}
-	initial := w.start(state)
-	if w.noSteps == "" {
-		one := w.tensor("one", onnx.Scalar[int64](1))
-		w.noSteps = w.unsqueeze(w.node("Less", []string{w.cast(w.count, onnx.Int64), one}), 1)
-	}
-	return w.node("Where", []string{w.noSteps, initial, v})
+	return w.node("Where", []string{w.rowsWithout(), w.start(state), v})
 }

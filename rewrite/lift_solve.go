@@ -16,7 +16,7 @@ type liftedCell struct {
 // solve recognises the cells of a loop and proves that everything that it
 // gives can be had from them.
 func (r *recurrence) solve() error {
-	if len(r.seqs) == 0 {
+	if len(r.seqs) == 0 && len(r.limits) == 0 {
 		return because("no sequence is read step by step")
 	}
 	if err := r.findMask(); err != nil {
@@ -108,6 +108,9 @@ func (r *recurrence) findMask() error {
 	}
 	if r.lengths() == nil && r.opset < 11 {
 		return because("a mask needs operators of opset 11")
+	}
+	if len(r.seqs) == 0 {
+		return because("a mask where no sequence is read step by step")
 	}
 	if r.reverse {
 		return because("a mask on a sequence that is scanned backwards")

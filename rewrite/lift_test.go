@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 
@@ -302,7 +303,82 @@ end
 time_last%s, Y = Loop(T, true, zero%s) body=step
 `, in, out, c.nodes, selected(c, false), finals(c), initials(c))
 	}, "Loop"},
+	{"Loop with a mask over reversed sequences, repeating the output", func(c stepCell) string {
+		in, out := signature(c, "_s")
+		return fmt.Sprintf(reversedInputs+`
+zeros = Mul(H0, f0)
+body step(it:i64, cond:b, time:i32, p%s) -> (cond2:b, time2:i32, p_s%s, y)
+x = Gather(Xr, time) axis=0
+m = Gather(Mr, time) axis=0
+%s
+%s
+y = Identity(p_s)
+time2 = Add(time, one)
+cond2 = Less(time2, T32)
+end
+time_last, P_last%s, Yr = Loop(T64, true, zero, zeros%s) body=step
+Y = Slice(Yr, last, first, ax0, last)
+`, in, out, c.nodes, selected(c, true), finals(c), initials(c))
+	}, "Loop"},
+	{"Loop with a mask over reversed sequences, zeros where it does not hold", func(c stepCell) string {
+		in, out := signature(c, "_s")
+		return fmt.Sprintf(reversedInputs+`
+body step(it:i64, cond:b, time:i32%s) -> (cond2:b, time2:i32%s, y)
+x = Gather(Xr, time) axis=0
+m = Gather(Mr, time) axis=0
+p = Identity(f0)
+%s
+%s
+y = Where(m, hn, f0)
+time2 = Add(time, one)
+cond2 = Less(time2, T32)
+end
+time_last%s, Y = Loop(T64, true, zero%s) body=step
+`, in, out, c.nodes, selected(c, false), finals(c), initials(c))
+	}, "Loop"},
+	{"Loop with lengths that ends at the longest row", func(c stepCell) string {
+		in, out := signature(c, "_s")
+		return fmt.Sprintf(reversedInputs+`
+lens = Div(lengths, two)
+max = ReduceMax(lens) keepdims=0
+most = Max(one, max)
+longest = Min(T32, most)
+c1 = Less(zero, T32)
+c2 = Less(zero, longest)
+c3 = And(c1, c2)
+body step(it:i64, cond:b, time:i32, limit:i32, ends:i32%s) -> (cond2:b, time2:i32, limit, ends%s, y)
+x = Gather(X, time) axis=0
+done = GreaterOrEqual(time, ends)
+dm = Reshape(done, col)
+m = Not(dm)
+p = Identity(f0)
+%s
+%s
+y = Where(m, hn, f0)
+time2 = Add(time, one)
+g1 = Cast(time2) to=1
+g2 = Cast(limit) to=1
+a1 = Less(g1, g2)
+g3 = Cast(it) to=1
+g4 = Cast(T32) to=1
+a2 = Less(g3, g4)
+cond2 = And(a1, a2)
+end
+time_last, limit_last, ends_last%s, Y = Loop(T64, c3, zero, longest, lens%s) body=step
+`, in, out, c.nodes, selected(c, true), finals(c), initials(c))
+	}, "Loop"},
 }
+
+// reversedInputs reverses the sequences of a model, and makes its number of
+// steps.
+const reversedInputs = `
+Xr = Slice(X, last, first, ax0, last)
+Mr = Slice(mask, last, first, ax0, last)
+size = Shape(X)
+T1 = Slice(size, ax0, ax1, ax0)
+T64 = Squeeze(T1, ax0)
+T32 = Cast(T64) to=6
+`
 
 // signature lists a body's states and what becomes of them.
 func signature(c stepCell, suffix string) (in, out string) {
@@ -379,55 +455,114 @@ func TestLift(t *testing.T) {
 	}
 }
 
-// TestBindings writes the weights of a lifted cell back into tensors of the
-// sources' shapes: every element must come back, to the bit.
+// TestLiftBothDirections: two loops over one masked sequence, of which one
+// reads it reversed, become one operator.
+func TestLiftBothDirections(t *testing.T) {
+	form := loopForms[slices.IndexFunc(loopForms, func(f loopForm) bool { return strings.Contains(f.name, "reversed sequences, repeating") })]
+	for _, c := range stepCells {
+		if c.want == "" {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			forward := strings.NewReplacer(reversedInputs, "", "Gather(Xr,", "Gather(X,", "Gather(Mr,", "Gather(mask,", "zeros", "zeros_f",
+				"Y = Slice(Yr, last, first, ax0, last)", "", "Yr", "Y_f", "_last", "_last_f").Replace(form.write(c))
+			both := loopForm{"", func(c stepCell) string {
+				return strings.NewReplacer("Y = ", "Y_b = ", "_last", "_last_b").Replace(form.write(c)) + forward +
+					"\nY = Concat(Y_f, Y_b) axis=2\nH_last = Add(H_last_f, H_last_b)\nC_last = Identity(C0)"
+			}, "Loop"}
+			layer(t, c, both).check(t, nil, c.want+":1")
+		})
+	}
+}
+
+// TestLiftConstantInput: what a cell reads may be the same at every step.
+func TestLiftConstantInput(t *testing.T) {
+	loop := `
+body step(it:i64, cond:b, h) -> (cond2:b, hn, y)
+%s
+hn = Tanh(s)
+y = Identity(hn)
+cond2 = Identity(cond)
+end
+H_last, Y = Loop(T, true, H0) body=step
+`
+	for _, c := range []struct{ name, cell, want string }{
+		{"alone", "a = MatMul(C0, R1)\nb = MatMul(h, R1)\ns = Add(a, b)", "RNN:1"},
+		{"beside a sequence", "x = Gather(X, it) axis=0\na = MatMul(C0, R1)\nb = MatMul(h, R1)\nc = MatMul(x, K1)\ns0 = Add(a, b)\ns = Add(s0, c)", "RNN:1"},
+		{"one row for all", "x = Gather(X, it) axis=0\nbrow = Unsqueeze(bias1, ax0)\nr0 = Tanh(brow)\na = MatMul(r0, R1)\nb = MatMul(h, R1)\nc = MatMul(x, K1)\ns0 = Add(a, b)\ns = Add(s0, c)", "RNN:1"},
+		{"in a function beside a sequence", "x = Gather(X, it) axis=0\nxc = Concat(x, C0) axis=1\nf = Tanh(xc)\na = MatMul(f, KR1)\nb = MatMul(h, R1)\ns = Add(a, b)", "RNN:1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			layer(t, stepCells[0], loopForm{"", func(stepCell) string { return fmt.Sprintf(loop, c.cell) }, "Loop"}).check(t, nil, c.want)
+		})
+	}
+}
+
+// TestBindings writes the weights of cells that the passes made operators of
+// back into tensors of the sources' shapes: every element must come back, to
+// the bit.
 func TestBindings(t *testing.T) {
+	both := func(c stepCell) string {
+		form := loopForms[slices.IndexFunc(loopForms, func(f loopForm) bool { return strings.Contains(f.name, "reversed sequences, zeros") })]
+		forward := strings.NewReplacer(reversedInputs, "", "Gather(Xr,", "Gather(X,", "Gather(Mr,", "Gather(mask,", "Y = ", "Y_f = ", ", Y =", ", Y_f =", "_last", "_last_f").Replace(form.write(c))
+		return strings.NewReplacer(", Y =", ", Y_b =", "_last", "_last_b").Replace(form.write(c)) + forward +
+			"\nY = Concat(Y_f, Y_b) axis=2\nH_last = Add(H_last_f, H_last_b)\nC_last = Identity(C0)"
+	}
 	for _, c := range stepCells {
 		if c.want == "" || c.name == "coupled lstm" { // a quarter of whose weights nothing reads
 			continue
 		}
-		t.Run(c.name, func(t *testing.T) {
-			p := layer(t, c, loopForms[2])
-			m, err := rewrite.Apply(p.model, rewrite.Options{})
-			if err != nil {
+		for name, m := range map[string]*onnx.Model{
+			"lift":          layer(t, c, loopForms[2]).model,
+			"reroll":        sequenceProblem(t, parts["Split"]+unrolled(c, []int{0, 1, 2, 3, 4}), "hn_4").model,
+			"bidirectional": layer(t, c, loopForm{"", both, "Loop"}).model,
+		} {
+			t.Run(name+"/"+c.name, func(t *testing.T) { comeBack(t, m) })
+		}
+	}
+}
+
+// comeBack rewrites a model, and inverts what was done to its initializers.
+func comeBack(t *testing.T, model *onnx.Model) {
+	t.Helper()
+	m, err := rewrite.Apply(model, rewrite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := map[string]*onnx.Tensor{}
+	for _, i := range model.Graph.Initializers {
+		sources[i.Name] = i.Tensor
+	}
+	restored := map[string]*onnx.Tensor{}
+	for _, i := range m.Graph.Initializers {
+		b, err := rewrite.BindingOf(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b == nil {
+			continue
+		}
+		for _, k := range b.Blocks {
+			if k.Source == "" || restored[k.Source] != nil {
+				continue
+			}
+			if restored[k.Source], err = onnx.NewZeros(onnx.Float, sources[k.Source].Shape()); err != nil {
 				t.Fatal(err)
 			}
-			sources := map[string]*onnx.Tensor{}
-			for _, i := range p.model.Graph.Initializers {
-				sources[i.Name] = i.Tensor
+		}
+		for name, into := range restored {
+			if err := b.Restore(i.Tensor, name, into); err != nil {
+				t.Fatal(err)
 			}
-			restored := map[string]*onnx.Tensor{}
-			for _, i := range m.Graph.Initializers {
-				b, err := rewrite.BindingOf(i)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if b == nil {
-					continue
-				}
-				for _, k := range b.Blocks {
-					if k.Source == "" || restored[k.Source] != nil {
-						continue
-					}
-					if restored[k.Source], err = onnx.NewZeros(onnx.Float, sources[k.Source].Shape()); err != nil {
-						t.Fatal(err)
-					}
-				}
-				for name, into := range restored {
-					if err := b.Restore(i.Tensor, name, into); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			if len(restored) == 0 {
-				t.Fatal("no binding names a source")
-			}
-			for name, got := range restored {
-				if string(got.Bytes()) != string(sources[name].Bytes()) {
-					t.Errorf("%s does not come back as it was", name)
-				}
-			}
-		})
+		}
+	}
+	if len(restored) == 0 {
+		t.Fatal("no binding names a source")
+	}
+	for name, got := range restored {
+		if string(got.Bytes()) != string(sources[name].Bytes()) {
+			t.Errorf("%s does not come back as it was", name)
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ func randomTensor(r *rand.Rand, shape []int) *onnx.Tensor {
 
 // numbers are the constants that all models may use.
 var numbers = map[string]*onnx.Tensor{
-	"zero": onnx.Scalar(int32(0)), "one": onnx.Scalar(int32(1)), "f0": onnx.Scalar(float32(0)), "f1": onnx.Scalar(float32(1)),
+	"zero": onnx.Scalar(int32(0)), "one": onnx.Scalar(int32(1)), "two": onnx.Scalar(int32(2)), "f0": onnx.Scalar(float32(0)), "f1": onnx.Scalar(float32(1)),
 	"f3": onnx.Scalar(float32(3)), "f6": onnx.Scalar(float32(6)), "sixth": onnx.Scalar(float32(1) / 6), "fT": onnx.Scalar(float32(5)),
 	"T": onnx.Scalar(int64(5)), "true": onnx.Scalar(true), "half": onnx.Scalar(float32(0.5)), "fifth": onnx.Scalar(float32(0.2)),
 	"ax0": onnx.MustTensor([]int{1}, []int64{0}), "ax1": onnx.MustTensor([]int{1}, []int64{1}), "ax2": onnx.MustTensor([]int{1}, []int64{2}),

@@ -34,7 +34,7 @@ func (r *reroller) graph(g *onnx.Graph, outer *facts) error {
 	if err != nil {
 		return err
 	}
-	for range maxReroll {
+	for range changes(g, maxReroll) {
 		if !twoProducts(g) || !r.layer(g, f) {
 			break
 		}
@@ -79,16 +79,32 @@ func products(g *onnx.Graph, list []*onnx.Node) []*onnx.Node {
 }
 
 // unrolledStep is a cell found in a graph, with the states that it starts from;
-// h is nil where there is none, which means zeros. Where a row keeps its states
-// from its length on, lengths has those, and place is the number of the step
-// that they are compared with.
+// h is nil where there is none, which means zeros. Where rows keep their states
+// at steps that do not count, mask tells at which. If that is from a row's
+// length on, lengths has those, and place is the number of the step that they
+// are compared with; else counts is the step of a sequence of masks.
 type unrolledStep struct {
 	*cell
 	h, c    *expr
 	key     string
 	mask    *expr
+	negated bool // the mask holds at the steps that do not count
 	lengths *expr
 	place   int64
+	counts  *expr
+}
+
+// masks reads the mask that a step is subject to, a step of a sequence of
+// them; nil when it is none.
+func (r *reader) masks(mask *expr) *expr {
+	rank := 2
+	if mask.kind == exprColumn {
+		mask, rank = mask.args[0], 1
+	}
+	if mask.kind != exprInput || mask.name != "bool" || mask.rank != rank || rank == 2 && mask.width != 1 || r.opset < 11 {
+		return nil
+	}
+	return mask
 }
 
 // limit reads the mask that a step is subject to.
@@ -109,21 +125,28 @@ func (r *reader) after(s *unrolledStep, fresh, old *expr) *expr {
 	if s.mask == nil {
 		return fresh
 	}
+	if s.negated {
+		return r.choose(s.mask, old, fresh)
+	}
 	return r.choose(s.mask, fresh, old)
 }
 
 // limited gives the step with the mask that e, a choice between the step's new
 // state and the one before, applies; nil when it is none.
 func (r *reader) limited(s *unrolledStep, e *expr) *unrolledStep {
-	if e.kind != exprSelect || e.args[1] != s.output || e.args[2] != s.h {
-		return nil
-	}
-	lengths, place, ok := r.limit(e.args[0])
-	if !ok {
-		return nil
-	}
 	c := *s
-	c.mask, c.lengths, c.place = e.args[0], lengths, place
+	c.mask, c.negated = e.args[0], e.args[2] == s.output
+	if r.after(&c, s.output, s.h) != e {
+		return nil
+	}
+	var ok bool
+	if c.lengths, c.place, ok = r.limit(c.mask); ok && !c.negated {
+		return &c
+	}
+	c.lengths = nil
+	if c.counts = r.masks(c.mask); c.counts == nil {
+		return nil
+	}
 	return &c
 }
 
@@ -154,9 +177,11 @@ func (r *reroller) layer(g *onnx.Graph, f *facts) bool {
 				steps[e] = read.stepCells(e)
 				continue
 			}
-			for _, s := range read.stepCells(e.args[1]) {
-				if s = read.limited(s, e); s != nil && read.opset >= 9 {
-					steps[e] = append(steps[e], s)
+			for _, fresh := range e.args[1:] {
+				for _, s := range read.stepCells(fresh) {
+					if s = read.limited(s, e); s != nil && read.opset >= 9 {
+						steps[e] = append(steps[e], s)
+					}
 				}
 			}
 		}
@@ -327,7 +352,8 @@ func (c *cell) key() string {
 
 // follows reports whether next is the step after s.
 func (r *reader) follows(s, next *unrolledStep) bool {
-	if s.key != next.key || next.h == nil || s.lengths != next.lengths || s.mask != nil && next.place != s.place+1 {
+	if s.key != next.key || next.h == nil || s.lengths != next.lengths || s.lengths != nil && next.place != s.place+1 ||
+		(s.counts == nil) != (next.counts == nil) || s.negated != next.negated {
 		return false
 	}
 	return r.after(s, s.output, s.h) == next.h && (s.c == nil || r.after(s, s.memory, s.c) == next.c)
@@ -388,6 +414,9 @@ func stride(p, s *unrolledStep) int {
 		}
 		d = k
 	}
+	if x, y := p.counts, s.counts; x != nil && (x.args[0] != y.args[0] || x.hi != y.hi || y.index-x.index != d || d == 2) {
+		return 0
+	}
 	return d
 }
 
@@ -423,25 +452,35 @@ func (r *reroller) replace(g *onnx.Graph, f *facts, at *onnx.Node, read *reader,
 		if source == "" || len(shape) != 3 || x.hi > 1 || f.typeOf(source).Elem != read.elem {
 			return false
 		}
-		lo := min(x.index, last.inputs[i].index)
 		if i == 0 {
 			batch = shape[1-x.hi]
 		}
-		if lo != 0 || shape[x.hi].Value != n {
-			source = e.slice(source, int64(x.hi), int64(lo), int64(lo+n))
-		}
-		if x.hi == 1 {
-			source = e.transpose(source, 1, 0, 2)
-		}
-		parts = append(parts, source)
+		parts = append(parts, e.stretch(f, source, x, last.inputs[i], n))
 	}
 	in := cellInputs{x: e.concat(2, parts...)}
+	p := &packing{emitter: e}
+	if m := first.counts; m != nil {
+		source := names[m.args[0]]
+		if source == "" || m.hi > 1 || len(f.typeOf(source).Shape) != m.rank+1 {
+			return false
+		}
+		mask := e.stretch(f, source, m, last.counts, n)
+		if m.rank == 2 {
+			mask = e.squeeze(mask, 2)
+		}
+		if first.negated {
+			mask = e.node("Not", []string{mask})
+		}
+		p.prepare(mask, direction == "reverse")
+		in.x, in.lengths = p.pack(in.x), p.count
+	}
 	if first.lengths != nil {
 		name := names[first.lengths]
 		if t := f.typeOf(name).Elem; first.place != 0 || direction != "forward" || t != onnx.Int32 && t != onnx.Int64 {
 			return false
 		}
 		in.lengths = e.clipLengths(name, in.x, onnx.Fixed(n))
+		p.count = in.lengths
 	}
 	if first.h != nil {
 		in.initialH = e.initialOf(f, names[first.h], batch, first.hidden, in.x)
@@ -453,59 +492,24 @@ func (r *reroller) replace(g *onnx.Graph, f *facts, at *onnx.Node, read *reader,
 	if err != nil {
 		return false
 	}
-	all := e.squeeze(out.y, 1)
-	for k, s := range chain {
-		if k == n-1 && s.mask == nil {
-			r.redefine(g, e, read, s.output, e.squeeze(out.h, 0))
-			continue
-		}
-		place := int64(k)
-		if direction == "reverse" {
-			place = int64(n - 1 - k)
-		}
-		v := e.squeeze(e.slice(all, 0, place, place+1), 0)
-		if s.mask == nil {
-			r.redefine(g, e, read, s.output, v)
-			continue
-		}
-		var list []*expr
-		for shown := range names {
-			if shows(f, names, s, shown) {
-				list = append(list, shown)
-			}
-		}
-		for _, shown := range canonicalArgs(list) {
-			r.redefine(g, e, read, shown, v)
-		}
-	}
-	// Where a row has no step at all it keeps what it started from; the
-	// operator gives zeros.
-	kept := func(v string, initial *expr) string {
-		if first.lengths == nil || initial == nil || f.zero(names[initial]) {
-			return v
-		}
-		one := e.tensor("one", onnx.Scalar[int64](1))
-		none := e.unsqueeze(e.node("Less", []string{e.cast(in.lengths, onnx.Int64), one}), 1)
-		return e.node("Where", []string{none, names[initial], v})
-	}
-	if last.mask != nil {
-		r.redefine(g, e, read, read.after(last, last.output, last.h), kept(e.squeeze(out.h, 0), first.h))
-	}
-	if first.c != nil {
-		r.redefine(g, e, read, read.after(last, last.memory, last.c), kept(e.squeeze(out.c, 0), first.c))
-	}
-	e.stack(g, f, read, names, chain, all, direction)
+	rows := &rolled{reroller: r, graph: g, facts: f, emitter: e, packing: p, read: read, names: names, chain: chain, direction: direction}
+	rows.outputs(out)
 	g.Nodes = append(g.Nodes, e.finish()...)
 	return true
 }
 
-// shows reports whether an expression is what the operator's Y holds of a
-// step: its output, and zeros in rows that have ended.
-func shows(f *facts, names map[*expr]string, s *unrolledStep, e *expr) bool {
-	if s.mask == nil {
-		return e == s.output
+// stretch gives the steps that a chain reads of a sequence, in their order in
+// it: first and last are what its ends read. The steps come first.
+func (e *emitter) stretch(f *facts, source string, first, last *expr, n int) string {
+	shape := f.typeOf(source).Shape
+	lo := min(first.index, last.index)
+	if lo != 0 || shape[first.hi].Value != n {
+		source = e.slice(source, int64(first.hi), int64(lo), int64(lo+n))
 	}
-	return e.kind == exprSelect && e.args[0] == s.mask && e.args[1] == s.output && (isZero(e.args[2]) || names[e.args[2]] != "" && f.zero(names[e.args[2]]))
+	if first.hi == 1 {
+		source = e.transpose(source, []int64{1, 0, 2}[:len(shape)]...)
+	}
+	return source
 }
 
 // initialOf gives an initial state as [1, B, H]; "" for zeros.
@@ -532,37 +536,6 @@ func (r *reroller) redefine(g *onnx.Graph, e *emitter, read *reader, old *expr, 
 				e.name(value, o)
 			}
 		}
-	}
-}
-
-// stack replaces the stacking of all steps' outputs by the operator's.
-func (e *emitter) stack(g *onnx.Graph, f *facts, read *reader, names map[*expr]string, chain []*unrolledStep, all, direction string) {
-	makers := producers(g)
-	for _, n := range g.Nodes {
-		if n.OpType != "Concat" || n.Domain != "" || len(n.Inputs) != len(chain) || direction != "forward" {
-			continue
-		}
-		axis := attrInt(n, "axis", 0)
-		matches := axis == 0 || axis == 1
-		for k, in := range n.Inputs {
-			u := makers[in]
-			if !matches || u == nil || u.OpType != "Unsqueeze" || u.Domain != "" || !shows(f, names, chain[k], read.lookup(u.Inputs[0])) {
-				matches = false
-				break
-			}
-			axes, ok := listArg(u, []*expr{nil, read.lookupSecond(u)}, "axes", 1)
-			matches = ok && len(axes) == 1 && axes[0] == axis
-		}
-		if !matches {
-			continue
-		}
-		v := all
-		if axis == 1 {
-			v = e.transpose(all, 1, 0, 2)
-		}
-		o := n.Outputs[0]
-		n.Outputs[0] = e.fresh(o + "/unrolled")
-		e.name(v, o)
 	}
 }
 

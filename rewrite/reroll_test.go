@@ -193,6 +193,76 @@ func TestRerollLengths(t *testing.T) {
 	}
 }
 
+// maskedSteps writes a cell step after step, in the given order, where a mask of
+// every step and row chooses between the new states and the old ones. Where a
+// step does not count it shows zeros, or if it repeats what the last one has
+// shown. With padding the mask tells the steps that do not count.
+func maskedSteps(c stepCell, order []int, repeats, padding bool) string {
+	var b strings.Builder
+	b.WriteString("z0 = Expand(f0, hshape)\nhshape = Shape(H0)\n" +
+		"k0, k1, k2, k3, k4 = Split(mask) axis=0\n")
+	state := map[string]string{"h": "H0", "c": "C0"}
+	before := "z0"
+	for k, place := range order {
+		b.WriteString(strings.TrimSpace(unrolledStep(c, k, place, state)))
+		fmt.Fprintf(&b, "\nm_%d = Squeeze(k%d, ax0)\n", k, place)
+		for _, s := range append(states(c), "y") {
+			fresh, old := fmt.Sprintf("%sn_%d", s, k), state[s]
+			if s == "y" {
+				fresh, old = fmt.Sprintf("hn_%d", k), before
+			}
+			if padding {
+				fresh, old = old, fresh
+			}
+			fmt.Fprintf(&b, "%s_at_%d = Where(m_%d, %s, %s)\n", s, k, k, fresh, old)
+		}
+		for _, s := range states(c) {
+			state[s] = fmt.Sprintf("%s_at_%d", s, k)
+		}
+		if repeats {
+			before = fmt.Sprintf("y_at_%d", k)
+		}
+	}
+	return b.String()
+}
+
+// TestRerollMask: unrolled steps of which a mask lets some count.
+func TestRerollMask(t *testing.T) {
+	stack := "u0 = Unsqueeze(y_at_0, ax1)\nu1 = Unsqueeze(y_at_1, ax1)\nu2 = Unsqueeze(y_at_2, ax1)\nu3 = Unsqueeze(y_at_3, ax1)\nu4 = Unsqueeze(y_at_4, ax1)\n" +
+		"Y = Concat(u0, u1, u2, u3, u4) axis=1\n"
+	// The first row has no step that counts, the second all.
+	mask := []bool{false, true, true, false, true, false, false, true, true, false, true, true, false, true, false}
+	not := make([]bool, len(mask))
+	for i, m := range mask {
+		not[i] = !m
+	}
+	for k := range 12 {
+		repeats, padding, order := k&1 > 0, k&2 > 0, [][]int{{0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {0, 1, 3, 2, 4}}[k/4]
+		for _, c := range stepCells {
+			t.Run(fmt.Sprintf("repeats %v, padding %v, %v/%s", repeats, padding, order, c.name), func(t *testing.T) {
+				want := ""
+				if c.want != "" && order[2] == 2 {
+					want = c.want + ":1"
+				}
+				outputs := []string{"Y", "y_at_2", "h_at_1", "h_at_4"}
+				if c.memory {
+					outputs = append(outputs, "c_at_4")
+				}
+				p := sequenceProblem(t, parts["Split"]+maskedSteps(c, order, repeats, padding)+stack, outputs...)
+				g := p.model.Graph
+				batch := onnx.Dim{Value: -1, Name: "batch"}
+				g.Inputs[0].Type.Shape[1], g.Inputs[1].Type.Shape[0], g.Inputs[2].Type.Shape[0] = batch, batch, batch
+				g.Inputs = append(g.Inputs, onnx.ValueInfo{Name: "mask", Type: onnx.TensorType(onnx.Bool, onnx.Shape{onnx.Fixed(steps), batch, onnx.Fixed(1)})})
+				p.in["mask"] = onnx.MustTensor([]int{steps, rows, 1}, mask)
+				if padding {
+					p.in["mask"] = onnx.MustTensor([]int{steps, rows, 1}, not)
+				}
+				p.check(t, nil, want)
+			})
+		}
+	}
+}
+
 // TestReverse: an operator over a reversed sequence goes backwards, unless its
 // output is wanted in the order in which it was made.
 func TestReverse(t *testing.T) {

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -13,8 +14,9 @@ import (
 func reverse(s *state) error {
 	a := ops.NewAnalysis(s.registry, s.model, s.limits)
 	return s.eachGraph(a, s.model.Graph, nil, func(g *onnx.Graph, f *facts) bool {
+		uses := sync.OnceValue(func() map[string][]*onnx.Node { return readers(g) })
 		for _, n := range g.Nodes {
-			if s.turnAround(g, f, n) {
+			if s.turnAround(g, f, n, uses) || s.turnTwice(g, f, n) {
 				return true
 			}
 		}
@@ -22,7 +24,14 @@ func reverse(s *state) error {
 	})
 }
 
-// maxChanges bounds the changes that a pass makes to one graph.
+// changes bounds the changes that a pass makes to a graph, each of which takes
+// looking at all nodes: fewer in a graph that is larger than any that layers
+// make.
+func changes(g *onnx.Graph, most int) int {
+	const looks = 500_000
+	return min(most, max(8, looks/(len(g.Nodes)+1)))
+}
+
 const maxChanges = 1000
 
 // eachGraph applies a change to every graph until it changes nothing more.
@@ -31,7 +40,7 @@ func (s *state) eachGraph(a *ops.Analysis, g *onnx.Graph, outer *facts, change f
 		return nil
 	}
 	var f *facts
-	for range maxChanges {
+	for range changes(g, maxChanges) {
 		var err error
 		if f, err = factsOf(a, g, outer); err != nil {
 			return err
@@ -218,7 +227,7 @@ func (f *facts) origin(name string) (string, []int64) {
 }
 
 // turnAround changes one operator, and reports whether it did.
-func (s *state) turnAround(g *onnx.Graph, f *facts, n *onnx.Node) bool {
+func (s *state) turnAround(g *onnx.Graph, f *facts, n *onnx.Node, uses func() map[string][]*onnx.Node) bool {
 	if !isCell(n) || attrString(n, "direction", "forward") != "forward" || attrInt(n, "layout", 0) != 0 {
 		return false
 	}
@@ -235,8 +244,7 @@ func (s *state) turnAround(g *onnx.Graph, f *facts, n *onnx.Node) bool {
 	if !f.sameLengths(lengths, fl.lengths) {
 		return false
 	}
-	uses := readers(g)
-	ends, ok := s.ends(g, f, uses, output(n, 0), lengths)
+	ends, ok := s.ends(g, f, uses(), output(n, 0), lengths)
 	if !ok {
 		return false
 	}
@@ -258,6 +266,30 @@ func (s *state) turnAround(g *onnx.Graph, f *facts, n *onnx.Node) bool {
 		e.name(v, end.Outputs[0])
 		end.OpType, end.Inputs, end.Outputs = "Identity", []string{end.Inputs[0]}, []string{s.fresh(end.Outputs[0] + "/forward")}
 	}
+	g.Nodes = append(g.Nodes, e.finish()...)
+	return true
+}
+
+// turnTwice lets a node that reverses what is a reversal already pass on what
+// that one reads, and reports whether it did.
+func (s *state) turnTwice(g *onnx.Graph, f *facts, n *onnx.Node) bool {
+	last, ok := f.flipOf(n)
+	if !ok || last.lengths != "" || last.axis > 2 {
+		return false
+	}
+	root, perm := f.origin(n.Inputs[0])
+	m := f.makers[root]
+	first, ok := f.flipOf(m)
+	if !ok || first.lengths != "" || first.axis != int(perm[last.axis]) {
+		return false
+	}
+	e := s.emitter(g, n)
+	x := m.Inputs[0]
+	if !slices.IsSorted(perm) {
+		x = e.transpose(x, perm...)
+	}
+	n.Inputs[0] = x
+	s.forward(g, n)
 	g.Nodes = append(g.Nodes, e.finish()...)
 	return true
 }

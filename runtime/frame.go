@@ -16,7 +16,8 @@ type run struct {
 	arena   arena
 	threads int
 	limits  onnx.Limits
-	symbols []int // sizes of the named dimensions, -1 while not known
+	serial  uint64 // of the calls of Run that it has served
+	symbols []int  // sizes of the named dimensions, -1 while not known
 	top     *frame
 	outputs int64          // bytes charged for outputs
 	into    []*onnx.Tensor // the caller's tensors by output, for RunInto
@@ -34,6 +35,7 @@ type frame struct {
 	heads  []onnx.Tensor  // by slot: headers of intermediate tensors
 	fresh  []*onnx.Tensor // by slot, top only: a new tensor for the caller
 	locals []any          // by step
+	draws  []drawn        // by step, once one has drawn random numbers
 	bodies [][]*bodyFrame
 
 	ctx     *ops.Ctx
@@ -44,6 +46,9 @@ type frame struct {
 	scratch []*buffer
 	stacks  []stack
 }
+
+// drawn counts how often a step has drawn random numbers in a run.
+type drawn struct{ serial, n uint64 }
 
 // bodyFrame is a body within a frame, and the holders of its results.
 type bodyFrame struct {
@@ -384,7 +389,21 @@ func (f *frame) Parallel(n, grain int, fn func(lo, hi int)) { parallel(f.run.thr
 func (f *frame) Err() error                                 { return f.run.ctx.Err() }
 func (f *frame) Wants(i int) bool                           { return i < len(f.step.out) && f.step.out[i] >= 0 }
 func (f *frame) Local() *any                                { return &f.locals[f.index] }
-func (f *frame) Limits() onnx.Limits                        { return f.run.limits }
+
+// Draw counts the draws of random numbers.
+func (f *frame) Draw() (step, n uint64) {
+	if f.draws == nil {
+		f.draws = make([]drawn, len(f.prog.steps))
+	}
+	d := &f.draws[f.index]
+	if d.serial != f.run.serial {
+		*d = drawn{serial: f.run.serial}
+	}
+	d.n++
+	return stepOf(f.run.ctx), d.n - 1
+}
+
+func (f *frame) Limits() onnx.Limits { return f.run.limits }
 
 // OutType gives the inferred type of output i, with the sizes that named
 // dimensions of the model's inputs have in this run.

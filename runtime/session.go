@@ -234,6 +234,7 @@ func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into, lo
 		r = newRun(s.prog, s.opts, len(s.symbols))
 	}
 	r.ctx, r.loose = ctx, loose
+	r.serial++
 	// A run that fails is not used again: what it holds is the garbage
 	// collector's.
 	if err := s.compute(r, inputs, outputs, into); err != nil {
@@ -477,43 +478,53 @@ func copyInto(name string, dst *onnx.Tensor, v onnx.Value) error {
 	return nil
 }
 
-// copyOut copies a value to memory of the garbage collector.
+// copyOut copies a value to memory of the garbage collector, which is charged to
+// the budget.
 func (s *Session) copyOut(r *run, v onnx.Value) (onnx.Value, error) {
-	switch v := v.(type) {
-	case *onnx.Tensor:
-		bytes, err := ops.TensorBytes(v.DataType(), v.Shape())
-		if err == nil {
-			err = r.arena.charge(bytes)
+	var err error
+	clone := func(t *onnx.Tensor) *onnx.Tensor {
+		if err != nil || t == nil {
+			return nil
 		}
-		if err != nil {
-			return nil, err
+		var bytes int
+		if bytes, err = ops.TensorBytes(t.DataType(), t.Shape()); err != nil {
+			return nil
+		}
+		if err = r.arena.charge(bytes); err != nil {
+			return nil
 		}
 		r.outputs += int64(bytes)
-		return v.Clone(), nil
-	case *onnx.Sequence:
-		c := &onnx.Sequence{Elem: v.Elem, Items: make([]onnx.Value, len(v.Items))}
-		for i, item := range v.Items {
-			var err error
-			if c.Items[i], err = s.copyOut(r, item); err != nil {
-				return nil, err
-			}
-		}
-		return c, nil
-	case *onnx.Optional:
-		c := &onnx.Optional{Elem: v.Elem}
-		if v.Value != nil {
-			var err error
-			if c.Value, err = s.copyOut(r, v.Value); err != nil {
-				return nil, err
-			}
-		}
-		return c, nil
-	case *onnx.Map:
-		return &onnx.Map{Keys: v.Keys.Clone(), Values: v.Values.Clone()}, nil
-	case *onnx.SparseTensor:
-		return &onnx.SparseTensor{Values: v.Values.Clone(), Indices: v.Indices.Clone(), Dims: append([]int(nil), v.Dims...)}, nil
+		return t.Clone()
 	}
-	return nil, fmt.Errorf("%w: value of type %T", ErrInternal, v)
+	var c onnx.Value
+	switch v := v.(type) {
+	case *onnx.Tensor:
+		c = clone(v)
+	case *onnx.Sequence:
+		list := &onnx.Sequence{Elem: v.Elem, Items: make([]onnx.Value, len(v.Items))}
+		for i, item := range v.Items {
+			if list.Items[i], err = s.copyOut(r, item); err != nil {
+				return nil, err
+			}
+		}
+		c = list
+	case *onnx.Optional:
+		some := &onnx.Optional{Elem: v.Elem}
+		if v.Value != nil {
+			some.Value, err = s.copyOut(r, v.Value)
+		}
+		c = some
+	case *onnx.Map:
+		c = &onnx.Map{Keys: clone(v.Keys), Values: clone(v.Values)}
+	case *onnx.SparseTensor:
+		c = &onnx.SparseTensor{Values: clone(v.Values), Indices: clone(v.Indices), Dims: append([]int(nil), v.Dims...)}
+	default:
+		err = fmt.Errorf("%w: value of type %T", ErrInternal, v)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func quoted(list []onnx.ValueInfo) string {

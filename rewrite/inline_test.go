@@ -32,7 +32,7 @@ func TestInlineKeepsNamesApart(t *testing.T) {
 	if err := onnx.Check(m); err != nil {
 		t.Fatal(err)
 	}
-	out, err := Apply(m, Options{})
+	out, err := Apply(m, Options{Passes: []string{}})
 	if err != nil {
 		t.Fatal(err)
 	}

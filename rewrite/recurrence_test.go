@@ -147,13 +147,13 @@ func nodeOf(t *testing.T, line string, bodies map[string]*onnx.Graph) *onnx.Node
 		switch {
 		case bodies[value] != nil:
 			at.Type, at.Graph = onnx.AttrGraph, bodies[value]
-		case name == "perm" || strings.HasPrefix(name, "scan_"):
+		case name == "perm" || name == "axes" || strings.HasPrefix(name, "scan_"):
 			at.Type = onnx.AttrInts
 			for _, p := range strings.Split(value, ",") {
 				k, _ := strconv.Atoi(p)
 				at.Ints = append(at.Ints, int64(k))
 			}
-		case name == "alpha" || name == "beta":
+		case name == "alpha" || name == "beta" || name == "momentum":
 			f, _ := strconv.ParseFloat(value, 32)
 			at.Type, at.Float = onnx.AttrFloat, float32(f)
 		default:

@@ -19,20 +19,24 @@ type Pass struct {
 	Name     string
 	Doc      string // what it does, in a sentence
 	Required bool
-	run      func(*state) error
+	// Private says that the pass writes operators of domain ai.recur, which
+	// other runtimes do not have.
+	Private bool
+	run     func(*state) error
 }
 
 var passes = []Pass{
-	{"inline", "replaces calls of model-local functions by their bodies", true, inline},
-	{"dense", "gives sparse initializers their dense form, in which operators read them", true, dense},
-	{"fold", "computes what depends on constants alone, and replaces an If whose condition is a constant by its branch", true, fold},
-	{"hoist", "takes values that a Loop or Scan carries unchanged out of it", false, hoist},
-	{"lift", "replaces a Loop or Scan that computes recurrent cells by RNN, GRU and LSTM nodes", false, lift},
-	{"reroll", "replaces recurrent cells that are written out step after step by one RNN, GRU or LSTM node", false, reroll},
-	{"reverse", "makes an operator go backwards that goes forward over a reversed sequence", false, reverse},
-	{"bidirectional", "joins two recurrent nodes of opposite directions over one sequence to one of both directions", false, bidirectional},
-	{"cancel", "removes transpositions and other movements that undo one another", false, cancel},
-	{"drop", "removes nodes, initializers and optional outputs that nothing uses", true, drop},
+	{Name: "inline", Doc: "replaces calls of model-local functions by their bodies", Required: true, run: inline},
+	{Name: "dense", Doc: "gives sparse initializers their dense form, in which operators read them", Required: true, run: dense},
+	{Name: "fold", Doc: "computes what depends on constants alone, and replaces an If whose condition is a constant by its branch", Required: true, run: fold},
+	{Name: "hoist", Doc: "takes values that a Loop or Scan carries unchanged out of it", run: hoist},
+	{Name: "lift", Doc: "replaces a Loop or Scan that computes recurrent cells by RNN, GRU and LSTM nodes", run: lift},
+	{Name: "reroll", Doc: "replaces recurrent cells that are written out step after step by one RNN, GRU or LSTM node", run: reroll},
+	{Name: "reverse", Doc: "makes an operator go backwards that goes forward over a reversed sequence", run: reverse},
+	{Name: "bidirectional", Doc: "joins two recurrent nodes of opposite directions over one sequence to one of both directions", run: bidirectional},
+	{Name: "cancel", Doc: "removes transpositions and other movements that undo one another", run: cancel},
+	{Name: "drop", Doc: "removes nodes, initializers and optional outputs that nothing uses", Required: true, run: drop},
+	{Name: "fuse", Doc: "joins products with their bias and activation, and trees of elementwise operators, to operators of domain ai.recur", Private: true, run: fuse},
 }
 
 // Passes lists the passes in the order in which they are applied. The slice

@@ -4,16 +4,21 @@ import (
 	"slices"
 
 	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops"
 )
 
 // cancel removes movements that undo one another: two transpositions, a
-// Squeeze after the Unsqueeze of its axis, an Identity.
+// Squeeze after the Unsqueeze of its axis, an Identity. Those that do
+// something that could be done for less are made cheaper first: see tidy.
 func cancel(s *state) error {
-	s.cancelGraph(s.model.Graph)
+	if err := s.tidy(ops.NewAnalysis(s.registry, s.model, s.limits), s.model.Graph, nil); err != nil {
+		return err
+	}
+	s.cancelGraph(s.model.Graph, true)
 	return nil
 }
 
-func (s *state) cancelGraph(g *onnx.Graph) {
+func (s *state) cancelGraph(g *onnx.Graph, top bool) {
 	makers := producers(g)
 	inits := map[string]*onnx.Tensor{}
 	for _, i := range g.Initializers {
@@ -68,7 +73,55 @@ func (s *state) cancelGraph(g *onnx.Graph) {
 			if len(to) > 0 {
 				renaming{to: to}.graph(sub)
 			}
-			s.cancelGraph(sub)
+			s.cancelGraph(sub, false)
+		}
+	}
+	nameOutputs(g, top)
+}
+
+// nameOutputs removes an Identity that only gives an output of a graph its
+// name. An output of a nested graph is known by its place, so it may be called
+// as what it is; one of the model's keeps its name, which the node that computes
+// it then gives.
+func nameOutputs(g *onnx.Graph, top bool) {
+	outputs, inner := map[string]bool{}, map[string]bool{}
+	for _, o := range g.Outputs {
+		outputs[o.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, sub := range n.Subgraphs() {
+			nestedNames(sub, inner)
+		}
+	}
+	makers := producers(g)
+	to, gone := map[string]string{}, map[*onnx.Node]bool{}
+	for _, n := range g.Nodes {
+		if n.OpType != "Identity" || n.Domain != "" || len(n.Inputs) != 1 || len(n.Outputs) != 1 {
+			continue
+		}
+		in, out := n.Inputs[0], n.Outputs[0]
+		if !outputs[out] || outputs[in] || makers[in] == nil || makers[in].OpType == "Identity" || inner[in] || inner[out] || to[in] != "" {
+			continue
+		}
+		gone[n] = true
+		if top {
+			to[in] = out
+			continue
+		}
+		to[out] = in
+		outputs[in] = true
+	}
+	if len(gone) == 0 {
+		return
+	}
+	g.Nodes = slices.DeleteFunc(g.Nodes, func(n *onnx.Node) bool { return gone[n] })
+	rename(g.Nodes, to)
+	if top {
+		return
+	}
+	for i, o := range g.Outputs {
+		if name := to[o.Name]; name != "" {
+			g.Outputs[i].Name = name
 		}
 	}
 }

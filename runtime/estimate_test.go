@@ -22,7 +22,7 @@ func TestEstimateMemory(t *testing.T) {
 		Inputs:       []onnx.ValueInfo{{Name: "x", Type: f}},
 		Outputs:      []onnx.ValueInfo{{Name: "y", Type: onnx.TensorType(onnx.Float, nil)}},
 		Initializers: []*onnx.Initializer{{Name: "axes", Tensor: onnx.MustTensor([]int{1}, []int64{0})}}}}
-	s, err := LoadModel(m)
+	s, err := LoadModel(m, WithPasses())
 	if err != nil {
 		t.Fatal(err)
 	}

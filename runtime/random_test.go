@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/rewrite"
 	rt "github.com/recur-ml/recur/runtime"
 )
 
@@ -706,6 +707,18 @@ func near(a, b onnx.Value, rtol, atol float64) bool {
 	return true
 }
 
+// unfused lists the optional passes but those that fuse nodes, which change no
+// bit.
+func unfused() []string {
+	var names []string
+	for _, p := range rewrite.Passes() {
+		if !p.Required && !p.Private {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // checkRandom holds the ways to compute a random graph against each other.
 func checkRandom(t *testing.T, seed uint64) {
 	t.Helper()
@@ -756,6 +769,8 @@ func checkRandom(t *testing.T, seed uint64) {
 	}
 	_, got := run(m, in, "two threads", rt.WithThreads(2))
 	all("two threads", got, sameValue)
+	_, got = run(m, in, "nothing fused", rt.WithThreads(1), rt.WithPasses(unfused()...))
+	all("nothing fused", got, sameValue)
 	_, got = run(m, in, "no passes", rt.WithThreads(1), rt.WithPasses())
 	if !jumps {
 		all("no passes", got, func(a, b onnx.Value) bool { return near(a, b, 1e-5, 1e-5) })

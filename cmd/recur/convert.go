@@ -24,7 +24,9 @@ frequent one: give the model's inputs shapes, or fold them with --passes.
 With --passes the model is rewritten as for a run: calls of functions are
 inlined, constants computed, dead nodes dropped ("none" leaves all that as it
 is), and the optional passes that are named are applied, such as those that
-find the recurrent layer in a loop.
+find the recurrent layer in a loop. "all" leaves out the passes that write
+operators of domain ai.recur, which no other runtime has: the pass fuse is
+applied only where it is named.
 
 What was done is told on stderr. External data is taken into the file.`
 
@@ -149,14 +151,17 @@ func (r *conversion) rewrite(m *onnx.Model, f *convertFlags) (*onnx.Model, error
 	if err != nil {
 		return nil, err
 	}
+	if passes == nil {
+		passes = plainPasses()
+	}
 	opset := f.opset
-	if passes == nil || len(passes) > 0 {
+	if len(passes) > 0 {
 		if m, err = rewrite.Apply(m, rewrite.Options{Passes: passes, Limits: f.limits()}); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.Model, err)
 		}
 		nameOutputs(m)
 		for _, p := range rewrite.Passes() {
-			if p.Required || passes == nil || slices.Contains(passes, p.Name) {
+			if p.Required || slices.Contains(passes, p.Name) {
 				r.Passes = append(r.Passes, p.Name)
 			}
 		}
@@ -175,6 +180,18 @@ func (r *conversion) rewrite(m *onnx.Model, f *convertFlags) (*onnx.Model, error
 		}
 	}
 	return m, onnx.Check(m, onnx.CheckLimits(f.limits()))
+}
+
+// plainPasses lists the optional passes that write operators which other
+// runtimes have too.
+func plainPasses() []string {
+	var names []string
+	for _, p := range rewrite.Passes() {
+		if !p.Required && !p.Private {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // nameOutputs names the outputs that nobody reads and that a file must name all

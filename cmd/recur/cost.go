@@ -99,11 +99,11 @@ func multiplyAdds(v *view, n *viewedNode) (count poly, ok bool) {
 		return v.typeOf(n.Outputs[0]).Shape
 	}
 	switch n.OpType {
-	case "MatMul", "MatMulInteger":
+	case "MatMul", "MatMulInteger", "FusedMatMul":
 		return product(out(), tail(shape(0), 1))
 	case "QLinearMatMul":
 		return product(out(), tail(shape(0), 1))
-	case "Gemm":
+	case "Gemm", "FusedGemm":
 		s := shape(0)
 		if len(s) != 2 {
 			return nil, false
@@ -113,7 +113,7 @@ func multiplyAdds(v *view, n *viewedNode) (count poly, ok bool) {
 			k = s[:1]
 		}
 		return product(out(), k)
-	case "Conv", "ConvInteger", "DeformConv":
+	case "Conv", "ConvInteger", "DeformConv", "FusedConv":
 		return product(out(), from(shape(1), 1))
 	case "QLinearConv":
 		return product(out(), from(shape(3), 1))

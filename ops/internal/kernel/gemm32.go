@@ -38,7 +38,9 @@ func gemm32(l Level, y []float32, ldy int, a []float32, ars, acs int, b []float3
 	}
 }
 
-// step is s + a*b, rounded once to float32; all are float32 in float64.
+// step is s + a*b, rounded to float32; all are float32 in float64. The product
+// is exact; the sum is rounded to float64 first, which in some of 10^8 cases
+// gives another float32 than a fused multiply-add.
 func step(s, a, b float64) float64 { return float64(float32(s + a*b)) }
 
 // fused1 is s[j] = step(s[j], a[p*acs], b[p*ldb+j]) for p = 0..k-1 in order.

@@ -156,8 +156,6 @@ func (p *planner) plan(g *onnx.Graph, in []ops.Info, outer *graphPlan) (*program
 		}
 		if info, _ := gp.scope.Lookup(o.Name); outer == nil && !sameElements(info.Type, o.Type) {
 			return nil, onnx.Errorf(onnx.ErrType, "graph output %q is a %s, declared as a %s", o.Name, info.Type.Name(), o.Type.Name())
-		} else if outer == nil && contradict(info.Type.Shape, o.Type.Shape) {
-			return nil, onnx.Errorf(onnx.ErrShape, "graph output %q is of shape %v, declared is %v", o.Name, info.Type.Shape, o.Type.Shape)
 		}
 		gp.prog.outputs = append(gp.prog.outputs, slot)
 		gp.prog.names = append(gp.prog.names, o.Name)
@@ -378,19 +376,3 @@ type pathError struct {
 
 func (e *pathError) Error() string { return e.path + ": " + e.err.Error() }
 func (e *pathError) Unwrap() error { return e.err }
-
-// contradict reports whether no tensor is of both shapes.
-func contradict(x, y onnx.Shape) bool {
-	if !x.Ranked() || !y.Ranked() {
-		return false
-	}
-	if len(x) != len(y) {
-		return true
-	}
-	for i := range x {
-		if x[i].Known() && y[i].Known() && x[i].Value != y[i].Value {
-			return true
-		}
-	}
-	return false
-}

@@ -61,7 +61,7 @@ func convRow(y, w, x []float32, offsets []int, bias float32) {
 		for k, v := range w {
 			a := float64(v)
 			for i, e := range x[offsets[k]+j:][:len(s)] {
-				s[i] = float32(step(float64(s[i]), a, float64(e)))
+				s[i] = float32(sum(float64(s[i]), a*float64(e)))
 			}
 		}
 		for i, v := range s {

@@ -60,8 +60,8 @@ func testGemm32IsFused(t *testing.T, l Level) {
 	}
 }
 
-// checkGemm holds the products at a level against the plain ones, to the bit
-// but for the few that step rounds twice, for both layouts of both operands.
+// checkGemm holds the products at a level against the plain ones, to the bit,
+// for both layouts of both operands.
 func checkGemm(t *testing.T, l Level, r *rand.Rand, m, n, k int) {
 	t.Helper()
 	ldy, lda, ldb := n+r.IntN(3), k+r.IntN(3), max(n, k)+r.IntN(9)
@@ -81,15 +81,31 @@ func checkGemm(t *testing.T, l Level, r *rand.Rand, m, n, k int) {
 			return y
 		}
 		got, want := do(l), do(Go)
-		apart := 0
 		for i := range want {
-			if same(got[i], want[i]) || math.Abs(float64(want[i])) < 0x1p-120 {
-				continue
-			}
-			d := math.Abs(float64(got[i]) - float64(want[i]))
-			if apart++; apart > 1+len(want)/1000 || !(d <= 1e-4+1e-5*math.Abs(float64(want[i]))) {
+			if !same(got[i], want[i]) && !(math.Abs(float64(want[i])) < 0x1p-120) {
 				t.Fatalf("%v %s m=%d n=%d k=%d: element %d is %v, want %v", l, kind, m, n, k, i, got[i], want[i])
 			}
+		}
+	}
+}
+
+// TestSumIsFused: sums that float64 rounds to the middle between two
+// float32 go to the side on which they lie.
+func TestSumIsFused(t *testing.T) {
+	const one, ulp = 1.0, 0x1p-23
+	for _, c := range []struct{ s, a, b float64 }{
+		{one, ulp/2 + 0x1p-47, 1}, // above the middle
+		{one, 0x1p-12, 0x1p-12},   // the middle itself: to even
+		{one + ulp, 0x1p-12, 0x1p-12},
+		{one, 0x1p-24, 1 + 0x1p-30},
+		{-one, -0x1p-12 - 0x1p-35, 0x1p-12 + 0x1p-35},
+		{one + ulp, 0x1.000002p-12, 0x1.fffffcp-13},
+		{0x1p60, 0x1p18 + 1, 0x1p18}, {0x1p60, 0x1.fffffep17, 0x1p18 + 0x1p-5},
+	} {
+		s, a, b := float32(c.s), float32(c.a), float32(c.b)
+		want := fma32(a, b, s)
+		if got := float32(sum(float64(s), float64(a)*float64(b))); got != want {
+			t.Errorf("%g + %g * %g = %g, want %g", s, a, b, got, want)
 		}
 	}
 }

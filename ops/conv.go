@@ -183,8 +183,8 @@ func (l *convLocal[T]) fit(k *conv[T], x, w, b *onnx.Tensor) error {
 	return nil
 }
 
-// run computes each output element from one accumulator: the bias, then
-// channel by channel the taps in order.
+// run computes each output element from one accumulator: channel by channel the
+// taps in order. float32 adds the bias at the end, whichever way is taken.
 func (l *convLocal[T]) run(c *Ctx, k *conv[T]) error {
 	if l.outSize == 0 || len(l.y) == 0 {
 		return nil
@@ -213,26 +213,27 @@ func (l *convLocal[T]) doFinish(lo, hi int) {
 
 // plainly computes sums of rows that are copied under the kernel, or of planes.
 func (l *convLocal[T]) plainly(c *Ctx) error {
+	if l.deep() && l.channels > 0 {
+		c.Parallel(l.batch*l.group, grainOf(l.channels*l.taps*l.outSize), l.direct)
+		return c.Err()
+	}
 	for i := range l.batch * l.group * l.outputs {
 		y := l.y[i*l.outSize:][:l.outSize]
 		if l.b == nil {
 			clear(y)
-			continue
-		}
-		v := l.b[i%(l.group*l.outputs)]
-		for j := range y {
-			y[j] = v
+		} else {
+			kernel.Fill(y, l.b[i%(l.group*l.outputs)])
 		}
 	}
 	if l.channels == 0 {
 		return nil
 	}
-	if l.outputs == 1 && l.group > 1 {
-		c.Parallel(l.batch*l.group, grainOf(l.channels*l.taps*l.outSize), l.direct)
-		return c.Err()
-	}
 	return l.lowered(c)
 }
+
+// deep reports whether each of several groups has one output: then there is no
+// product of matrices.
+func (l *convLocal[T]) deep() bool { return l.outputs == 1 && l.group > 1 }
 
 func (l *convLocal[T]) release() {
 	l.c, l.x, l.w, l.b, l.y, l.col, l.colX = nil, nil, nil, nil, nil, nil, nil
@@ -342,6 +343,7 @@ func (l *convLocal[T]) doDirect(lo, hi int) {
 	width, stride := l.out[rank-1], l.stride[rank-1]
 	for i := lo; i < hi && l.c.Err() == nil; i++ {
 		y := l.y[i*l.outSize:][:l.outSize]
+		clear(y)
 		w := l.w[i%l.group*l.channels*l.taps:][:l.channels*l.taps]
 		for k, v := range w {
 			split(taps, l.kernel, k%l.taps)
@@ -352,9 +354,12 @@ func (l *convLocal[T]) doDirect(lo, hi int) {
 			}
 			for r := range l.outSize / width {
 				if off, ok := l.row(r, taps, pos); ok {
-					kernel.AddScaled(y[r*width+begin:r*width+end], x[off+at:], stride, v)
+					kernel.AddProducts(y[r*width+begin:r*width+end], x[off+at:], stride, v)
 				}
 			}
+		}
+		if l.b != nil {
+			kernel.AddVS(y, y, l.b[i%l.group])
 		}
 	}
 }

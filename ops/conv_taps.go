@@ -45,8 +45,8 @@ func packPoints(n *Node, group int64) *packed[pointWeights] {
 // convTaps is a convolution of float32 whose terms are at fixed distances.
 type convTaps struct {
 	*convLocal[float32]
-	taps   kernel.Taps
-	laid   []int // what taps depend on: channels, then pitch, kernel and dilations
+	terms  kernel.Taps // those of a place
+	laid   []int       // what terms depend on: channels, plane, pitch, kernel and dilations
 	key    []int
 	pitch  []int // of the copy of the input with its padding: the distance of neighbours
 	plane  int   // its size, of one channel
@@ -56,7 +56,7 @@ type convTaps struct {
 	wide   []float32 // the bias of a group, or zeros
 	points [][]float32
 	// What the threads work on: an image, and a group or all of them.
-	image, from, planes int
+	image, from, planes int // planes of the input
 	index               []int
 
 	doRows, doPoints, doPlanes func(lo, hi int)
@@ -83,9 +83,8 @@ func (l *convLocal[T]) tapped(c *Ctx, k *conv[T]) (done bool, err error) {
 	if !t.lay() {
 		return false, nil
 	}
-	last := len(l.in) - 1
-	deep := l.outputs == 1 && l.group > 1
-	byRow := l.stride[last] == 1
+	deep := l.deep()
+	byRow := l.stride[len(l.in)-1] == 1
 	byPoint := k.points != nil && !deep && t.pointsPay(k.level, byRow)
 	if !byRow && !byPoint {
 		return false, nil
@@ -116,7 +115,7 @@ func (t *convTaps) lay() bool {
 		size *= n
 	}
 	t.plane = size
-	depth, most := t.channels*t.convLocal.taps, roomRatio*(t.inSize+t.outSize)
+	depth, most := t.channels*t.taps, roomRatio*(t.inSize+t.outSize)
 	if padded && size > most || size > roomMost/(t.channels*t.group) || depth > kernel.ConvTermsMost {
 		return false
 	}
@@ -125,20 +124,20 @@ func (t *convTaps) lay() bool {
 		t.width = t.outSize
 	}
 	t.rows = t.outSize / t.width
-	t.key = append(append(append(append(t.key[:0], t.channels), t.pitch...), t.kernel...), t.dilate...)
+	t.key = append(append(append(append(t.key[:0], t.channels, t.plane), t.pitch...), t.kernel...), t.dilate...)
 	if slices.Equal(t.key, t.laid) {
 		return true
 	}
 	t.laid = append(t.laid[:0], t.key...)
-	t.taps.Offsets, t.taps.Reach = t.taps.Offsets[:0], 0
+	t.terms.Offsets, t.terms.Reach = t.terms.Offsets[:0], 0
 	for i := range depth {
-		split(t.index[:rank], t.kernel, i%t.convLocal.taps)
-		at := i / t.convLocal.taps * size
+		split(t.index[:rank], t.kernel, i%t.taps)
+		at := i / t.taps * size
 		for d, tap := range t.index[:rank] {
 			at += tap * t.dilate[d] * t.pitch[d]
 		}
-		t.taps.Offsets = append(t.taps.Offsets, at)
-		t.taps.Reach = max(t.taps.Reach, at)
+		t.terms.Offsets = append(t.terms.Offsets, at)
+		t.terms.Reach = max(t.terms.Reach, at)
 	}
 	return true
 }
@@ -185,10 +184,11 @@ func (t *convTaps) bias(deep bool) {
 // images goes through the images, and their groups; where each group has one
 // output, deep, all groups at a time.
 func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
-	planes := t.channels
+	groups := 1 // at a time
 	if deep {
-		planes *= t.group
+		groups = t.group
 	}
+	planes := groups * t.channels
 	t.planes = planes
 	padded := !t.inPlace()
 	if padded {
@@ -199,12 +199,9 @@ func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
 		clear(t.room)
 	}
 	defer func() { t.room, t.points = nil, nil }()
-	grain := grainOf(t.channels * t.convLocal.taps * t.outSize)
-	for i := range t.batch * t.group {
-		t.from, t.image = i%t.group, i/t.group
-		if deep && t.from > 0 {
-			continue
-		}
+	grain := grainOf(t.channels * t.taps * t.outSize)
+	for i := 0; i < t.batch*t.group; i += groups {
+		t.image, t.from = i/t.group, i%t.group
 		x := t.x[i*t.channels*t.inSize:][:planes*t.inSize]
 		if padded {
 			t.pad(x)
@@ -281,36 +278,36 @@ func (t *convTaps) walk(f func(x, y, n int)) {
 
 // computeRows computes outputs lo..hi-1 of the group.
 func (t *convTaps) computeRows(lo, hi int) {
-	depth := len(t.taps.Offsets)
+	depth := len(t.terms.Offsets)
 	first := t.from*t.outputs + lo
 	y := t.y[(t.image*t.group*t.outputs+first)*t.outSize:][:(hi-lo)*t.outSize]
 	w, bias := t.w[first*depth:], t.wide[t.from*(len(t.wide)/t.group)+lo:]
 	t.walk(func(x, at, n int) {
-		kernel.ConvRows(t.product.level, y[at:], t.outSize, w, depth, t.room[x:], t.taps, bias, hi-lo, n)
+		kernel.ConvRows(t.product.level, y[at:], t.outSize, w, depth, t.room[x:], t.terms, bias, hi-lo, n)
 	})
 	t.activation.apply(y)
 }
 
 // computePoints computes strips lo..hi-1 of 64 outputs of the group.
 func (t *convTaps) computePoints(lo, hi int) {
-	depth := len(t.taps.Offsets)
+	depth := len(t.terms.Offsets)
 	lo, hi = lo*64, min(hi*64, t.outputs)
 	y := t.y[((t.image*t.group+t.from)*t.outputs+lo)*t.outSize:][:(hi-lo)*t.outSize]
 	w, bias := t.points[t.from][lo*depth:], t.wide[t.from*(len(t.wide)/t.group)+lo:]
 	step := t.stride[len(t.stride)-1]
 	t.walk(func(x, at, n int) {
-		kernel.ConvPoints(t.product.level, y[at:], t.outSize, t.room[x:], step, t.taps, w, bias, hi-lo, n)
+		kernel.ConvPoints(t.product.level, y[at:], t.outSize, t.room[x:], step, t.terms, w, bias, hi-lo, n)
 	})
 	t.activation.apply(y)
 }
 
 // computePlanes computes groups lo..hi-1, of one output each.
 func (t *convTaps) computePlanes(lo, hi int) {
-	depth := len(t.taps.Offsets)
+	depth := len(t.terms.Offsets)
 	y := t.y[(t.image*t.group+lo)*t.outSize:][:(hi-lo)*t.outSize]
 	lead := t.channels * t.plane
 	t.walk(func(x, at, n int) {
-		kernel.ConvPlanes(t.product.level, y[at:], t.outSize, t.w[lo*depth:], t.room[lo*lead+x:], lead, t.taps, t.wide[lo:], hi-lo, n)
+		kernel.ConvPlanes(t.product.level, y[at:], t.outSize, t.w[lo*depth:], t.room[lo*lead+x:], lead, t.terms, t.wide[lo:], hi-lo, n)
 	})
 	t.activation.apply(y)
 }

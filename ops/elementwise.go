@@ -271,7 +271,7 @@ func (r *zipRun[T, U]) inner(dst []U, a, b, col int, scalar *repeater[T]) {
 		z.vv(dst, r.a[a:a+n], r.b[b:b+n])
 	case stride[0] == 0 && stride[1] == 0:
 		z.vv(dst[:1], r.a[a:a+1], r.b[b:b+1])
-		fill(dst, dst[0])
+		kernel.Fill(dst, dst[0])
 	case stride[1] == 0 && z.vs != nil:
 		z.vs(dst, r.a[a:a+n], r.b[b])
 	case stride[0] == 0 && z.sv != nil:
@@ -300,17 +300,10 @@ type repeater[T onnx.Element] struct {
 // of gives the element of an operand, repeated.
 func (s *repeater[T]) of(operand []T, at int) []T {
 	if s.at != at {
-		fill(s.block, operand[at])
+		kernel.Fill(s.block, operand[at])
 		s.at = at
 	}
 	return s.block
-}
-
-// fill sets all elements.
-func fill[T any](dst []T, v T) {
-	for i := range dst {
-		dst[i] = v
-	}
 }
 
 // mapping is a loop over one operand for one element type.

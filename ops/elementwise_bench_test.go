@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
@@ -19,7 +20,7 @@ type fixedEngine struct {
 func (*fixedEngine) Limits() onnx.Limits { return onnx.DefaultLimits() }
 
 func (e *fixedEngine) New(_ int, d onnx.DataType, shape []int, _ uint64) (*onnx.Tensor, error) {
-	if e.out == nil {
+	if e.out == nil || !slices.Equal(e.out.Shape(), shape) {
 		var err error
 		if e.out, err = onnx.NewZeros(d, shape); err != nil {
 			return nil, err
@@ -44,14 +45,27 @@ func (e *fixedEngine) Local() *any                           { return &e.local }
 // repeatRun prepares a node to be run again and again.
 func repeatRun(tb testing.TB, n *onnx.Node, opset int, in ...onnx.Value) func() {
 	tb.Helper()
-	a := &Analysis{Registry: Default(), Opsets: map[string]int{n.Domain: opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel}
-	scope := a.NewScope(nil)
-	for i, v := range in {
-		name := fmt.Sprintf("i%d", i)
-		n.Inputs = append(n.Inputs, name)
-		scope.Set(name, Info{Type: v.Type()})
+	var known []Info
+	for _, v := range in {
+		known = append(known, Info{Type: v.Type()})
 	}
-	inferred, err := scope.Node(n)
+	run := frameOf(tb, testLevel, n, opset, known...)
+	run(in...)
+	return func() { run(in...) }
+}
+
+// frameOf builds a node of inputs of which something is known, and gives what
+// runs it in one frame. Outputs of one shape share memory.
+func frameOf(tb testing.TB, level Level, n *onnx.Node, opset int, known ...Info) func(in ...onnx.Value) onnx.Value {
+	tb.Helper()
+	a := &Analysis{Registry: Default(), Opsets: map[string]int{"": opset, n.Domain: opset}, Limits: onnx.Limits{}.WithDefaults(), Level: level}
+	scope, m := a.NewScope(nil), *n
+	m.Inputs = nil
+	for i, info := range known {
+		m.Inputs = append(m.Inputs, fmt.Sprintf("i%d", i))
+		scope.Set(m.Inputs[i], info)
+	}
+	inferred, err := scope.Node(&m)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -62,14 +76,13 @@ func repeatRun(tb testing.TB, n *onnx.Node, opset int, in ...onnx.Value) func() 
 	e := &fixedEngine{}
 	c, out := NewCtx(e), make([]onnx.Value, 1)
 	c.Bind(out)
-	run := func() {
+	return func(in ...onnx.Value) onnx.Value {
 		e.used = 0
 		if err := k.Run(c, in, out); err != nil {
 			tb.Fatal(err)
 		}
+		return out[0]
 	}
-	run()
-	return run
 }
 
 func zeros32(shape ...int) *onnx.Tensor {

@@ -5,7 +5,7 @@ import "github.com/recur-ml/recur/onnx"
 // FusedConv is a Conv with an activation: a form that the pass fuse writes. It
 // gives the bits of the operators that it stands for.
 func init() {
-	register(Op{Domain: "ai.recur", Name: "FusedConv", Since: []int{1}, Types: []onnx.DataType{onnx.Float}, Infer: inferFusedConv, Build: buildFusedConv})
+	register(Op{Domain: fusedDomain, Name: "FusedConv", Since: []int{1}, Types: []onnx.DataType{onnx.Float}, Infer: inferFusedConv, Build: buildFusedConv})
 }
 
 func inferFusedConv(n *Node) error {

@@ -465,7 +465,7 @@ func (r *elementwiseRun) repeat(dst []float32, pos []int, j, from int) {
 	for i := 0; i < len(dst); {
 		n := min(inner.size-pos[0], len(dst)-i)
 		if inner.strides[j] == 0 {
-			fill(dst[i:i+n], x[at])
+			kernel.Fill(dst[i:i+n], x[at])
 		} else {
 			copy(dst[i:i+n], x[at:at+n])
 		}
@@ -509,7 +509,7 @@ func (r *elementwiseRun) steps(values [][]float32, memory []float32, from, n, si
 			s.apply(dst, values[s.a], values[s.b], r.lies[s.a] == lieScalar, r.lies[s.b] == lieScalar)
 		}
 		if scalar && s.slot < 0 {
-			fill(values[v], dst[0])
+			kernel.Fill(values[v], dst[0])
 		}
 	}
 }

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops/internal/kernel"
 )
 
 // Products with what follows them: the forms that the pass fuse writes. They
@@ -9,8 +10,8 @@ import (
 func init() {
 	float := []onnx.DataType{onnx.Float}
 	register(
-		Op{Domain: "ai.recur", Name: "FusedMatMul", Since: []int{1}, Types: float, Infer: inferFusedMatMul, Build: buildFusedMatMul},
-		Op{Domain: "ai.recur", Name: "FusedGemm", Since: []int{1}, Types: float, Infer: inferFusedGemm, Build: buildFusedGemm},
+		Op{Domain: fusedDomain, Name: "FusedMatMul", Since: []int{1}, Types: float, Infer: inferFusedMatMul, Build: buildFusedMatMul},
+		Op{Domain: fusedDomain, Name: "FusedGemm", Since: []int{1}, Types: float, Infer: inferFusedGemm, Build: buildFusedGemm},
 	)
 }
 
@@ -93,7 +94,7 @@ func (k *fusedMatmul) Run(c *Ctx, in, _ []onnx.Value) error {
 // finishRow makes results of sums of a row from column j on.
 func (l *fusedMatmulLocal) finishRow(_, j int, y []float32) {
 	if l.bias != nil {
-		addTo(l.k.matmul.level, y, l.bias[j:])
+		kernel.AddVector(l.k.matmul.level, y, y, l.bias[j:][:len(y)])
 	}
 	l.k.activation.apply(y)
 }

@@ -240,20 +240,11 @@ func transposed[T element](c *Ctx, a []T, rows, cols int) ([]T, error) {
 func scale32(level Level) func(y, c []float32, step int, alpha, beta float32) {
 	return func(y, c []float32, step int, alpha, beta float32) {
 		if alpha == 1 && beta == 1 && step == 1 && c != nil {
-			addTo(level, y, c)
+			kernel.AddVector(level, y, y, c[:len(y)])
 			return
 		}
 		scaleFloat(y, c, step, alpha, beta)
 	}
-}
-
-// addTo is y[j] += c[j].
-func addTo(level Level, y, c []float32) {
-	if level == kernel.Go {
-		kernel.Add(y, y, c[:len(y)])
-		return
-	}
-	kernel.AddVector(level, y, y, c[:len(y)])
 }
 
 func scaleFloat[T floating](y, c []T, step int, alpha, beta float32) {

@@ -94,13 +94,12 @@ func (s *fuseSite) gemmBias(n *onnx.Node, name string) []string {
 }
 
 // convBias takes a constant with an element for each channel, where Conv has no
-// bias and adds one after the products as Add does: it does so but where each
-// group has one output, whose sums begin with the bias. A bias of -0 would
-// turn a sum of -0 into 0.
+// bias: it adds one after the products, as Add does. A bias of -0 would turn a
+// sum of -0 into 0.
 func (s *fuseSite) convBias(n *onnx.Node, name string) []string {
 	t, v := s.constantFloats(name)
 	y := s.typeOf(n.Outputs[0]).Shape
-	if t == nil || input(n, 2) != "" || attrInt(n, "group", 1) != 1 || len(y) < 3 || !y[1].Known() || t.Len() != y[1].Value || len(v) == 0 {
+	if t == nil || input(n, 2) != "" || len(y) < 3 || !y[1].Known() || t.Len() != y[1].Value || len(v) == 0 {
 		return nil
 	}
 	shape := t.Shape()

@@ -110,7 +110,7 @@ Y = ai.recur:Elementwise(p, q) ["Add 0 1" "Tanh 2"]`},
 		{"Conv", "p = Conv(X, K, Kb)\nY = LeakyRelu(p)", "Y", "Y = ai.recur:FusedConv(X, K, Kb) activation=LeakyRelu activation_alpha=0.01"},
 		{"Conv and a bias", "p = Conv(X, K)\ns = Add(p, channels)\nY = Relu(s)", "Y", "Y = ai.recur:FusedConv(X, K, channels/channels) activation=Relu"},
 		{"Conv and a bias of a lower rank", "p = Conv(X, K)\nY = Add(channels2, p)", "Y", "Y = ai.recur:FusedConv(X, K, channels2/channels)"},
-		{"Conv of groups", "p = Conv(X, depth) group=3\nY = Add(p, dc)", "Y", "p = Conv(X, depth) group=3\nY = Add(p, dc)"},
+		{"Conv of groups", "p = Conv(X, depth) group=3\nY = Add(p, dc)", "Y", "Y = ai.recur:FusedConv(X, depth, dc/channels) group=3"},
 		{"doubles", "p = MatMul(D, D)\nq = Relu(p)\nY = Cast(q) to=1", "Y", "p = MatMul(D, D)\nq = Relu(p)\nY = Cast(q) to=1"},
 
 		{"a chain", "a = Neg(X)\nb_ = Exp(a)\nY = Add(b_, f1)", "Y", `Y = ai.recur:Elementwise(X, f1) ["Neg 0" "Exp 2" "Add 3 1"]`},

@@ -12,8 +12,9 @@ import (
 // of changes of shape by one Reshape, a transposition that moves nothing but
 // dimensions of size 1 by a Reshape, and by an Identity what leaves a value as
 // it is: a Cast to its own type, a Slice of all, an Expand to its own shape, a
-// Concat of one, a Pad by nothing. A ScatterND over a range is a Concat. Initial states of zeros, and lengths that are
-// all the number of steps, are what a recurrent operator has without them.
+// Concat of one, a Pad by nothing. A ScatterND over a range is a Concat.
+// Initial states of zeros, and lengths that are all the number of steps, are
+// what a recurrent operator has without them.
 //
 // Nothing that could fail in a run is lost: a Squeeze whose dimension may not
 // be 1, or a Reshape whose sizes may not fit, stays.

@@ -27,9 +27,11 @@ const (
 	maxKeyElements = 4
 	maxChanges     = 8 // of an input's values, before they are left out of keys
 	// Once so many programs have been made, the time for more may be at most
-	// this part of the time that general runs took.
+	// this part of the time that general runs took, and a key must have come so
+	// often.
 	freePrograms = DefaultPrograms
 	runsPerMake  = 10
+	oftenSeen    = 4
 )
 
 // variant is a program for inputs of certain shapes and values.
@@ -192,10 +194,7 @@ func (vs *variants) sighted(key []uint64) bool {
 		c := vs.seen[i]
 		c.count++
 		vs.seen = append(slices.Delete(vs.seen, i, i+1), c)
-		if vs.made >= freePrograms && int64(vs.spent)*runsPerMake > vs.ran.Load() {
-			return false
-		}
-		if vs.made >= freePrograms && c.count < 4 {
+		if vs.made >= freePrograms && (c.count < oftenSeen || int64(vs.spent)*runsPerMake > vs.ran.Load()) {
 			return false
 		}
 		vs.making = true

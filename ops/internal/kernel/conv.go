@@ -25,6 +25,18 @@ func AddScaled[T Number](y, x []T, step int, v T) {
 	}
 }
 
+// AddProducts is y[i] += v*x[i*step]; for float32 it rounds once, as Gemm does.
+func AddProducts[T Number](y, x []T, step int, v T) {
+	if y, ok := any(y).([]float32); ok {
+		x, v := any(x).([]float32), float64(any(v).(float32))
+		for i, s := range y {
+			y[i] = float32(sum(float64(s), v*float64(x[i*step])))
+		}
+		return
+	}
+	AddScaled(y, x, step, v)
+}
+
 // ScatterScaled is y[i*step] += v*x[i]; the product is rounded before the sum.
 func ScatterScaled[T Number](y, x []T, step int, v T) {
 	if step == 1 {

@@ -25,129 +25,70 @@ const (
 	mapElu
 )
 
+// or runs the plain loop at level Go, and the level's own elsewhere.
+func (m vectorMap) or(plain func(dst, src []float32), l Level, dst, src []float32) {
+	if l == Go {
+		plain(dst, src)
+		return
+	}
+	m.run(l, dst, src, 0, 0)
+}
+
+// Plain loops that are made of a function of float64.
+var (
+	plainRound    = MapFloat[float32](math.RoundToEven)
+	plainFloor    = MapFloat[float32](math.Floor)
+	plainCeil     = MapFloat[float32](math.Ceil)
+	plainSoftplus = MapFloat[float32](Softplus)
+	plainErf      = MapFloat[float32](math.Erf)
+	plainGelu     = MapFloat[float32](Gelu)
+)
+
 // The loops of this file are those of the same name without Vector. But for the
 // ones that say so they round alike, so every level gives the same bits.
 
 // SqrtVector is Sqrt.
-func SqrtVector(l Level, dst, src []float32) {
-	if l == Go {
-		Sqrt(dst, src)
-		return
-	}
-	mapSqrt.run(l, dst, src, 0, 0)
-}
+func SqrtVector(l Level, dst, src []float32) { mapSqrt.or(Sqrt, l, dst, src) }
 
 // ReciprocalVector is Reciprocal.
-func ReciprocalVector(l Level, dst, src []float32) {
-	if l == Go {
-		Reciprocal(dst, src)
-		return
-	}
-	mapReciprocal.run(l, dst, src, 0, 0)
-}
+func ReciprocalVector(l Level, dst, src []float32) { mapReciprocal.or(Reciprocal, l, dst, src) }
 
 // AbsVector is Abs.
-func AbsVector(l Level, dst, src []float32) {
-	if l == Go {
-		Abs(dst, src)
-		return
-	}
-	mapAbs.run(l, dst, src, 0, 0)
-}
+func AbsVector(l Level, dst, src []float32) { mapAbs.or(Abs, l, dst, src) }
 
 // NegVector is Neg.
-func NegVector(l Level, dst, src []float32) {
-	if l == Go {
-		Neg(dst, src)
-		return
-	}
-	mapNeg.run(l, dst, src, 0, 0)
-}
+func NegVector(l Level, dst, src []float32) { mapNeg.or(Neg, l, dst, src) }
 
 // RoundVector is math.RoundToEven.
-func RoundVector(l Level, dst, src []float32) {
-	if l == Go {
-		MapFloat[float32](math.RoundToEven)(dst, src)
-		return
-	}
-	mapRound.run(l, dst, src, 0, 0)
-}
+func RoundVector(l Level, dst, src []float32) { mapRound.or(plainRound, l, dst, src) }
 
 // FloorVector is math.Floor.
-func FloorVector(l Level, dst, src []float32) {
-	if l == Go {
-		MapFloat[float32](math.Floor)(dst, src)
-		return
-	}
-	mapFloor.run(l, dst, src, 0, 0)
-}
+func FloorVector(l Level, dst, src []float32) { mapFloor.or(plainFloor, l, dst, src) }
 
 // CeilVector is math.Ceil.
-func CeilVector(l Level, dst, src []float32) {
-	if l == Go {
-		MapFloat[float32](math.Ceil)(dst, src)
-		return
-	}
-	mapCeil.run(l, dst, src, 0, 0)
-}
+func CeilVector(l Level, dst, src []float32) { mapCeil.or(plainCeil, l, dst, src) }
 
 // SoftsignVector is Softsign32.
-func SoftsignVector(l Level, dst, src []float32) {
-	if l == Go {
-		Softsign32(dst, src)
-		return
-	}
-	mapSoftsign.run(l, dst, src, 0, 0)
-}
+func SoftsignVector(l Level, dst, src []float32) { mapSoftsign.or(Softsign32, l, dst, src) }
 
 // HardSwishVector is HardSwish32.
-func HardSwishVector(l Level, dst, src []float32) {
-	if l == Go {
-		HardSwish32(dst, src)
-		return
-	}
-	mapHardSwish.run(l, dst, src, 0, 0)
-}
+func HardSwishVector(l Level, dst, src []float32) { mapHardSwish.or(HardSwish32, l, dst, src) }
 
 // LogVector is Log32, or the level's own formula, which is within 1.5e-7 of the
 // result.
-func LogVector(l Level, dst, src []float32) {
-	if l == Go {
-		logs(dst, src)
-		return
-	}
-	mapLog.run(l, dst, src, 0, 0)
-}
+func LogVector(l Level, dst, src []float32) { mapLog.or(logs, l, dst, src) }
 
 // SoftplusVector is Softplus, or the level's own formula, which is within 4e-7 of
 // the result.
-func SoftplusVector(l Level, dst, src []float32) {
-	if l == Go {
-		MapFloat[float32](Softplus)(dst, src)
-		return
-	}
-	mapSoftplus.run(l, dst, src, 0, 0)
-}
+func SoftplusVector(l Level, dst, src []float32) { mapSoftplus.or(plainSoftplus, l, dst, src) }
 
 // ErfVector is math.Erf, or the level's own formula, which is within 2e-7 of the
 // result.
-func ErfVector(l Level, dst, src []float32) {
-	if l == Go {
-		MapFloat[float32](math.Erf)(dst, src)
-		return
-	}
-	mapErf.run(l, dst, src, 0, 0)
-}
+func ErfVector(l Level, dst, src []float32) { mapErf.or(plainErf, l, dst, src) }
 
 // GeluVector is Gelu, or the level's own formula, which is within 2e-7 times x of
 // the result.
-func GeluVector(l Level, dst, src []float32) {
-	if l == Go {
-		MapFloat[float32](Gelu)(dst, src)
-		return
-	}
-	mapGelu.run(l, dst, src, 0, 0)
-}
+func GeluVector(l Level, dst, src []float32) { mapGelu.or(plainGelu, l, dst, src) }
 
 // LeakyReluVector is LeakyRelu.
 func LeakyReluVector(l Level, dst, src []float32, alpha float32) {
@@ -209,7 +150,8 @@ func HardSwish32(dst, src []float32) {
 	}
 }
 
-// greatest or least element of x, which is not empty, as FoldRow has it.
+// extreme is the greatest or the least of acc and the elements of x, which is
+// not empty, as FoldRow has it.
 func extreme(l Level, acc float32, x []float32, most bool) float32 {
 	fold, at := FoldMin, 0
 	if most {

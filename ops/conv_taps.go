@@ -172,7 +172,6 @@ func (t *convTaps) bias(deep bool) {
 	} else {
 		t.wide = t.wide[:n]
 	}
-	clear(t.wide)
 	if t.b == nil {
 		return
 	}

@@ -10,8 +10,9 @@ import (
 type emitter struct {
 	*state
 	graph  *onnx.Graph
-	opset  int   // of ai.onnx
-	mark   int64 // what Node.Opset says, 0 for the model's import
+	opset  int    // of ai.onnx
+	mark   int64  // what Node.Opset says, 0 for the model's import
+	lacks  string // the first operator asked for that the opset does not have
 	prefix string
 	nodes  []*onnx.Node
 	inits  []*onnx.Initializer
@@ -58,10 +59,14 @@ func (e *emitter) node(op string, in []string, attrs ...*onnx.Attribute) string 
 	return e.multi(op, 1, in, attrs...)[0]
 }
 
-// multi adds a node of several outputs.
+// multi adds a node of several outputs. Where the opset does not have the
+// operator, lacks says so, and what is made must not be used.
 func (e *emitter) multi(op string, outputs int, in []string, attrs ...*onnx.Attribute) []string {
 	for len(in) > 0 && in[len(in)-1] == "" {
 		in = in[:len(in)-1]
+	}
+	if e.lacks == "" && onnx.LookupSchema("", op, e.opset) == nil {
+		e.lacks = op
 	}
 	n := &onnx.Node{Name: e.fresh(e.prefix + "/" + op), OpType: op, Inputs: in, Attributes: attrs, Opset: e.mark}
 	for range outputs {
@@ -249,4 +254,14 @@ func increasing(axes []int) bool {
 		}
 	}
 	return true
+}
+
+// oneEach gives an initial state of a shape as [1, B, H]: the operator wants a
+// row for each row of x, [T, B, I], where a loop or steps broadcast one.
+func (e *emitter) oneEach(name string, have onnx.Shape, batch onnx.Dim, hidden int, x string) string {
+	if len(have) != 2 || !have[0].Same(batch) || have[1].Value != hidden {
+		rows := e.slice(e.node("Shape", []string{x}), 0, 1, 2)
+		name = e.node("Expand", []string{name, e.concat(0, rows, e.int64s(int64(hidden)))})
+	}
+	return e.unsqueeze(name, 0)
 }

@@ -16,9 +16,6 @@ import (
 // Where the trip count is 0 a loop gives its initial states; the operators'
 // final states are zeros then.
 func lift(s *state) error {
-	if !s.expands() {
-		return nil
-	}
 	l := &lifter{state: s, analysis: ops.NewAnalysis(s.registry, s.model, s.limits)}
 	return l.graph(s.model.Graph, nil)
 }

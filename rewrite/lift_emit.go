@@ -56,6 +56,9 @@ func (r *recurrence) emit(g *onnx.Graph) ([]*onnx.Node, error) {
 		}
 		w.name(v, name)
 	}
+	if w.lacks != "" {
+		return nil, because("opset %d has no %s, which the operator would need", w.emitter.opset, w.lacks)
+	}
 	return w.finish(), nil
 }
 
@@ -333,8 +336,7 @@ func (w *writer) cell(c *liftedCell) error {
 	return err
 }
 
-// initial gives an initial state as [1, B, H]; "" for zeros. The operator
-// wants a row for each row of the batch, where the loop broadcasts.
+// initial gives an initial state as [1, B, H]; "" for zeros.
 func (w *writer) initial(state int, x string, hidden int) string {
 	s := &w.vars[state]
 	if w.outer.zero(s.initial) {
@@ -344,13 +346,7 @@ func (w *writer) initial(state int, x string, hidden int) string {
 	if len(have) == 2 && s.parent >= 0 {
 		have[1] = onnx.Fixed(s.hi - s.lo)
 	}
-	name := w.start(state)
-	want := w.batch()
-	if len(have) != 2 || !have[0].Same(want) || have[1].Value != hidden {
-		rows := w.slice(w.node("Shape", []string{x}), 0, 1, 2)
-		name = w.node("Expand", []string{name, w.concat(0, rows, w.int64s(int64(hidden)))})
-	}
-	return w.unsqueeze(name, 0)
+	return w.oneEach(w.start(state), have, w.batch(), hidden, x)
 }
 
 // start gives a state before the first step, as the loop is given it.

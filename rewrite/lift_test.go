@@ -455,6 +455,26 @@ func TestLift(t *testing.T) {
 	}
 }
 
+// TestLiftOldOpset: an initial state that is repeated for every row takes an
+// Expand, which came with opset 8: the loop of an older model stays, and says so.
+func TestLiftOldOpset(t *testing.T) {
+	for opset, want := range map[int64]string{7: "Loop", 8: "RNN"} {
+		p := layer(t, stepCells[0], loopForms[0])
+		p.model.OpsetImports[0].Version = opset
+		for i, v := range p.model.Graph.Inputs {
+			if v.Name == "H0" {
+				p.model.Graph.Inputs[i].Type.Shape[0] = onnx.Fixed(1)
+			}
+		}
+		p.in["H0"] = onnx.MustTensor([]int{1, units}, onnx.Elements[float32](p.in["H0"].(*onnx.Tensor))[:units])
+		p.check(t, nil, want+":1")
+		_, after, err := rewrite.Recurrences(p.model, rewrite.Options{})
+		if err != nil || len(after) != 1 || strings.Contains(after[0].Why, "no Expand") != (want == "Loop") {
+			t.Errorf("opset %d: %v, %v", opset, after, err)
+		}
+	}
+}
+
 // TestLiftBothDirections: two loops over one masked sequence, of which one
 // reads it reversed, become one operator.
 func TestLiftBothDirections(t *testing.T) {

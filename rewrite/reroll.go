@@ -13,9 +13,6 @@ import (
 // operator: cells that share their weights, are chained by their states, and
 // read one after the other the steps of one tensor.
 func reroll(s *state) error {
-	if !s.expands() {
-		return nil
-	}
 	r := &reroller{state: s, analysis: ops.NewAnalysis(s.registry, s.model, s.limits), replaced: map[string]bool{}}
 	return r.graph(s.model.Graph, nil)
 }
@@ -492,7 +489,7 @@ func (r *reroller) replace(g *onnx.Graph, f *facts, at *onnx.Node, read *reader,
 		in.initialC = e.initialOf(f, names[first.c], batch, first.hidden, in.x)
 	}
 	out, err := e.cell(first.cell, read.elem, in, direction)
-	if err != nil {
+	if err != nil || e.lacks != "" {
 		return false
 	}
 	rows := &rolled{reroller: r, graph: g, facts: f, emitter: e, packing: p, read: read, names: names, chain: chain, direction: direction}
@@ -520,12 +517,7 @@ func (e *emitter) initialOf(f *facts, name string, batch onnx.Dim, hidden int, x
 	if f.zero(name) {
 		return ""
 	}
-	s := f.typeOf(name).Shape
-	if len(s) != 2 || !s[0].Same(batch) || s[1].Value != hidden {
-		rows := e.slice(e.node("Shape", []string{x}), 0, 1, 2)
-		name = e.node("Expand", []string{name, e.concat(0, rows, e.int64s(int64(hidden)))})
-	}
-	return e.unsqueeze(name, 0)
+	return e.oneEach(name, f.typeOf(name).Shape, batch, hidden, x)
 }
 
 // redefine gives all names of an expression to a new value. What made them

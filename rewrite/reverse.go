@@ -12,9 +12,6 @@ import (
 // reverse makes an operator go backwards that goes forward over a reversed
 // sequence and whose output is reversed again, or read at its last step only.
 func reverse(s *state) error {
-	if !s.expands() {
-		return nil
-	}
 	a := ops.NewAnalysis(s.registry, s.model, s.limits)
 	return s.eachGraph(a, s.model.Graph, nil, func(g *onnx.Graph, f *facts) bool {
 		uses := sync.OnceValue(func() map[string][]*onnx.Node { return readers(g) })

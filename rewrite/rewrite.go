@@ -88,18 +88,6 @@ func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 	return s.model, nil
 }
 
-// expands reports whether the model's opset has Expand, which came with opset 8:
-// layers that are lifted are written with it, so that those of an older model
-// stay as they are.
-func (s *state) expands() bool {
-	for _, o := range s.model.OpsetImports {
-		if o.Domain == "" || o.Domain == "ai.onnx" {
-			return o.Version >= 8
-		}
-	}
-	return false
-}
-
 // newState copies a model for rewriting.
 func newState(m *onnx.Model, o Options) *state {
 	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), level: o.Level, report: o.Left, names: map[string]bool{}}

@@ -154,7 +154,7 @@ func (g *Graph) captures(yield func(string) bool) bool {
 // Defined gives the names that the graph itself defines: of its inputs, its
 // initializers, and the outputs of its nodes.
 func (g *Graph) Defined() map[string]bool {
-	names := map[string]bool{}
+	names := make(map[string]bool, len(g.Inputs)+len(g.Initializers)+len(g.SparseInitializers)+len(g.Nodes))
 	for _, v := range g.Inputs {
 		names[v.Name] = true
 	}

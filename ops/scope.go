@@ -58,6 +58,16 @@ type Scope struct {
 	analysis *Analysis
 	outer    *Scope
 	infos    map[string]Info
+	branches map[*onnx.Graph]*Scope // of graphs without inputs that were inferred within
+}
+
+// Branch gives the scope of a graph without inputs, the branch of an If, as it was
+// when the node was inferred here, nil when it was not or did not go well. It is
+// given once: whoever has it may record more in it.
+func (s *Scope) Branch(g *onnx.Graph) *Scope {
+	inner := s.branches[g]
+	delete(s.branches, g)
+	return inner
 }
 
 // NewScope makes the scope of a graph within outer, nil for the model's own.
@@ -282,6 +292,12 @@ func (s *Scope) inferBody(g *onnx.Graph, in []Info) ([]Info, error) {
 		if _, err := inner.Node(p); err != nil && !errors.Is(err, onnx.ErrUnsupported) {
 			return nil, NodeError(p, 0, err)
 		}
+	}
+	if len(g.Inputs) == 0 {
+		if s.branches == nil {
+			s.branches = map[*onnx.Graph]*Scope{}
+		}
+		s.branches[g] = inner
 	}
 	return inner.Outputs(g)
 }

@@ -102,17 +102,18 @@ func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) error {
 			lists = append(lists, inner)
 			continue
 		}
+		// Bodies first: to infer the node is to infer what is left of them.
+		for _, sub := range n.Subgraphs() {
+			if err := f.graph(sub, scope); err != nil {
+				return err
+			}
+		}
 		node, err := scope.Node(n)
 		if err == nil && f.constant(g, node, scope) {
 			continue
 		}
 		if errors.Is(err, onnx.ErrLimit) {
 			return ops.NodeError(n, 0, err)
-		}
-		for _, sub := range n.Subgraphs() {
-			if err := f.graph(sub, scope); err != nil {
-				return err
-			}
 		}
 		kept = append(kept, n)
 	}

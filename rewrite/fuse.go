@@ -59,7 +59,7 @@ func (f *fuser) importDomain() {
 
 // graph fuses a graph and those within, whose values it knows by facts.
 func (f *fuser) graph(a *ops.Analysis, g *onnx.Graph, outer *facts) error {
-	known, err := factsOf(a, g, outer)
+	known, err := f.factsOf(a, g, outer)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (l *lifter) graph(g *onnx.Graph, outer *facts) error {
 	if !hasLoop(g) {
 		return nil
 	}
-	f, err := factsOf(l.analysis, g, outer)
+	f, err := l.factsOf(l.analysis, g, outer)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 // Nothing that could fail in a run is lost: a Squeeze whose dimension may not
 // be 1, or a Reshape whose sizes may not fit, stays.
 func (s *state) tidy(a *ops.Analysis, g *onnx.Graph, outer *facts) error {
-	f, err := factsOf(a, g, outer)
+	f, err := s.factsOf(a, g, outer)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ type reroller struct {
 const maxReroll = 64
 
 func (r *reroller) graph(g *onnx.Graph, outer *facts) error {
-	f, err := factsOf(r.analysis, g, outer)
+	f, err := r.factsOf(r.analysis, g, outer)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (r *reroller) graph(g *onnx.Graph, outer *facts) error {
 		if g.Nodes, err = onnx.Sort(g); err != nil {
 			return err
 		}
-		if f, err = factsOf(r.analysis, g, outer); err != nil {
+		if f, err = r.factsOf(r.analysis, g, outer); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ func (s *state) eachGraph(a *ops.Analysis, g *onnx.Graph, outer *facts, change f
 	var f *facts
 	for range changes(g, maxChanges) {
 		var err error
-		if f, err = factsOf(a, g, outer); err != nil {
+		if f, err = s.factsOf(a, g, outer); err != nil {
 			return err
 		}
 		if !change(g, f) {

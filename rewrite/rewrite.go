@@ -7,6 +7,7 @@ package rewrite
 
 import (
 	"fmt"
+	"hash/maphash"
 	"strings"
 
 	"github.com/recur-ml/recur/internal/brief"
@@ -67,6 +68,9 @@ type state struct {
 	report   func(*onnx.Node, string)
 	names    map[string]bool // every name of a value in the model
 	serial   int
+
+	factsOfGraphs map[*onnx.Graph]*facts // what was known last
+	seed          maphash.Seed           // of fingerprints
 }
 
 // Apply gives a rewritten copy of a model that onnx.Check has accepted. The
@@ -90,7 +94,8 @@ func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 
 // newState copies a model for rewriting.
 func newState(m *onnx.Model, o Options) *state {
-	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), level: o.Level, report: o.Left, names: map[string]bool{}}
+	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), level: o.Level, report: o.Left, names: map[string]bool{},
+		factsOfGraphs: map[*onnx.Graph]*facts{}, seed: maphash.MakeSeed()}
 	if s.registry == nil {
 		s.registry = ops.Default()
 	}

@@ -1,7 +1,6 @@
 package runtime_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -118,16 +117,34 @@ func BenchmarkSilero(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad loads the model of recur demo.
+// BenchmarkLoad loads models from memory, on one thread.
 func BenchmarkLoad(b *testing.B) {
-	data, err := os.ReadFile(filepath.Join("..", "cmd", "recur", "demo", "mnist_rows_lstm.onnx"))
-	if err != nil {
-		b.Fatal(err)
+	files := map[string]string{"demo": filepath.Join("..", "cmd", "recur", "demo", "mnist_rows_lstm.onnx")}
+	if root := os.Getenv("RECUR_CORPUS"); root != "" {
+		for name, file := range map[string]string{
+			"silero-v4": "zoo/silero-vad/v4.0/model.onnx",
+			"silero-v5": "zoo/silero-vad/v5.0/model.onnx",
+			"silero-v6": "zoo/silero-vad/v6.2_silero_vad_16k_op15/model.onnx",
+			"gtcrn":     "zoo/gtcrn/stream__onnx_models__gtcrn/model.onnx",
+			"tagger":    "keras/k3_bilstm_tagger/tf2onnx.onnx",
+		} {
+			files[name] = filepath.Join(root, "corpus", filepath.FromSlash(file))
+		}
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := rt.LoadBytes(bytes.Clone(data)); err != nil {
+	for name, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
 			b.Fatal(err)
 		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s, err := rt.LoadBytes(data, rt.WithThreads(1))
+				if err != nil {
+					b.Fatal(err)
+				}
+				s.Close()
+			}
+		})
 	}
 }

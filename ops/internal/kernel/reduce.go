@@ -114,23 +114,19 @@ func expOf[T Number](x T, m float64) float64 {
 	return s + s*p
 }
 
-// Clear starts w columns of red elements each.
+// Clear starts w columns of red elements each; with none they are ended, too.
 func (c *Columns) Clear(t Term, red, w int) {
-	for l := range c[:min(red, len(c))] {
-		lane := c[l][:w]
-		for j := range lane {
-			lane[j] = t.start()
-		}
+	first, start := c[0][:w], t.start()
+	for j := range first {
+		first[j] = start
+	}
+	for l := 1; l < min(red, len(c)); l++ {
+		copy(c[l][:w], first)
 	}
 }
 
 // Sum ends the columns; their sums are c[0][:w].
 func (c *Columns) Sum(t Term, red, w int) {
-	if red == 0 {
-		for j := range c[0][:w] {
-			c[0][j] = t.start()
-		}
-	}
 	if t == Product {
 		return
 	}

@@ -25,6 +25,7 @@ var parts = map[string]func(){
 	"binary":    each((*machine).binaries),
 	"map":       each((*machine).maps),
 	"sum":       each((*machine).sums),
+	"row":       each((*machine).rowFunctions),
 	"conv":      each((*machine).convolutions),
 }
 

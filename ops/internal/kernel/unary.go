@@ -1,6 +1,9 @@
 package kernel
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Map makes a loop of a function.
 func Map[T, U any](f func(T) U) func(dst []U, src []T) {
@@ -97,9 +100,12 @@ func Reciprocal[T Float](dst, src []T) {
 
 // Not is !x.
 func Not(dst, src []bool) {
-	src = src[:len(dst)]
-	for i, x := range src {
-		dst[i] = !x
+	d, x := truthBytes(dst), truthBytes(src[:len(dst)])
+	for ; len(d) >= 8; d, x = d[8:], x[8:] {
+		binary.LittleEndian.PutUint64(d, binary.LittleEndian.Uint64(x)^0x0101010101010101)
+	}
+	for i, v := range x {
+		d[i] = v ^ 1
 	}
 }
 

@@ -26,8 +26,8 @@ var expE = []float64{5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.333451
 // constants of the functions, a vector of each.
 var constants = map[string]Mem{}
 
-// wideValues are the constants of float64.
-var wideValues = map[string]uint64{"NegZero64": 1 << 63, "Magnitude64": 1<<63 - 1}
+// wideValues are the constants of 64 bits.
+var wideValues = map[string]uint64{"NegZero64": 1 << 63, "Magnitude64": 1<<63 - 1, "ByteOnes": 0x0101010101010101}
 
 func constant(name string) Mem {
 	if m, ok := constants[name]; ok {

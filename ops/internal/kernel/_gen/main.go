@@ -26,6 +26,7 @@ var parts = map[string]func(){
 	"map":       each((*machine).maps),
 	"sum":       each((*machine).sums),
 	"row":       each((*machine).rowFunctions),
+	"choose":    each((*machine).chooseFunctions),
 	"conv":      each((*machine).convolutions),
 }
 

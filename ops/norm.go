@@ -49,6 +49,9 @@ type rowNorm struct {
 	level       Level
 }
 
+// zeroth is the list of input 0.
+var zeroth = [...]int{0}
+
 type rowNormKernel[T floating] struct{ rowNorm }
 
 func newRowNorm(n *Node, r rowNorm) Kernel {
@@ -100,7 +103,11 @@ func (k *rowNormKernel[T]) Run(c *Ctx, in, out []onnx.Value) error {
 			}
 		}
 	}
-	t, y, err := newReal[T](c, 0, k.y, xt.Shape())
+	var over []int // a row is written after it is read, but scale and bias serve all rows
+	if in[0] != in[1] && (bias == nil || in[0] != in[2]) {
+		over = zeroth[:]
+	}
+	t, y, err := newReal[T](c, 0, k.y, xt.Shape(), over...)
 	if err != nil {
 		return err
 	}

@@ -369,11 +369,18 @@ func truthBytes(b []bool) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(b))), len(b))
 }
 
+// word is 8 truth values from place i on.
+func word(b []byte, i int) uint64       { return binary.LittleEndian.Uint64(b[i : i+8]) }
+func putWord(b []byte, i int, v uint64) { binary.LittleEndian.PutUint64(b[i:i+8], v) }
+
 // And is a && b.
 func And(dst, a, b []bool) {
 	d, x, y := truthBytes(dst), truthBytes(a[:len(dst)]), truthBytes(b[:len(dst)])
-	for ; len(d) >= 8; d, x, y = d[8:], x[8:], y[8:] {
-		binary.LittleEndian.PutUint64(d, binary.LittleEndian.Uint64(x)&binary.LittleEndian.Uint64(y))
+	for ; len(d) >= 32 && len(x) >= 32 && len(y) >= 32; d, x, y = d[32:], x[32:], y[32:] {
+		putWord(d, 0, word(x, 0)&word(y, 0))
+		putWord(d, 8, word(x, 8)&word(y, 8))
+		putWord(d, 16, word(x, 16)&word(y, 16))
+		putWord(d, 24, word(x, 24)&word(y, 24))
 	}
 	for i := range d {
 		d[i] = x[i] & y[i]
@@ -383,8 +390,11 @@ func And(dst, a, b []bool) {
 // Or is a || b.
 func Or(dst, a, b []bool) {
 	d, x, y := truthBytes(dst), truthBytes(a[:len(dst)]), truthBytes(b[:len(dst)])
-	for ; len(d) >= 8; d, x, y = d[8:], x[8:], y[8:] {
-		binary.LittleEndian.PutUint64(d, binary.LittleEndian.Uint64(x)|binary.LittleEndian.Uint64(y))
+	for ; len(d) >= 32 && len(x) >= 32 && len(y) >= 32; d, x, y = d[32:], x[32:], y[32:] {
+		putWord(d, 0, word(x, 0)|word(y, 0))
+		putWord(d, 8, word(x, 8)|word(y, 8))
+		putWord(d, 16, word(x, 16)|word(y, 16))
+		putWord(d, 24, word(x, 24)|word(y, 24))
 	}
 	for i := range d {
 		d[i] = x[i] | y[i]
@@ -410,8 +420,11 @@ func EqualVS[T comparable](dst []bool, a []T, s T) {
 // Xor is a != b.
 func Xor(dst, a, b []bool) {
 	d, x, y := truthBytes(dst), truthBytes(a[:len(dst)]), truthBytes(b[:len(dst)])
-	for ; len(d) >= 8; d, x, y = d[8:], x[8:], y[8:] {
-		binary.LittleEndian.PutUint64(d, binary.LittleEndian.Uint64(x)^binary.LittleEndian.Uint64(y))
+	for ; len(d) >= 32 && len(x) >= 32 && len(y) >= 32; d, x, y = d[32:], x[32:], y[32:] {
+		putWord(d, 0, word(x, 0)^word(y, 0))
+		putWord(d, 8, word(x, 8)^word(y, 8))
+		putWord(d, 16, word(x, 16)^word(y, 16))
+		putWord(d, 24, word(x, 24)^word(y, 24))
 	}
 	for i := range d {
 		d[i] = x[i] ^ y[i]

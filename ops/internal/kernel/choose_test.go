@@ -61,7 +61,7 @@ func wantTruths(t *testing.T, what string, got, want []bool) {
 // TestTruths holds the operators of truth values against those of Go.
 func TestTruths(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 2))
-	for n := range 40 {
+	for n := range 100 {
 		a, b := make([]bool, n), make([]bool, n)
 		for i := range n {
 			a[i], b[i] = r.IntN(2) == 0, r.IntN(2) == 0

@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "math"
 
 // Map makes a loop of a function.
 func Map[T, U any](f func(T) U) func(dst []U, src []T) {
@@ -101,8 +98,12 @@ func Reciprocal[T Float](dst, src []T) {
 // Not is !x.
 func Not(dst, src []bool) {
 	d, x := truthBytes(dst), truthBytes(src[:len(dst)])
-	for ; len(d) >= 8; d, x = d[8:], x[8:] {
-		binary.LittleEndian.PutUint64(d, binary.LittleEndian.Uint64(x)^0x0101010101010101)
+	const ones = 0x0101010101010101
+	for ; len(d) >= 32 && len(x) >= 32; d, x = d[32:], x[32:] {
+		putWord(d, 0, word(x, 0)^ones)
+		putWord(d, 8, word(x, 8)^ones)
+		putWord(d, 16, word(x, 16)^ones)
+		putWord(d, 24, word(x, 24)^ones)
 	}
 	for i, v := range x {
 		d[i] = v ^ 1

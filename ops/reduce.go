@@ -664,9 +664,7 @@ func sumRows(j *sumJob[float32], p *pace, lo, hi int) {
 		} else {
 			kernel.SumRows(j.level, j.term, sums[:k], x, j.red, nil)
 		}
-		for r, s := range sums[:k] {
-			j.y[lo+r] = float32(j.finish(s, shift[r]))
-		}
+		j.finishAll(j.y[lo:lo+k], sums[:k], shift[:k])
 		if p.Stop(len(x)) {
 			return
 		}
@@ -754,9 +752,13 @@ func sumColumns(j *sumJob[float32], p *pace, sums *kernel.Columns, x, y, w int) 
 		if addExpColumns(j.level, p, sums, j.x[x:], j.red, j.inner, result) {
 			return true
 		}
+	} else if block := reduceBlock / kernel.Width; j.red <= block {
+		kernel.SumColumns(j.level, j.term, sums, j.x[x:], j.red, j.inner, w)
+		if p.Stop(j.red * w) {
+			return true
+		}
 	} else {
 		sums.Clear(j.term, j.red, w)
-		block := reduceBlock / kernel.Width
 		for r := 0; r < j.red; r += block {
 			rows := min(block, j.red-r)
 			kernel.AddColumnRows(j.level, j.term, sums, j.x[x+r*j.inner:], rows, j.inner, w)
@@ -766,9 +768,7 @@ func sumColumns(j *sumJob[float32], p *pace, sums *kernel.Columns, x, y, w int) 
 		}
 		sums.Sum(j.term, j.red, w)
 	}
-	for k := range result {
-		result[k] = float32(j.finish(sums[0][k], shift[k]))
-	}
+	j.finishAll(result, sums[0][:w], shift[:w])
 	return false
 }
 
@@ -798,4 +798,23 @@ func (j *sumJob[T]) finish(s, m float64) float64 {
 		return math.Log(s) + m
 	}
 	return s
+}
+
+// finishAll is finish of many sums of elements, of which there is one at least.
+func (j *sumJob[T]) finishAll(y []float32, sums, shift []float64) {
+	switch j.kind {
+	case reduceSum, reduceL1, reduceSumSquare:
+		for i, s := range sums {
+			y[i] = float32(s)
+		}
+	case reduceMean:
+		n := float64(j.red)
+		for i, s := range sums {
+			y[i] = float32(s / n)
+		}
+	default:
+		for i, s := range sums {
+			y[i] = float32(j.finish(s, shift[i]))
+		}
+	}
 }

@@ -217,14 +217,11 @@ func softmaxColumns(j *softmaxJob[float32], p *pace, sums *kernel.Columns, at, w
 		kernel.MaxVector(j.level, most[:w], most[:], j.x[at+r*j.inner:])
 	}
 	sums.Clear(kernel.Exp1, j.red, w)
-	for r := 0; r < j.red; r += 8 {
-		rows := min(8, j.red-r)
-		for i := r; i < r+rows; i++ {
-			y := j.y[at+i*j.inner:][:w]
-			kernel.SubVector(j.level, y, j.x[at+i*j.inner:], most[:])
-			kernel.Exp(j.level, y, y)
-		}
-		kernel.AddColumnRows(j.level, kernel.Value, sums, j.y[at+r*j.inner:], rows, j.inner, w)
+	for r := 0; r < j.red; r += 64 {
+		rows := min(64, j.red-r)
+		y := j.y[at+r*j.inner:]
+		kernel.ExpColumnRows(j.level, y, j.x[at+r*j.inner:], rows, j.inner, j.inner, most[:w])
+		kernel.AddColumnRows(j.level, kernel.Value, sums, y, rows, j.inner, w)
 		if p.Stop(2 * rows * w) {
 			return true
 		}
@@ -264,16 +261,12 @@ func logSoftmaxColumns(j *softmaxJob[float32], p *pace, sums *kernel.Columns, at
 // addExpColumns sums e^(x-m) of columns that begin with the elements of x, and
 // whose rows lie stride apart.
 func addExpColumns(l Level, p *pace, sums *kernel.Columns, x []float32, red, stride int, m []float32) (stopped bool) {
-	var e [8 * kernel.Width]float32
+	var e [16 * kernel.Width]float32
 	w := len(m)
 	sums.Clear(kernel.Exp1, red, w)
-	for r := 0; r < red; r += 8 {
-		rows := min(8, red-r)
-		for i := range rows {
-			row := e[i*w:][:w]
-			kernel.SubVector(l, row, x[(r+i)*stride:], m)
-			kernel.Exp(l, row, row)
-		}
+	for r := 0; r < red; r += 16 {
+		rows := min(16, red-r)
+		kernel.ExpColumnRows(l, e[:], x[r*stride:], rows, w, stride, m)
 		kernel.AddColumnRows(l, kernel.Value, sums, e[:], rows, w, w)
 		if p.Stop(2 * rows * w) {
 			return true

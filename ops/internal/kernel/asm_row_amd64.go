@@ -168,8 +168,10 @@ func logRowsAVX2(dst *float32, x *float32, rows int, n int, a *float64, b *float
 //		}
 //	}
 //
+// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
+//
 //go:noescape
-func sumValuesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int)
+func sumValuesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
 
 // sumSquaresColumnsAVX2 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
 //
@@ -179,8 +181,10 @@ func sumValuesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, stri
 //		}
 //	}
 //
+// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
+//
 //go:noescape
-func sumSquaresColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int)
+func sumSquaresColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
 
 // sumMagnitudesColumnsAVX2 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
 //
@@ -190,8 +194,21 @@ func sumSquaresColumnsAVX2(lanes *float64, x *float32, rows int, stride int, str
 //		}
 //	}
 //
+// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
+//
 //go:noescape
-func sumMagnitudesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int)
+func sumMagnitudesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
+
+// expColumnsAVX2 is, for rows of vectors of elements, which lie stride apart,
+//
+//	for r := range rows {
+//		for j := range columns {
+//			y[r*strideY+j] = exp(x[r*strideX+j] - m[j])
+//		}
+//	}
+//
+//go:noescape
+func expColumnsAVX2(y *float32, x *float32, rows int, strideY int, strideX int, vectors int, m *float32)
 
 // sumValuesRowsAVX512 is, for rows of n elements, in lanes,
 //
@@ -357,8 +374,10 @@ func logRowsAVX512(dst *float32, x *float32, rows int, n int, a *float64, b *flo
 //		}
 //	}
 //
+// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
+//
 //go:noescape
-func sumValuesColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int)
+func sumValuesColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
 
 // sumSquaresColumnsAVX512 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
 //
@@ -368,8 +387,10 @@ func sumValuesColumnsAVX512(lanes *float64, x *float32, rows int, stride int, st
 //		}
 //	}
 //
+// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
+//
 //go:noescape
-func sumSquaresColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int)
+func sumSquaresColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
 
 // sumMagnitudesColumnsAVX512 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
 //
@@ -379,5 +400,18 @@ func sumSquaresColumnsAVX512(lanes *float64, x *float32, rows int, stride int, s
 //		}
 //	}
 //
+// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
+//
 //go:noescape
-func sumMagnitudesColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int)
+func sumMagnitudesColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
+
+// expColumnsAVX512 is, for rows of vectors of elements, which lie stride apart,
+//
+//	for r := range rows {
+//		for j := range columns {
+//			y[r*strideY+j] = exp(x[r*strideX+j] - m[j])
+//		}
+//	}
+//
+//go:noescape
+func expColumnsAVX512(y *float32, x *float32, rows int, strideY int, strideX int, vectors int, m *float32)

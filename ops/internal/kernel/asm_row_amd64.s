@@ -2138,9 +2138,10 @@ done:
 	VZEROUPPER
 	RET
 
-// func sumValuesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int)
+// func sumValuesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
 // Requires: AVX
-TEXT ·sumValuesColumnsAVX2(SB), NOSPLIT, $0-40
+TEXT ·sumValuesColumnsAVX2(SB), NOSPLIT, $0-48
+	MOVQ    whole+40(FP), R10
 	MOVQ    lanes+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), DX
@@ -2152,6 +2153,19 @@ TEXT ·sumValuesColumnsAVX2(SB), NOSPLIT, $0-40
 strip:
 	TESTQ   R11, R11
 	JZ      done
+	TESTQ   R10, R10
+	JZ      load
+	VMOVUPS constNegZero64<>+0(SB), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	JMP     begin
+
+load:
 	VMOVUPS (DI), Y0
 	VMOVUPS 512(DI), Y1
 	VMOVUPS 1024(DI), Y2
@@ -2160,8 +2174,10 @@ strip:
 	VMOVUPS 2560(DI), Y5
 	VMOVUPS 3072(DI), Y6
 	VMOVUPS 3584(DI), Y7
-	MOVQ    SI, R8
-	MOVQ    DX, R9
+
+begin:
+	MOVQ SI, R8
+	MOVQ DX, R9
 
 turn:
 	CMPQ      R9, $0x08
@@ -2238,6 +2254,19 @@ few:
 	DECQ      R9
 
 store:
+	TESTQ   R10, R10
+	JZ      keep
+	VADDPD  Y4, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	VADDPD  Y6, Y2, Y2
+	VADDPD  Y7, Y3, Y3
+	VADDPD  Y2, Y0, Y0
+	VADDPD  Y3, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPS Y0, (DI)
+	JMP     next
+
+keep:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 512(DI)
 	VMOVUPS Y2, 1024(DI)
@@ -2246,10 +2275,12 @@ store:
 	VMOVUPS Y5, 2560(DI)
 	VMOVUPS Y6, 3072(DI)
 	VMOVUPS Y7, 3584(DI)
-	ADDQ    $0x00000020, DI
-	ADDQ    $0x00000010, SI
-	DECQ    R11
-	JMP     strip
+
+next:
+	ADDQ $0x00000020, DI
+	ADDQ $0x00000010, SI
+	DECQ R11
+	JMP  strip
 
 done:
 	VZEROUPPER
@@ -2273,9 +2304,10 @@ DATA constZero<>+56(SB)/4, $0x00000000
 DATA constZero<>+60(SB)/4, $0x00000000
 GLOBL constZero<>(SB), RODATA|NOPTR, $64
 
-// func sumSquaresColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int)
+// func sumSquaresColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
 // Requires: AVX
-TEXT ·sumSquaresColumnsAVX2(SB), NOSPLIT, $0-40
+TEXT ·sumSquaresColumnsAVX2(SB), NOSPLIT, $0-48
+	MOVQ    whole+40(FP), R10
 	MOVQ    lanes+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), DX
@@ -2287,6 +2319,19 @@ TEXT ·sumSquaresColumnsAVX2(SB), NOSPLIT, $0-40
 strip:
 	TESTQ   R11, R11
 	JZ      done
+	TESTQ   R10, R10
+	JZ      load
+	VMOVUPS constNegZero64<>+0(SB), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	JMP     begin
+
+load:
 	VMOVUPS (DI), Y0
 	VMOVUPS 512(DI), Y1
 	VMOVUPS 1024(DI), Y2
@@ -2295,8 +2340,10 @@ strip:
 	VMOVUPS 2560(DI), Y5
 	VMOVUPS 3072(DI), Y6
 	VMOVUPS 3584(DI), Y7
-	MOVQ    SI, R8
-	MOVQ    DX, R9
+
+begin:
+	MOVQ SI, R8
+	MOVQ DX, R9
 
 turn:
 	CMPQ      R9, $0x08
@@ -2403,6 +2450,19 @@ few:
 	DECQ      R9
 
 store:
+	TESTQ   R10, R10
+	JZ      keep
+	VADDPD  Y4, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	VADDPD  Y6, Y2, Y2
+	VADDPD  Y7, Y3, Y3
+	VADDPD  Y2, Y0, Y0
+	VADDPD  Y3, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPS Y0, (DI)
+	JMP     next
+
+keep:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 512(DI)
 	VMOVUPS Y2, 1024(DI)
@@ -2411,18 +2471,21 @@ store:
 	VMOVUPS Y5, 2560(DI)
 	VMOVUPS Y6, 3072(DI)
 	VMOVUPS Y7, 3584(DI)
-	ADDQ    $0x00000020, DI
-	ADDQ    $0x00000010, SI
-	DECQ    R11
-	JMP     strip
+
+next:
+	ADDQ $0x00000020, DI
+	ADDQ $0x00000010, SI
+	DECQ R11
+	JMP  strip
 
 done:
 	VZEROUPPER
 	RET
 
-// func sumMagnitudesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int)
+// func sumMagnitudesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
 // Requires: AVX
-TEXT ·sumMagnitudesColumnsAVX2(SB), NOSPLIT, $0-40
+TEXT ·sumMagnitudesColumnsAVX2(SB), NOSPLIT, $0-48
+	MOVQ    whole+40(FP), R10
 	MOVQ    lanes+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), DX
@@ -2434,6 +2497,19 @@ TEXT ·sumMagnitudesColumnsAVX2(SB), NOSPLIT, $0-40
 strip:
 	TESTQ   R11, R11
 	JZ      done
+	TESTQ   R10, R10
+	JZ      load
+	VMOVUPS constNegZero64<>+0(SB), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	JMP     begin
+
+load:
 	VMOVUPS (DI), Y0
 	VMOVUPS 512(DI), Y1
 	VMOVUPS 1024(DI), Y2
@@ -2442,8 +2518,10 @@ strip:
 	VMOVUPS 2560(DI), Y5
 	VMOVUPS 3072(DI), Y6
 	VMOVUPS 3584(DI), Y7
-	MOVQ    SI, R8
-	MOVQ    DX, R9
+
+begin:
+	MOVQ SI, R8
+	MOVQ DX, R9
 
 turn:
 	CMPQ      R9, $0x08
@@ -2535,6 +2613,19 @@ few:
 	DECQ      R9
 
 store:
+	TESTQ   R10, R10
+	JZ      keep
+	VADDPD  Y4, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	VADDPD  Y6, Y2, Y2
+	VADDPD  Y7, Y3, Y3
+	VADDPD  Y2, Y0, Y0
+	VADDPD  Y3, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPS Y0, (DI)
+	JMP     next
+
+keep:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 512(DI)
 	VMOVUPS Y2, 1024(DI)
@@ -2543,10 +2634,217 @@ store:
 	VMOVUPS Y5, 2560(DI)
 	VMOVUPS Y6, 3072(DI)
 	VMOVUPS Y7, 3584(DI)
-	ADDQ    $0x00000020, DI
-	ADDQ    $0x00000010, SI
-	DECQ    R11
-	JMP     strip
+
+next:
+	ADDQ $0x00000020, DI
+	ADDQ $0x00000010, SI
+	DECQ R11
+	JMP  strip
+
+done:
+	VZEROUPPER
+	RET
+
+// func expColumnsAVX2(y *float32, x *float32, rows int, strideY int, strideX int, vectors int, m *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·expColumnsAVX2(SB), NOSPLIT, $0-56
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ rows+16(FP), DX
+	MOVQ strideY+24(FP), BX
+	MOVQ strideX+32(FP), R8
+	MOVQ vectors+40(FP), R9
+	MOVQ m+48(FP), R10
+	SHLQ $0x02, BX
+	SHLQ $0x02, R8
+
+row:
+	TESTQ DX, DX
+	JZ    done
+	XORQ  AX, AX
+	MOVQ  R9, CX
+
+turn4:
+	CMPQ         CX, $0x04
+	JLT          under4
+	VMOVUPS      (SI)(AX*1), Y0
+	VSUBPS       (R10)(AX*1), Y0, Y0
+	VMOVUPS      32(SI)(AX*1), Y1
+	VSUBPS       32(R10)(AX*1), Y1, Y1
+	VMOVUPS      64(SI)(AX*1), Y2
+	VSUBPS       64(R10)(AX*1), Y2, Y2
+	VMOVUPS      96(SI)(AX*1), Y3
+	VSUBPS       96(R10)(AX*1), Y3, Y3
+	VMOVUPS      constExpLow<>+0(SB), Y12
+	VMOVUPS      constExpTop<>+0(SB), Y13
+	VMINPS       Y0, Y13, Y0
+	VMINPS       Y1, Y13, Y1
+	VMINPS       Y2, Y13, Y2
+	VMINPS       Y3, Y13, Y3
+	VMAXPS       Y0, Y12, Y0
+	VMAXPS       Y1, Y12, Y1
+	VMAXPS       Y2, Y12, Y2
+	VMAXPS       Y3, Y12, Y3
+	VMOVUPS      constLog2e<>+0(SB), Y14
+	VMULPS       Y14, Y0, Y4
+	VMULPS       Y14, Y1, Y5
+	VMULPS       Y14, Y2, Y6
+	VMULPS       Y14, Y3, Y7
+	VROUNDPS     $0x08, Y4, Y4
+	VROUNDPS     $0x08, Y5, Y5
+	VROUNDPS     $0x08, Y6, Y6
+	VROUNDPS     $0x08, Y7, Y7
+	VMOVUPS      constLn2Hi<>+0(SB), Y15
+	VFNMADD231PS Y15, Y4, Y0
+	VFNMADD231PS Y15, Y5, Y1
+	VFNMADD231PS Y15, Y6, Y2
+	VFNMADD231PS Y15, Y7, Y3
+	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VFNMADD231PS Y12, Y4, Y0
+	VFNMADD231PS Y12, Y5, Y1
+	VFNMADD231PS Y12, Y6, Y2
+	VFNMADD231PS Y12, Y7, Y3
+	VMOVUPS      constE5<>+0(SB), Y13
+	VMOVUPS      constE4<>+0(SB), Y14
+	VMOVAPS      Y13, Y8
+	VMOVAPS      Y13, Y9
+	VMOVAPS      Y13, Y10
+	VMOVAPS      Y13, Y11
+	VFMADD213PS  Y14, Y0, Y8
+	VFMADD213PS  Y14, Y1, Y9
+	VFMADD213PS  Y14, Y2, Y10
+	VFMADD213PS  Y14, Y3, Y11
+	VMOVUPS      constE3<>+0(SB), Y15
+	VFMADD213PS  Y15, Y0, Y8
+	VFMADD213PS  Y15, Y1, Y9
+	VFMADD213PS  Y15, Y2, Y10
+	VFMADD213PS  Y15, Y3, Y11
+	VMOVUPS      constE2<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      constE1<>+0(SB), Y13
+	VFMADD213PS  Y13, Y0, Y8
+	VFMADD213PS  Y13, Y1, Y9
+	VFMADD213PS  Y13, Y2, Y10
+	VFMADD213PS  Y13, Y3, Y11
+	VMOVUPS      constE0<>+0(SB), Y14
+	VFMADD213PS  Y14, Y0, Y8
+	VFMADD213PS  Y14, Y1, Y9
+	VFMADD213PS  Y14, Y2, Y10
+	VFMADD213PS  Y14, Y3, Y11
+	VMOVUPS      constOne<>+0(SB), Y15
+	VMULPS       Y8, Y0, Y8
+	VMULPS       Y9, Y1, Y9
+	VMULPS       Y10, Y2, Y10
+	VMULPS       Y11, Y3, Y11
+	VFMADD213PS  Y0, Y0, Y8
+	VFMADD213PS  Y1, Y1, Y9
+	VFMADD213PS  Y2, Y2, Y10
+	VFMADD213PS  Y3, Y3, Y11
+	VADDPS       Y15, Y8, Y8
+	VADDPS       Y15, Y9, Y9
+	VADDPS       Y15, Y10, Y10
+	VADDPS       Y15, Y11, Y11
+	VCVTPS2DQ    Y4, Y4
+	VCVTPS2DQ    Y5, Y5
+	VCVTPS2DQ    Y6, Y6
+	VCVTPS2DQ    Y7, Y7
+	VMOVUPS      constBias<>+0(SB), Y12
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y12, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPSRAD       $0x01, Y5, Y1
+	VPSUBD       Y1, Y5, Y5
+	VPADDD       Y12, Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y9, Y9
+	VPSRAD       $0x01, Y6, Y2
+	VPSUBD       Y2, Y6, Y6
+	VPADDD       Y12, Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y10, Y10
+	VPSRAD       $0x01, Y7, Y3
+	VPSUBD       Y3, Y7, Y7
+	VPADDD       Y12, Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y11, Y11
+	VPADDD       Y12, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y0
+	VPADDD       Y12, Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y9, Y1
+	VPADDD       Y12, Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y2
+	VPADDD       Y12, Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y11, Y3
+	VMOVUPS      Y0, (DI)(AX*1)
+	VMOVUPS      Y1, 32(DI)(AX*1)
+	VMOVUPS      Y2, 64(DI)(AX*1)
+	VMOVUPS      Y3, 96(DI)(AX*1)
+	ADDQ         $0x00000080, AX
+	SUBQ         $0x04, CX
+	JMP          turn4
+
+under4:
+turn1:
+	CMPQ         CX, $0x01
+	JLT          under1
+	VMOVUPS      (SI)(AX*1), Y0
+	VSUBPS       (R10)(AX*1), Y0, Y0
+	VMOVUPS      constExpLow<>+0(SB), Y13
+	VMOVUPS      constExpTop<>+0(SB), Y14
+	VMINPS       Y0, Y14, Y0
+	VMAXPS       Y0, Y13, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y12
+	VFNMADD231PS Y12, Y4, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VFNMADD231PS Y13, Y4, Y0
+	VMOVUPS      constE5<>+0(SB), Y14
+	VMOVUPS      constE4<>+0(SB), Y15
+	VMOVAPS      Y14, Y8
+	VFMADD213PS  Y15, Y0, Y8
+	VMOVUPS      constE3<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VMOVUPS      constE2<>+0(SB), Y13
+	VFMADD213PS  Y13, Y0, Y8
+	VMOVUPS      constE1<>+0(SB), Y14
+	VFMADD213PS  Y14, Y0, Y8
+	VMOVUPS      constE0<>+0(SB), Y15
+	VFMADD213PS  Y15, Y0, Y8
+	VMOVUPS      constOne<>+0(SB), Y12
+	VMULPS       Y8, Y0, Y8
+	VFMADD213PS  Y0, Y0, Y8
+	VADDPS       Y12, Y8, Y8
+	VCVTPS2DQ    Y4, Y4
+	VMOVUPS      constBias<>+0(SB), Y13
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y13, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       Y13, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y0
+	VMOVUPS      Y0, (DI)(AX*1)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x01, CX
+	JMP          turn1
+
+under1:
+	ADDQ R8, SI
+	ADDQ BX, DI
+	DECQ DX
+	JMP  row
 
 done:
 	VZEROUPPER
@@ -4184,9 +4482,10 @@ done:
 	VZEROUPPER
 	RET
 
-// func sumValuesColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int)
+// func sumValuesColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
 // Requires: AVX, AVX512F
-TEXT ·sumValuesColumnsAVX512(SB), NOSPLIT, $0-40
+TEXT ·sumValuesColumnsAVX512(SB), NOSPLIT, $0-48
+	MOVQ    whole+40(FP), R10
 	MOVQ    lanes+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), DX
@@ -4198,6 +4497,27 @@ TEXT ·sumValuesColumnsAVX512(SB), NOSPLIT, $0-40
 strip:
 	TESTQ   R11, R11
 	JZ      done
+	TESTQ   R10, R10
+	JZ      load
+	VMOVUPS constNegZero64<>+0(SB), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z15
+	JMP     begin
+
+load:
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
 	VMOVUPS 512(DI), Z2
@@ -4214,8 +4534,10 @@ strip:
 	VMOVUPS 3136(DI), Z13
 	VMOVUPS 3584(DI), Z14
 	VMOVUPS 3648(DI), Z15
-	MOVQ    SI, R8
-	MOVQ    DX, R9
+
+begin:
+	MOVQ SI, R8
+	MOVQ DX, R9
 
 turn:
 	CMPQ      R9, $0x08
@@ -4322,6 +4644,27 @@ few:
 	DECQ      R9
 
 store:
+	TESTQ   R10, R10
+	JZ      keep
+	VADDPD  Z8, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z10, Z2, Z2
+	VADDPD  Z11, Z3, Z3
+	VADDPD  Z12, Z4, Z4
+	VADDPD  Z13, Z5, Z5
+	VADDPD  Z14, Z6, Z6
+	VADDPD  Z15, Z7, Z7
+	VADDPD  Z4, Z0, Z0
+	VADDPD  Z5, Z1, Z1
+	VADDPD  Z6, Z2, Z2
+	VADDPD  Z7, Z3, Z3
+	VADDPD  Z2, Z0, Z0
+	VADDPD  Z3, Z1, Z1
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	JMP     next
+
+keep:
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 512(DI)
@@ -4338,18 +4681,21 @@ store:
 	VMOVUPS Z13, 3136(DI)
 	VMOVUPS Z14, 3584(DI)
 	VMOVUPS Z15, 3648(DI)
-	ADDQ    $0x00000080, DI
-	ADDQ    $0x00000040, SI
-	DECQ    R11
-	JMP     strip
+
+next:
+	ADDQ $0x00000080, DI
+	ADDQ $0x00000040, SI
+	DECQ R11
+	JMP  strip
 
 done:
 	VZEROUPPER
 	RET
 
-// func sumSquaresColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int)
+// func sumSquaresColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
 // Requires: AVX, AVX512F
-TEXT ·sumSquaresColumnsAVX512(SB), NOSPLIT, $0-40
+TEXT ·sumSquaresColumnsAVX512(SB), NOSPLIT, $0-48
+	MOVQ    whole+40(FP), R10
 	MOVQ    lanes+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), DX
@@ -4361,6 +4707,27 @@ TEXT ·sumSquaresColumnsAVX512(SB), NOSPLIT, $0-40
 strip:
 	TESTQ   R11, R11
 	JZ      done
+	TESTQ   R10, R10
+	JZ      load
+	VMOVUPS constNegZero64<>+0(SB), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z15
+	JMP     begin
+
+load:
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
 	VMOVUPS 512(DI), Z2
@@ -4377,8 +4744,10 @@ strip:
 	VMOVUPS 3136(DI), Z13
 	VMOVUPS 3584(DI), Z14
 	VMOVUPS 3648(DI), Z15
-	MOVQ    SI, R8
-	MOVQ    DX, R9
+
+begin:
+	MOVQ SI, R8
+	MOVQ DX, R9
 
 turn:
 	CMPQ      R9, $0x08
@@ -4545,6 +4914,27 @@ few:
 	DECQ      R9
 
 store:
+	TESTQ   R10, R10
+	JZ      keep
+	VADDPD  Z8, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z10, Z2, Z2
+	VADDPD  Z11, Z3, Z3
+	VADDPD  Z12, Z4, Z4
+	VADDPD  Z13, Z5, Z5
+	VADDPD  Z14, Z6, Z6
+	VADDPD  Z15, Z7, Z7
+	VADDPD  Z4, Z0, Z0
+	VADDPD  Z5, Z1, Z1
+	VADDPD  Z6, Z2, Z2
+	VADDPD  Z7, Z3, Z3
+	VADDPD  Z2, Z0, Z0
+	VADDPD  Z3, Z1, Z1
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	JMP     next
+
+keep:
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 512(DI)
@@ -4561,18 +4951,21 @@ store:
 	VMOVUPS Z13, 3136(DI)
 	VMOVUPS Z14, 3584(DI)
 	VMOVUPS Z15, 3648(DI)
-	ADDQ    $0x00000080, DI
-	ADDQ    $0x00000040, SI
-	DECQ    R11
-	JMP     strip
+
+next:
+	ADDQ $0x00000080, DI
+	ADDQ $0x00000040, SI
+	DECQ R11
+	JMP  strip
 
 done:
 	VZEROUPPER
 	RET
 
-// func sumMagnitudesColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int)
+// func sumMagnitudesColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·sumMagnitudesColumnsAVX512(SB), NOSPLIT, $0-40
+TEXT ·sumMagnitudesColumnsAVX512(SB), NOSPLIT, $0-48
+	MOVQ    whole+40(FP), R10
 	MOVQ    lanes+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), DX
@@ -4584,6 +4977,27 @@ TEXT ·sumMagnitudesColumnsAVX512(SB), NOSPLIT, $0-40
 strip:
 	TESTQ   R11, R11
 	JZ      done
+	TESTQ   R10, R10
+	JZ      load
+	VMOVUPS constNegZero64<>+0(SB), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z15
+	JMP     begin
+
+load:
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
 	VMOVUPS 512(DI), Z2
@@ -4600,8 +5014,10 @@ strip:
 	VMOVUPS 3136(DI), Z13
 	VMOVUPS 3584(DI), Z14
 	VMOVUPS 3648(DI), Z15
-	MOVQ    SI, R8
-	MOVQ    DX, R9
+
+begin:
+	MOVQ SI, R8
+	MOVQ DX, R9
 
 turn:
 	CMPQ      R9, $0x08
@@ -4738,6 +5154,27 @@ few:
 	DECQ      R9
 
 store:
+	TESTQ   R10, R10
+	JZ      keep
+	VADDPD  Z8, Z0, Z0
+	VADDPD  Z9, Z1, Z1
+	VADDPD  Z10, Z2, Z2
+	VADDPD  Z11, Z3, Z3
+	VADDPD  Z12, Z4, Z4
+	VADDPD  Z13, Z5, Z5
+	VADDPD  Z14, Z6, Z6
+	VADDPD  Z15, Z7, Z7
+	VADDPD  Z4, Z0, Z0
+	VADDPD  Z5, Z1, Z1
+	VADDPD  Z6, Z2, Z2
+	VADDPD  Z7, Z3, Z3
+	VADDPD  Z2, Z0, Z0
+	VADDPD  Z3, Z1, Z1
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	JMP     next
+
+keep:
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 512(DI)
@@ -4754,10 +5191,163 @@ store:
 	VMOVUPS Z13, 3136(DI)
 	VMOVUPS Z14, 3584(DI)
 	VMOVUPS Z15, 3648(DI)
-	ADDQ    $0x00000080, DI
-	ADDQ    $0x00000040, SI
-	DECQ    R11
-	JMP     strip
+
+next:
+	ADDQ $0x00000080, DI
+	ADDQ $0x00000040, SI
+	DECQ R11
+	JMP  strip
+
+done:
+	VZEROUPPER
+	RET
+
+// func expColumnsAVX512(y *float32, x *float32, rows int, strideY int, strideX int, vectors int, m *float32)
+// Requires: AVX, AVX512F
+TEXT ·expColumnsAVX512(SB), NOSPLIT, $0-56
+	MOVQ    y+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    rows+16(FP), DX
+	MOVQ    strideY+24(FP), BX
+	MOVQ    strideX+32(FP), R8
+	MOVQ    vectors+40(FP), R9
+	MOVQ    m+48(FP), R10
+	SHLQ    $0x02, BX
+	SHLQ    $0x02, R8
+	VMOVUPS constExpLow<>+0(SB), Z12
+	VMOVUPS constExpTop<>+0(SB), Z13
+	VMOVUPS constLog2e<>+0(SB), Z14
+	VMOVUPS constLn2Hi<>+0(SB), Z15
+	VMOVUPS constLn2Lo<>+0(SB), Z16
+	VMOVUPS constE0<>+0(SB), Z17
+	VMOVUPS constE1<>+0(SB), Z18
+	VMOVUPS constE2<>+0(SB), Z19
+	VMOVUPS constE3<>+0(SB), Z20
+	VMOVUPS constE4<>+0(SB), Z21
+	VMOVUPS constE5<>+0(SB), Z22
+	VMOVUPS constOne<>+0(SB), Z23
+
+row:
+	TESTQ DX, DX
+	JZ    done
+	XORQ  AX, AX
+	MOVQ  R9, CX
+
+turn4:
+	CMPQ         CX, $0x04
+	JLT          under4
+	VMOVUPS      (SI)(AX*1), Z0
+	VSUBPS       (R10)(AX*1), Z0, Z0
+	VMOVUPS      64(SI)(AX*1), Z1
+	VSUBPS       64(R10)(AX*1), Z1, Z1
+	VMOVUPS      128(SI)(AX*1), Z2
+	VSUBPS       128(R10)(AX*1), Z2, Z2
+	VMOVUPS      192(SI)(AX*1), Z3
+	VSUBPS       192(R10)(AX*1), Z3, Z3
+	VMINPS       Z0, Z13, Z0
+	VMINPS       Z1, Z13, Z1
+	VMINPS       Z2, Z13, Z2
+	VMINPS       Z3, Z13, Z3
+	VMAXPS       Z0, Z12, Z0
+	VMAXPS       Z1, Z12, Z1
+	VMAXPS       Z2, Z12, Z2
+	VMAXPS       Z3, Z12, Z3
+	VMULPS       Z14, Z0, Z4
+	VMULPS       Z14, Z1, Z5
+	VMULPS       Z14, Z2, Z6
+	VMULPS       Z14, Z3, Z7
+	VRNDSCALEPS  $0x00, Z4, Z4
+	VRNDSCALEPS  $0x00, Z5, Z5
+	VRNDSCALEPS  $0x00, Z6, Z6
+	VRNDSCALEPS  $0x00, Z7, Z7
+	VFNMADD231PS Z15, Z4, Z0
+	VFNMADD231PS Z15, Z5, Z1
+	VFNMADD231PS Z15, Z6, Z2
+	VFNMADD231PS Z15, Z7, Z3
+	VFNMADD231PS Z16, Z4, Z0
+	VFNMADD231PS Z16, Z5, Z1
+	VFNMADD231PS Z16, Z6, Z2
+	VFNMADD231PS Z16, Z7, Z3
+	VMOVAPS      Z22, Z8
+	VMOVAPS      Z22, Z9
+	VMOVAPS      Z22, Z10
+	VMOVAPS      Z22, Z11
+	VFMADD213PS  Z21, Z0, Z8
+	VFMADD213PS  Z21, Z1, Z9
+	VFMADD213PS  Z21, Z2, Z10
+	VFMADD213PS  Z21, Z3, Z11
+	VFMADD213PS  Z20, Z0, Z8
+	VFMADD213PS  Z20, Z1, Z9
+	VFMADD213PS  Z20, Z2, Z10
+	VFMADD213PS  Z20, Z3, Z11
+	VFMADD213PS  Z19, Z0, Z8
+	VFMADD213PS  Z19, Z1, Z9
+	VFMADD213PS  Z19, Z2, Z10
+	VFMADD213PS  Z19, Z3, Z11
+	VFMADD213PS  Z18, Z0, Z8
+	VFMADD213PS  Z18, Z1, Z9
+	VFMADD213PS  Z18, Z2, Z10
+	VFMADD213PS  Z18, Z3, Z11
+	VFMADD213PS  Z17, Z0, Z8
+	VFMADD213PS  Z17, Z1, Z9
+	VFMADD213PS  Z17, Z2, Z10
+	VFMADD213PS  Z17, Z3, Z11
+	VMULPS       Z8, Z0, Z8
+	VMULPS       Z9, Z1, Z9
+	VMULPS       Z10, Z2, Z10
+	VMULPS       Z11, Z3, Z11
+	VFMADD213PS  Z0, Z0, Z8
+	VFMADD213PS  Z1, Z1, Z9
+	VFMADD213PS  Z2, Z2, Z10
+	VFMADD213PS  Z3, Z3, Z11
+	VADDPS       Z23, Z8, Z8
+	VADDPS       Z23, Z9, Z9
+	VADDPS       Z23, Z10, Z10
+	VADDPS       Z23, Z11, Z11
+	VSCALEFPS    Z4, Z8, Z0
+	VSCALEFPS    Z5, Z9, Z1
+	VSCALEFPS    Z6, Z10, Z2
+	VSCALEFPS    Z7, Z11, Z3
+	VMOVUPS      Z0, (DI)(AX*1)
+	VMOVUPS      Z1, 64(DI)(AX*1)
+	VMOVUPS      Z2, 128(DI)(AX*1)
+	VMOVUPS      Z3, 192(DI)(AX*1)
+	ADDQ         $0x00000100, AX
+	SUBQ         $0x04, CX
+	JMP          turn4
+
+under4:
+turn1:
+	CMPQ         CX, $0x01
+	JLT          under1
+	VMOVUPS      (SI)(AX*1), Z0
+	VSUBPS       (R10)(AX*1), Z0, Z0
+	VMINPS       Z0, Z13, Z0
+	VMAXPS       Z0, Z12, Z0
+	VMULPS       Z14, Z0, Z4
+	VRNDSCALEPS  $0x00, Z4, Z4
+	VFNMADD231PS Z15, Z4, Z0
+	VFNMADD231PS Z16, Z4, Z0
+	VMOVAPS      Z22, Z8
+	VFMADD213PS  Z21, Z0, Z8
+	VFMADD213PS  Z20, Z0, Z8
+	VFMADD213PS  Z19, Z0, Z8
+	VFMADD213PS  Z18, Z0, Z8
+	VFMADD213PS  Z17, Z0, Z8
+	VMULPS       Z8, Z0, Z8
+	VFMADD213PS  Z0, Z0, Z8
+	VADDPS       Z23, Z8, Z8
+	VSCALEFPS    Z4, Z8, Z0
+	VMOVUPS      Z0, (DI)(AX*1)
+	ADDQ         $0x00000040, AX
+	SUBQ         $0x01, CX
+	JMP          turn1
+
+under1:
+	ADDQ R8, SI
+	ADDQ BX, DI
+	DECQ DX
+	JMP  row
 
 done:
 	VZEROUPPER

@@ -194,13 +194,31 @@ func AddColumnRows(l Level, t Term, c *Columns, x []float32, rows, stride, w int
 	x = x[:(rows-1)*stride+w]
 	done := 0
 	if l != Go {
-		done = addColumnRows(l, t, c, x, rows, stride, w)
+		done = addColumnRows(l, t, c, x, rows, stride, w, 0)
 	}
-	if done == w {
-		return
+	if done < w {
+		c.addRows(t, x, rows, stride, done, w)
 	}
+}
+
+// SumColumns is AddColumnRows of all rows of w columns, and sums them.
+func SumColumns(l Level, t Term, c *Columns, x []float32, rows, stride, w int) {
+	done := 0
+	if l != Go && rows > 0 && w > 0 {
+		x = x[:(rows-1)*stride+w]
+		done = addColumnRows(l, t, c, x, rows, stride, w, 1)
+	}
+	if done < w {
+		c.clear(t, rows, done, w)
+		c.addRows(t, x, rows, stride, done, w)
+		c.sum(t, rows, done, w)
+	}
+}
+
+// addRows adds the terms of columns from..to-1 of rows.
+func (c *Columns) addRows(t Term, x []float32, rows, stride, from, to int) {
 	for r := range rows {
-		lane, row := c[r&7][done:w], x[r*stride+done:]
+		lane, row := c[r&7][from:to], x[r*stride+from:]
 		switch t {
 		case Value:
 			for j := range lane {
@@ -216,5 +234,25 @@ func AddColumnRows(l Level, t Term, c *Columns, x []float32, rows, stride, w int
 				lane[j] += math.Abs(float64(row[j]))
 			}
 		}
+	}
+}
+
+// ExpColumnRows is y = e^(x-m[j]) of rows of len(m) columns, which lie stride apart.
+func ExpColumnRows(l Level, y, x []float32, rows, strideY, strideX int, m []float32) {
+	if rows == 0 || len(m) == 0 {
+		return
+	}
+	y, x = y[:(rows-1)*strideY+len(m)], x[:(rows-1)*strideX+len(m)]
+	done := 0
+	if l != Go {
+		done = expColumns(l, y, x, rows, strideY, strideX, m)
+	}
+	if done == len(m) {
+		return
+	}
+	for r := range rows {
+		row := y[r*strideY+done:][:len(m)-done]
+		SubVector(l, row, x[r*strideX+done:], m[done:])
+		Exp(l, row, row)
 	}
 }

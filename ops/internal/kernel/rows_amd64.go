@@ -84,7 +84,8 @@ func logRows(l Level, dst, x []float32, n int, m, log []float64) {
 }
 
 // addColumnRows does whole strips of columns, and gives how many columns it did.
-func addColumnRows(l Level, t Term, c *Columns, x []float32, rows, stride, w int) int {
+// Where whole is 1 it begins and ends them.
+func addColumnRows(l Level, t Term, c *Columns, x []float32, rows, stride, w, whole int) int {
 	width := 16
 	if l == AVX2 {
 		width = 4
@@ -95,17 +96,30 @@ func addColumnRows(l Level, t Term, c *Columns, x []float32, rows, stride, w int
 	}
 	switch {
 	case t == Value && l == AVX2:
-		sumValuesColumnsAVX2(&c[0][0], &x[0], rows, stride, strips)
+		sumValuesColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, whole)
 	case t == Value:
-		sumValuesColumnsAVX512(&c[0][0], &x[0], rows, stride, strips)
+		sumValuesColumnsAVX512(&c[0][0], &x[0], rows, stride, strips, whole)
 	case t == Square && l == AVX2:
-		sumSquaresColumnsAVX2(&c[0][0], &x[0], rows, stride, strips)
+		sumSquaresColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, whole)
 	case t == Square:
-		sumSquaresColumnsAVX512(&c[0][0], &x[0], rows, stride, strips)
+		sumSquaresColumnsAVX512(&c[0][0], &x[0], rows, stride, strips, whole)
 	case l == AVX2:
-		sumMagnitudesColumnsAVX2(&c[0][0], &x[0], rows, stride, strips)
+		sumMagnitudesColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, whole)
 	default:
-		sumMagnitudesColumnsAVX512(&c[0][0], &x[0], rows, stride, strips)
+		sumMagnitudesColumnsAVX512(&c[0][0], &x[0], rows, stride, strips, whole)
 	}
 	return strips * width
+}
+
+// expColumns does whole vectors of the rows, and gives how many columns it did.
+func expColumns(l Level, y, x []float32, rows, strideY, strideX int, m []float32) int {
+	n := len(m) / l.Lanes()
+	switch {
+	case n == 0:
+	case l == AVX2:
+		expColumnsAVX2(&y[0], &x[0], rows, strideY, strideX, n, &m[0])
+	default:
+		expColumnsAVX512(&y[0], &x[0], rows, strideY, strideX, n, &m[0])
+	}
+	return n * l.Lanes()
 }

@@ -160,8 +160,16 @@ func TestColumnRows(t *testing.T) {
 					for i := range rows {
 						AddColumns(term, &want, i, x[i*stride:][:w], nil)
 					}
+					sums := want
+					sums.Sum(term, rows, w)
 					for _, l := range Levels() {
 						var got Columns
+						SumColumns(l, term, &got, x, rows, stride, w)
+						for j := range w {
+							if !sameBits(got[0][j], sums[0][j]) {
+								t.Fatalf("%v, %d rows of %d columns, term %v: the sum of column %d is %v, want %v", l, rows, w, term, j, got[0][j], sums[0][j])
+							}
+						}
 						got.Clear(term, 8, w)
 						first := rows &^ 7 / 2 &^ 7
 						AddColumnRows(l, term, &got, x, first, stride, w)
@@ -173,6 +181,33 @@ func TestColumnRows(t *testing.T) {
 								}
 							}
 						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestExpColumns wants the exponentials of Exp, and nothing beside the columns
+// changed.
+func TestExpColumns(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 5))
+	for _, w := range sequence(1, Width+1) {
+		for kind := range 4 {
+			const rows = 5
+			strideX, strideY := w+r.IntN(3), w+r.IntN(3)
+			x, m := rowsOf(r, rows, strideX, kind), odd(r, w)
+			for _, l := range Levels() {
+				want, got := make([]float32, rows*strideY), make([]float32, rows*strideY)
+				for i := range rows {
+					row := want[i*strideY:][:w]
+					Sub(row, x[i*strideX:], m)
+					Exp(l, row, row)
+				}
+				ExpColumnRows(l, got, x, rows, strideY, strideX, m)
+				for i, v := range want {
+					if !sameBits(got[i], v) {
+						t.Fatalf("%v, %d columns, kind %d: element %d is %v, want %v", l, w, kind, i, got[i], v)
 					}
 				}
 			}

@@ -120,6 +120,56 @@ func (m *machine) rowFunctions() {
 	for _, t := range m.terms() {
 		m.sumColumns(t)
 	}
+	m.expColumns()
+}
+
+// expColumns writes e^(x - m) of rows of whole vectors, where each column has an
+// m of its own.
+func (m *machine) expColumns() {
+	m.head("expColumns", "y, x *float32, rows, strideY, strideX, vectors int, m *float32", " is, for rows of vectors of elements, which lie stride apart,",
+		"\tfor r := range rows {", "\t\tfor j := range columns {", "\t\t\ty[r*strideY+j] = exp(x[r*strideX+j] - m[j])", "\t\t}", "\t}")
+	y, x, rows, strideY, strideX, vectors, most := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R8, reg.R9, reg.R10
+	i, left := reg.RAX, reg.RCX
+	Load(Param("y"), y)
+	Load(Param("x"), x)
+	Load(Param("rows"), rows)
+	Load(Param("strideY"), strideY)
+	Load(Param("strideX"), strideX)
+	Load(Param("vectors"), vectors)
+	Load(Param("m"), most)
+	SHLQ(Imm(2), strideY)
+	SHLQ(Imm(2), strideX)
+	s := m.load(12, append([]string{"ExpLow", "ExpTop"}, expNames...)...)
+	r := m.regs
+	Label("row")
+	TESTQ(rows, rows)
+	JZ(LabelRef("done"))
+	XORQ(i, i)
+	MOVQ(vectors, left)
+	for _, k := range []int{4, 1} {
+		Label(label("turn%d", k))
+		CMPQ(left, Imm(uint64(k)))
+		JLT(LabelRef(label("under%d", k)))
+		for v := range k {
+			VMOVUPS(at(v*m.bytes(), x, i, 1), r[v])
+			VSUBPS(at(v*m.bytes(), most, i, 1), r[v], r[v])
+		}
+		clamp(r[:k], s.get("ExpLow"), s.get("ExpTop"))
+		s.exp(r[:k], r[4:4+k], r[8:8+k], true)
+		for v := range k {
+			VMOVUPS(r[v], at(v*m.bytes(), y, i, 1))
+		}
+		ADDQ(U32(k*m.bytes()), i)
+		SUBQ(Imm(uint64(k)), left)
+		JMP(LabelRef(label("turn%d", k)))
+		Label(label("under%d", k))
+	}
+	ADDQ(strideX, x)
+	ADDQ(strideY, y)
+	DECQ(rows)
+	JMP(LabelRef("row"))
+	Label("done")
+	end()
 }
 
 // parts is how many registers hold 8 lanes of float64.
@@ -254,10 +304,12 @@ func (m *machine) sumRows(term wideTerm) {
 // sumColumns writes the lanes of columns, of as many columns at a time as two
 // registers (of 32) or one have elements.
 func (m *machine) sumColumns(term wideTerm) {
-	m.head("sum"+term.name+"Columns", "lanes *float64, x *float32, rows, stride, strips int", " is, for rows whose elements lie stride apart, of strips columns of 16 or 4,",
-		"\tfor r := range rows {", "\t\tfor j := range columns {", "\t\t\tlanes[r%8][j] += "+term.doc+" // of x[r*stride+j]", "\t\t}", "\t}")
-	lanes, x, rows, stride, strips := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R11
+	m.head("sum"+term.name+"Columns", "lanes *float64, x *float32, rows, stride, strips, whole int", " is, for rows whose elements lie stride apart, of strips columns of 16 or 4,",
+		"\tfor r := range rows {", "\t\tfor j := range columns {", "\t\t\tlanes[r%8][j] += "+term.doc+" // of x[r*stride+j]", "\t\t}", "\t}",
+		"", "Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.")
+	lanes, x, rows, stride, strips, whole := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R11, reg.R10
 	p, left := reg.R8, reg.R9
+	Load(Param("whole"), whole)
 	Load(Param("lanes"), lanes)
 	Load(Param("x"), x)
 	Load(Param("rows"), rows)
@@ -278,11 +330,20 @@ func (m *machine) sumColumns(term wideTerm) {
 	JZ(LabelRef("done"))
 	sum := func(r, w int) reg.VecPhysical { return m.regs[r*width+w] }
 	lane := func(r, w int) Mem { return at(512*r+w*m.bytes(), lanes, nil, 0) }
+	TESTQ(whole, whole)
+	JZ(LabelRef("load"))
+	VMOVUPS(constant("NegZero64"), sum(0, 0))
+	for i := 1; i < 8*width; i++ {
+		VMOVAPS(sum(0, 0), sum(i/width, i%width))
+	}
+	JMP(LabelRef("begin"))
+	Label("load")
 	for r := range 8 {
 		for w := range width {
 			VMOVUPS(lane(r, w), sum(r, w))
 		}
 	}
+	Label("begin")
 	MOVQ(x, p)
 	MOVQ(rows, left)
 	one := func(r int) {
@@ -310,11 +371,26 @@ func (m *machine) sumColumns(term wideTerm) {
 		DECQ(left)
 	}
 	Label("store")
+	TESTQ(whole, whole)
+	JZ(LabelRef("keep"))
+	for half := 4; half >= 1; half /= 2 {
+		for r := range half {
+			for w := range width {
+				VADDPD(sum(r+half, w), sum(r, w), sum(r, w))
+			}
+		}
+	}
+	for w := range width {
+		VMOVUPS(sum(0, w), lane(0, w))
+	}
+	JMP(LabelRef("next"))
+	Label("keep")
 	for r := range 8 {
 		for w := range width {
 			VMOVUPS(sum(r, w), lane(r, w))
 		}
 	}
+	Label("next")
 	ADDQ(U32(width*m.bytes()), lanes)
 	ADDQ(U32(width*m.bytes()/2), x)
 	DECQ(strips)

@@ -50,6 +50,10 @@ func TestPackedOnce(t *testing.T) {
 			t.Errorf("another %s has the same key", name)
 		}
 	}
+	empty, zeros := onnx.MustTensor([]int{8, 0}, []uint8{}), onnx.MustTensor([]int{8}, make([]uint8, 8))
+	if keyOf("test", Levels()[0], []*onnx.Tensor{empty}) == keyOf("test", Levels()[0], []*onnx.Tensor{zeros}) {
+		t.Error("a dimension of 0 is taken for eight bytes of 0")
+	}
 	runtime.KeepAlive(got)
 	clear(got)
 	have := func() bool {

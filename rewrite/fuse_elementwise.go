@@ -83,7 +83,7 @@ func (t *treeSite) eligible(n *onnx.Node) bool {
 }
 
 // exponent gives a constant of another type than float32 as one of float32 when
-// that is exact, nil when it is not. Powers are computed in float64.
+// that is the same float64, in which powers are computed, nil when it is not.
 func (s *fuseSite) exponent(name string) *onnx.Tensor {
 	k := s.facts.constant(name)
 	if k == nil || k.tensor.Len() != 1 {
@@ -100,7 +100,7 @@ func (s *fuseSite) exponent(name string) *onnx.Tensor {
 	default:
 		return nil
 	}
-	if float64(float32(v)) != v || v > 1<<24 || v < -1<<24 {
+	if float64(float32(v)) != v {
 		return nil
 	}
 	return onnx.MustTensor(k.tensor.Shape(), []float32{float32(v)})

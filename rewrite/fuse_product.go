@@ -94,8 +94,8 @@ func (s *fuseSite) gemmBias(n *onnx.Node, name string) []string {
 }
 
 // convBias takes a constant with an element for each channel, where Conv has no
-// bias: it adds one after the products, as Add does. A bias of -0 would turn a
-// sum of -0 into 0.
+// bias: it adds one after the products, as Add does. With none it adds 0, which
+// makes a sum of -0 a 0; a bias of -0 would leave it.
 func (s *fuseSite) convBias(n *onnx.Node, name string) []string {
 	t, v := s.constantFloats(name)
 	y := s.typeOf(n.Outputs[0]).Shape

@@ -2,6 +2,7 @@ package rewrite_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand"
 	"slices"
 	"strconv"
@@ -57,6 +58,15 @@ func fuseProblem(t *testing.T, text string, outputs ...string) problem {
 	inits["s3"] = onnx.MustTensor([]int{3}, []float32{0.5, 0.1, 2})
 	inits["i3"], inits["i5"] = onnx.MustTensor([]int{1}, []int64{3}), onnx.MustTensor([]int{1}, []int64{5})
 	inits["zeros"] = onnx.MustTensor([]int{4}, make([]float32, 4))
+	inits["tiny"] = onnx.Scalar(float32(1e-30))
+	tinyK, minus := make([]float32, 5*3*2), make([]float32, 5)
+	for i := range tinyK {
+		tinyK[i] = 1e-30
+	}
+	for i := range minus {
+		minus[i] = float32(math.Copysign(0, -1))
+	}
+	inits["tinyK"], inits["minus"] = onnx.MustTensor([]int{5, 3, 2}, tinyK), onnx.MustTensor([]int{1, 5, 1}, minus)
 	inits["lo"], inits["hi"] = onnx.Scalar(float32(-0.5)), onnx.Scalar(float32(0.75))
 	n := onnx.Dim{Value: -1, Name: "n"}
 	in := []onnx.ValueInfo{
@@ -110,6 +120,7 @@ Y = ai.recur:Elementwise(p, q) ["Add 0 1" "Tanh 2"]`},
 		{"Conv", "p = Conv(X, K, Kb)\nY = LeakyRelu(p)", "Y", "Y = ai.recur:FusedConv(X, K, Kb) activation=LeakyRelu activation_alpha=0.01"},
 		{"Conv and a bias", "p = Conv(X, K)\ns = Add(p, channels)\nY = Relu(s)", "Y", "Y = ai.recur:FusedConv(X, K, channels/channels) activation=Relu"},
 		{"Conv and a bias of a lower rank", "p = Conv(X, K)\nY = Add(channels2, p)", "Y", "Y = ai.recur:FusedConv(X, K, channels2/channels)"},
+		{"Conv whose sums vanish, and a bias of -0", "x = Mul(X, tiny)\np = Conv(x, tinyK)\nY = Add(p, minus)", "Y", "p = Conv(x, tinyK)\nY = Add(p, minus)"},
 		{"Conv of groups", "p = Conv(X, depth) group=3\nY = Add(p, dc)", "Y", "Y = ai.recur:FusedConv(X, depth, dc/channels) group=3"},
 		{"doubles", "p = MatMul(D, D)\nq = Relu(p)\nY = Cast(q) to=1", "Y", "p = MatMul(D, D)\nq = Relu(p)\nY = Cast(q) to=1"},
 

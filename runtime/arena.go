@@ -12,9 +12,14 @@ import (
 // or the next run. It belongs to one goroutine at a time.
 type arena struct {
 	free   [classes][]*buffer
-	used   int64 // bytes taken from the process: buffers, in use or free, and outputs
+	used   int64 // bytes taken from the process: buffers, in use or free, the block, and outputs
 	budget int64
 	live   int // buffers in use
+
+	block  []byte    // in which the pieces of layouts lie
+	lent   int       // pieces of it in use
+	places *places   // of the run's program, nil when it has none or took something else
+	record *recorder // of a run whose layout is wanted, else nil
 }
 
 // buffer is a piece of an arena, counted by the values over it.
@@ -40,8 +45,17 @@ func (b *buffer) Release() {
 				b.data[i] = 0xa5
 			}
 		}
-		b.arena.live--
-		b.arena.free[b.class] = append(b.arena.free[b.class], b)
+		a := b.arena
+		a.live--
+		if a.record != nil {
+			a.record.give(b)
+		}
+		if b.class == placed {
+			a.lent--
+			b.data = nil
+			return
+		}
+		a.free[b.class] = append(a.free[b.class], b)
 	}
 }
 
@@ -54,6 +68,7 @@ var poison bool
 const (
 	alignment = 64
 	classes   = 4 * 58
+	placed    = -1 // in place of a class: a piece of the block
 )
 
 // classOf gives the smallest class that holds n bytes, and its size.
@@ -78,7 +93,8 @@ func (a *arena) charge(n int) error {
 	return nil
 }
 
-// trim gives the free buffers to the garbage collector.
+// trim gives the free buffers to the garbage collector, and the block when no
+// run has or wants a piece of it.
 func (a *arena) trim() {
 	for i, list := range a.free {
 		for _, b := range list {
@@ -86,10 +102,35 @@ func (a *arena) trim() {
 		}
 		a.free[i] = nil
 	}
+	if a.places == nil && a.lent == 0 {
+		a.used -= int64(len(a.block))
+		a.block = nil
+	}
 }
 
 // get takes a buffer of at least n bytes, with a count of one.
 func (a *arena) get(n int) (*buffer, error) {
+	if a.places != nil {
+		if b := a.places.take(n, a.block); b != nil {
+			a.live++
+			a.lent++
+			return b, nil
+		}
+		a.places = nil
+	}
+	b, err := a.getFree(n)
+	if err != nil {
+		return nil, err
+	}
+	a.live++
+	if a.record != nil {
+		a.record.take(b, n)
+	}
+	return b, nil
+}
+
+// getFree takes a free buffer, or makes one.
+func (a *arena) getFree(n int) (*buffer, error) {
 	class, size := classOf(n)
 	if size < n { // beyond the largest power of two
 		return nil, &onnx.LimitError{What: "run memory", Got: int64(n), Max: a.budget}
@@ -98,17 +139,19 @@ func (a *arena) get(n int) (*buffer, error) {
 		b := list[len(list)-1]
 		a.free[class] = list[:len(list)-1]
 		b.refs = 1
-		a.live++
 		return b, nil
 	}
 	if err := a.charge(size); err != nil {
 		return nil, err
 	}
-	raw := make([]byte, size+alignment)
+	return &buffer{data: alignedBytes(size), class: class, refs: 1, arena: a}, nil
+}
+
+// alignedBytes makes a slice that begins at a multiple of alignment.
+func alignedBytes(n int) []byte {
+	raw := make([]byte, n+alignment)
 	skip := int(-uintptr(unsafe.Pointer(&raw[0])) & (alignment - 1))
-	b := &buffer{data: raw[skip : skip+size : skip+size], class: class, refs: 1, arena: a}
-	a.live++
-	return b, nil
+	return raw[skip : skip+n : skip+n]
 }
 
 // retain counts one more holder of every buffer behind a value.

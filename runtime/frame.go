@@ -23,8 +23,9 @@ type run struct {
 	given   []onnx.Value // the caller's inputs, by parameter; nil where the default stands
 	key     []uint64     // what a program may take for granted of them
 	chosen  *variant     // the program of this run
-	frames  []variantFrame
-	top     *frame         // the one of the chosen program
+	frames  []*variantFrame
+	current *variantFrame  // the one of the chosen program
+	top     *frame         // and its frame
 	outputs int64          // bytes charged for outputs
 	into    []*onnx.Tensor // the caller's tensors by output, for RunInto
 	loose   bool           // those that do not fit are passed over
@@ -80,6 +81,7 @@ type stack struct {
 type variantFrame struct {
 	variant *variant
 	frame   *frame
+	places  places
 }
 
 func newRun(s *Session) *run {
@@ -91,19 +93,21 @@ func newRun(s *Session) *run {
 
 // enter makes a program the one that runs, and puts the inputs into its slots.
 func (r *run) enter(v *variant) {
-	r.chosen, r.top = v, nil
-	for i := range r.frames {
-		if r.frames[i].variant == v {
-			r.top = r.frames[i].frame
+	r.chosen, r.current = v, nil
+	for _, f := range r.frames {
+		if f.variant == v {
+			r.current = f
 		}
 	}
-	if r.top == nil {
-		r.frames = slices.DeleteFunc(r.frames, func(f variantFrame) bool { return f.variant.gone.Load() })
-		r.top = newFrame(v.prog, r)
-		r.top.top = true
-		r.top.fresh = make([]*onnx.Tensor, v.prog.slots)
-		r.frames = append(r.frames, variantFrame{v, r.top})
+	if r.current == nil {
+		r.frames = slices.DeleteFunc(r.frames, func(f *variantFrame) bool { return f.variant.gone.Load() })
+		r.current = &variantFrame{variant: v, frame: newFrame(v.prog, r)}
+		r.current.frame.top = true
+		r.current.frame.fresh = make([]*onnx.Tensor, v.prog.slots)
+		r.frames = append(r.frames, r.current)
 	}
+	r.top = r.current.frame
+	r.arena.begin(v, &r.current.places)
 	for i, slot := range v.slots {
 		if x := r.given[i]; x != nil && slot >= 0 {
 			r.top.vals[slot] = x

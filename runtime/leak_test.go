@@ -27,7 +27,7 @@ func UsedBytes(s *Session) int64 {
 			free += int64(len(b.data))
 		}
 	}
-	return r.arena.used - free
+	return r.arena.used - free - int64(len(r.arena.block))
 }
 
 // Programs counts the programs that a session has made for shapes: those that

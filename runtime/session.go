@@ -315,6 +315,7 @@ func (s *Session) finish(r *run) {
 	r.arena.used -= r.outputs
 	r.outputs = 0
 	if r.arena.live == 0 {
+		r.arena.end(r.chosen, &r.current.places)
 		s.pool.put(r)
 	}
 }

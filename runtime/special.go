@@ -41,6 +41,9 @@ type variant struct {
 	slots []int    // by parameter, -1 for one that is a constant here
 	gone  atomic.Bool
 	hits  atomic.Int64
+
+	layout  atomic.Pointer[layout] // of the memory of a run, nil while it is not known
+	layouts atomic.Int32           // that were made
 }
 
 // variants are the programs of a session.
@@ -76,6 +79,9 @@ func (vs *variants) begin(s *Session, most int) {
 		if _, known := p.Type.Shape.Ints(); !known || !p.Type.Shape.Ranked() || p.optional || smallElements(p.Type.Elem) {
 			vs.most = most
 		}
+	}
+	if vs.most > 0 { // the programs for shapes have layouts
+		vs.general.layouts.Store(maxLayouts)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops"
 	rt "github.com/recur-ml/recur/runtime"
 )
 
@@ -151,6 +152,45 @@ func TestProgramErrors(t *testing.T) {
 				sameValues(t, fmt.Sprint(in), got, want)
 			}
 		}
+	}
+}
+
+// TestProgramThatFails: where the general program computes what one for the
+// shapes did not, that one is not tried again.
+func TestProgramThatFails(t *testing.T) {
+	r, tried := testRegistry(), 0
+	if err := r.Register(ops.Op{Domain: "test", Name: "Open", Since: []int{1},
+		Infer: func(n *ops.Node) error { n.Set(0, n.In(0).Type); return nil },
+		Build: func(n *ops.Node) (ops.Kernel, error) {
+			fixed := n.Shape(0)[0].Known()
+			return ops.KernelFunc(func(_ *ops.Ctx, in, out []onnx.Value) error {
+				if fixed {
+					tried++
+					return errors.New("does not do fixed shapes")
+				}
+				out[0] = in[0]
+				return nil
+			}), nil
+		}}); err != nil {
+		t.Fatal(err)
+	}
+	m := modelOf(&onnx.Graph{
+		Inputs:  []onnx.ValueInfo{value("x", onnx.Float, "n")},
+		Outputs: []onnx.ValueInfo{value("y", onnx.Float, "n")},
+		Nodes:   []*onnx.Node{{Domain: "test", OpType: "Open", Inputs: []string{"x"}, Outputs: []string{"y"}}},
+	})
+	m.OpsetImports = append(m.OpsetImports, onnx.OpsetImport{Domain: "test", Version: 1})
+	s := load(t, m, rt.WithThreads(1), rt.WithRegistry(r))
+	in := onnx.Values{"x": f32([]int{2}, 1, 2)}
+	for range 10 {
+		got, err := s.Run(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameValues(t, "Open", got, onnx.Values{"y": in["x"]})
+	}
+	if tried != 1 {
+		t.Errorf("the program for the shapes was tried %d times, want once", tried)
 	}
 }
 

@@ -6,13 +6,14 @@ import (
 
 	"github.com/recur-ml/recur/bench"
 	"github.com/recur-ml/recur/bench/internal/timing"
+	rt "github.com/recur-ml/recur/runtime"
 )
 
 // measureCallers compares how many runs a second several callers of one session
 // get, each run on one thread. The milliseconds of the result are those between
 // two runs' ends.
 func measureCallers(c *config, row *bench.Row, callers int) (*result, error) {
-	s, ours, theirs, err := loadBoth(row)
+	s, ours, theirs, err := loadBoth(row, rt.Engines()[0])
 	if err != nil {
 		return nil, err
 	}

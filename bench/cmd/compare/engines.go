@@ -50,9 +50,9 @@ type recurEngine struct {
 	load    time.Duration
 }
 
-func newRecur(s *subject, threads int) (*recurEngine, error) {
+func newRecur(s *subject, threads int, engine string) (*recurEngine, error) {
 	start := time.Now()
-	session, err := rt.LoadBytes(s.data, rt.WithThreads(threads))
+	session, err := rt.LoadBytes(s.data, rt.WithThreads(threads), rt.WithEngine(engine))
 	if err != nil {
 		return nil, err
 	}

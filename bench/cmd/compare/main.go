@@ -16,6 +16,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/recur-ml/recur/bench"
 	"github.com/recur-ml/recur/bench/internal/ort"
 	"github.com/recur-ml/recur/bench/internal/timing"
+	rt "github.com/recur-ml/recur/runtime"
 )
 
 func main() {
@@ -38,6 +40,7 @@ type request struct {
 	rows    *regexp.Regexp
 	corpus  string
 	smoke   bool
+	engines []string
 	threads []int
 	callers []int
 	json    bool
@@ -59,6 +62,7 @@ func parse() (*request, error) {
 	flag.BoolVar(&q.cpu, "cpu", false, "measure processor time of the thread in place of time that passes, for a loaded machine; several threads and callers are then left out")
 	flag.BoolVar(&q.memory, "memory", true, "measure resident memory, in processes of their own")
 	flag.Float64Var(&q.tolerance, "tolerance", 1e-4, "greatest difference of outputs a and b, times 1+|b|")
+	engines := flag.String("engines", strings.Join(slower(), ","), "recur's engines beyond the fastest with which operators and whole models are measured too, separated by commas")
 	threads := flag.String("threads", "2", "numbers of threads beyond one, separated by commas")
 	callers := flag.String("callers", "1,2,4", "numbers of callers side by side, separated by commas")
 	flag.BoolVar(&q.json, "json", false, "print JSON in place of tables")
@@ -85,6 +89,12 @@ func parse() (*request, error) {
 	if q.cpu {
 		*threads, *callers = "", ""
 	}
+	q.engines = strings.FieldsFunc(*engines, func(r rune) bool { return r == ',' })
+	for _, e := range q.engines {
+		if !slices.Contains(rt.Engines(), e) {
+			return nil, fmt.Errorf("-engines: %q, want some of %s", e, strings.Join(rt.Engines(), ", "))
+		}
+	}
 	var err error
 	if q.threads, err = integers(*threads); err != nil {
 		return nil, fmt.Errorf("-threads: %w", err)
@@ -94,6 +104,11 @@ func parse() (*request, error) {
 	}
 	q.rows, err = regexp.Compile("^(?:" + *pattern + ")$")
 	return q, err
+}
+
+// slower gives the engines of vector code that this machine has beside the fastest.
+func slower() []string {
+	return slices.DeleteFunc(rt.Engines()[1:], func(e string) bool { return e == "go" })
 }
 
 // integers reads a list of positive numbers.
@@ -200,6 +215,19 @@ func (q *request) measureAll(r *report, rows []*bench.Row) error {
 	}
 	if len(missing) > 0 {
 		r.Notes = append(r.Notes, "Left out, as their models are not there: "+strings.Join(missing, ", ")+".")
+	}
+	for _, engine := range q.engines {
+		for _, row := range rows {
+			if row.Group != bench.Operators && row.Group != bench.Models || bench.Missing(rowError(row)) {
+				continue
+			}
+			runtime.LockOSThread()
+			x, err := measureOther(&q.config, row, engine)
+			runtime.UnlockOSThread()
+			if err := r.add(x, row, err); err != nil {
+				return err
+			}
+		}
 	}
 	if err := q.measureOnnxGo(r, rows); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"github.com/recur-ml/recur/bench"
 	"github.com/recur-ml/recur/bench/internal/peak"
 	"github.com/recur-ml/recur/bench/internal/timing"
+	rt "github.com/recur-ml/recur/runtime"
 )
 
 // config is how to measure.
@@ -30,6 +31,7 @@ type result struct {
 	Name       string  `json:"name"`
 	Model      string  `json:"model,omitempty"` // where the name does not tell
 	Group      string  `json:"group"`
+	Engine     string  `json:"engine,omitempty"` // of recur, where it is not the fastest
 	Threads    int     `json:"threads"`
 	Callers    int     `json:"callers,omitempty"`
 	Recur      float64 `json:"recur_ms"` // the median of the slices' medians
@@ -52,6 +54,7 @@ type result struct {
 
 // The groups of results beyond those of the rows.
 const (
+	enginesGroup = "engines"
 	threadsGroup = "threads"
 	callersGroup = "callers"
 )
@@ -73,8 +76,9 @@ func measurePeak(c *config) float64 {
 	return flop / timing.Effort{Slice: 0.02, Calls: 5}.Time(c.clock(), func() { peak.FLOP() })
 }
 
-// loadBoth loads a row's model into both engines, on one thread, and runs it.
-func loadBoth(row *bench.Row) (*subject, *recurEngine, *ortEngine, error) {
+// loadBoth loads a row's model into recur, with the engine of that name, and into
+// ONNX Runtime, on one thread, and runs it.
+func loadBoth(row *bench.Row, engine string) (*subject, *recurEngine, *ortEngine, error) {
 	data, err := row.Model()
 	if err != nil {
 		return nil, nil, nil, err
@@ -83,7 +87,7 @@ func loadBoth(row *bench.Row) (*subject, *recurEngine, *ortEngine, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	ours, err := newRecur(s, 1)
+	ours, err := newRecur(s, 1, engine)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("recur: %w", err)
 	}
@@ -97,28 +101,49 @@ func loadBoth(row *bench.Row) (*subject, *recurEngine, *ortEngine, error) {
 
 // measure compares both engines on a row, in this process on one thread.
 func measure(c *config, row *bench.Row) (*result, error) {
-	s, ours, theirs, err := loadBoth(row)
+	r, s, err := measureEngine(c, row, rt.Engines()[0])
 	if err != nil {
-		return nil, err
-	}
-	defer ours.close()
-	defer theirs.close()
-	r := &result{Name: row.Name, Model: row.What, Group: row.Group, Threads: 1, FLOP: row.FLOP}
-	if err := ours.run(); err != nil { // into tensors that are there already
-		return nil, fmt.Errorf("recur: %w", err)
-	}
-	if r.Difference, err = difference(s, ours, theirs, c.tolerance); err != nil {
 		return nil, err
 	}
 	if r.RecurLoad, r.ORTLoad, err = loadTimes(s); err != nil {
 		return nil, err
 	}
-	r.set(c.effort.Compare(c.clock(), must(ours.run), must(theirs.run)))
-	r.Allocs, r.AllocBytes = allocations(must(ours.run))
 	if c.memory && row.Group != bench.Growth {
 		return r, measureMemory(c, s, r)
 	}
 	return r, nil
+}
+
+// measureOther is measure with another engine than the fastest: of its runs
+// alone.
+func measureOther(c *config, row *bench.Row, engine string) (*result, error) {
+	r, _, err := measureEngine(c, row, engine)
+	if err != nil {
+		return nil, err
+	}
+	r.Group, r.Engine = enginesGroup, engine
+	return r, nil
+}
+
+// measureEngine compares the runs of recur, with the engine of that name, with
+// ONNX Runtime's.
+func measureEngine(c *config, row *bench.Row, engine string) (*result, *subject, error) {
+	s, ours, theirs, err := loadBoth(row, engine)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer ours.close()
+	defer theirs.close()
+	r := &result{Name: row.Name, Model: row.What, Group: row.Group, Threads: 1, FLOP: row.FLOP}
+	if err := ours.run(); err != nil { // into tensors that are there already
+		return nil, nil, fmt.Errorf("recur: %w", err)
+	}
+	if r.Difference, err = difference(s, ours, theirs, c.tolerance); err != nil {
+		return nil, nil, err
+	}
+	r.set(c.effort.Compare(c.clock(), must(ours.run), must(theirs.run)))
+	r.Allocs, r.AllocBytes = allocations(must(ours.run))
+	return r, s, nil
 }
 
 // loadTimes gives the milliseconds in which each engine loads the model again,
@@ -127,7 +152,7 @@ func loadTimes(s *subject) (ours, theirs float64, err error) {
 	const times = 3
 	var a, b []float64
 	for range times {
-		x, err := newRecur(s, 1)
+		x, err := newRecur(s, 1, rt.Engines()[0])
 		if err != nil {
 			return 0, 0, err
 		}

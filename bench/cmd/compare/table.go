@@ -25,6 +25,7 @@ func (r *report) markdown() string {
 	}
 	r.section(&b, bench.Operators, "One thread: operators")
 	r.section(&b, bench.Models, "One thread: whole models")
+	r.folded(&b, enginesGroup, "One thread: recur with another engine")
 	r.section(&b, threadsGroup, "Several threads, a process for each engine")
 	r.section(&b, callersGroup, "Callers side by side on one session, each on one thread: time from result to result")
 	r.folded(&b, bench.Forms, "One thread: other forms of the recurrent operators")
@@ -112,6 +113,8 @@ func (r *report) folded(b *strings.Builder, group, title string) {
 
 func (r *result) label() string {
 	switch {
+	case r.Engine != "":
+		return fmt.Sprintf("%s, %s", r.Name, r.Engine)
 	case r.Callers > 0:
 		return fmt.Sprintf("%s, %d", r.Name, r.Callers)
 	case r.Threads > 1:

@@ -26,10 +26,11 @@ func TestMarkdown(t *testing.T) {
 	r := &report{CPU: "Abacus", Peak: 100, Clock: "cpu", Results: []*result{
 		{Name: "a", Group: bench.Operators, Threads: 1, Recur: 1.5, ORT: 3, Ratio: 2, Least: 1.9, Most: 2.1, GFLOPS: 50, OfPeak: 0.5, Difference: 1e-7},
 		{Name: "b", Group: threadsGroup, Threads: 2, Recur: 0.01, ORT: 0.01, Ratio: 1, Least: 0.9, Most: 1.1},
+		{Name: "c", Group: enginesGroup, Engine: "slow", Threads: 1, Recur: 1, ORT: 2, Ratio: 2, Least: 2, Most: 2, Difference: 1e-7},
 	}, Notes: []string{"A note."}}
 	text := r.markdown()
 	for _, want := range []string{"Abacus", "processor time", "Peak: 100", "| a | 1.50 | 3.00 | 2.00 (1.90 to 2.10) | 50 | 50 % | 1e-07 | 0 |\n",
-		"| b, 2 threads | 0.0100 | 0.0100 | equal (0.90 to 1.10) |\n", "\nA note.\n"} {
+		"| b, 2 threads | 0.0100 | 0.0100 | equal (0.90 to 1.10) |\n", "| c, slow | 1.00 | 2.00 | 2.00 (2.00 to 2.00) | 1e-07 | 0 |\n", "\nA note.\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("want %q in\n%s", want, text)
 		}

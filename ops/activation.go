@@ -66,6 +66,8 @@ func activationMap[T float](l Level, op string, alpha, second float32) *mapping[
 			f.f = func(dst, src []float32) { kernel.EluVector(l, dst, src, a, 1) }
 		case "Selu":
 			f.f = func(dst, src []float32) { kernel.EluVector(l, dst, src, a, b) }
+		case "Celu":
+			f.f = func(dst, src []float32) { kernel.CeluVector(l, dst, src, alpha) }
 		}
 		if f.f != nil {
 			return m
@@ -100,7 +102,7 @@ func buildGelu(n *Node) (Kernel, error) {
 	case "none":
 	case "tanh":
 		f = kernel.GeluTanh
-		narrow.f = kernel.MapFloat[float32](f)
+		narrow.f = func(dst, src []float32) { kernel.GeluTanhVector(l, dst, src) }
 	default:
 		return nil, onnx.Errorf(onnx.ErrMalformed, "approximate is %q, want none or tanh", a)
 	}

@@ -265,8 +265,9 @@ func scaleRows(l *batchNormLocal[float32], lo, hi int) {
 			kernel.AffineVector(l.level, y[:l.channels], x, l.factor, l.offset)
 			continue
 		}
-		for ch := range l.channels {
-			kernel.AffineRow(l.level, y[ch*l.plane:][:l.plane], x[ch*l.plane:], l.factor[ch], l.offset[ch])
+		for ch := 0; ch < l.channels; ch += kernel.RowsMost {
+			end := min(ch+kernel.RowsMost, l.channels)
+			kernel.AffineChannels(l.level, y[ch*l.plane:], x[ch*l.plane:], l.plane, l.factor[ch:end], l.offset[ch:end])
 		}
 	}
 }

@@ -51,11 +51,37 @@ func zips(l Level, op string) *byType[zipper] {
 	if z := vectorZip(l, op); z != nil {
 		t[onnx.Float] = z
 	}
+	if c, ok := comparisons[op]; ok && l != kernel.Go {
+		t[onnx.Float], t[onnx.Int32], t[onnx.Int64] = compareZip[float32](l, c), compareZip[int32](l, c), compareZip[int64](l, c)
+	}
 	if op == "Equal" {
 		t[onnx.Bool] = &zip[bool, bool]{vv: kernel.Equal[bool], grain: cheapGrain}
 		t[onnx.String] = &zip[string, bool]{kernel.Equal[string], kernel.EqualVS[string], swapped(kernel.EqualVS[string]), cheapGrain}
 	}
 	return t
+}
+
+// comparisons has for each operator that compares how it does, and how it does
+// when its operands change places.
+var comparisons = map[string][2]kernel.Comparison{
+	"Equal":          {kernel.IsEqual, kernel.IsEqual},
+	"Less":           {kernel.IsLess, kernel.IsGreater},
+	"LessOrEqual":    {kernel.IsLessOrEqual, kernel.IsGreaterOrEqual},
+	"Greater":        {kernel.IsGreater, kernel.IsLess},
+	"GreaterOrEqual": {kernel.IsGreaterOrEqual, kernel.IsLessOrEqual},
+}
+
+// compareZip gives the loops of a comparison at a level of vectors.
+func compareZip[T interface {
+	kernel.Comparable
+	onnx.Element
+}](l Level, c [2]kernel.Comparison) zipper {
+	return &zip[T, bool]{
+		vv:    func(dst []bool, a, b []T) { kernel.CompareVector(l, c[0], dst, a, b) },
+		vs:    func(dst []bool, a []T, s T) { kernel.CompareVectorVS(l, c[0], dst, a, s) },
+		sv:    func(dst []bool, s T, b []T) { kernel.CompareVectorVS(l, c[1], dst, b, s) },
+		grain: cheapGrain,
+	}
 }
 
 // swapped makes a loop whose first operand is the scalar out of one whose

@@ -23,16 +23,21 @@ func init() {
 // string is no number.
 type converter func(dst, src *onnx.Tensor, lo, hi int) error
 
-// rounding says how a conversion to 8-bit floating point rounds.
+// rounding says how a conversion to 8-bit floating point rounds, and with which
+// vectors others are done.
 type rounding struct {
 	saturate bool
 	mode     string // to float8e8m0: "up", "down", "nearest"
+	level    Level
 }
 
 // newConverter gives the conversion of one element type to another, both of
 // them types that Cast allows; nil when either is not. What becomes floating
 // point is rounded once.
 func newConverter(from, to onnx.DataType, r rounding) converter {
+	if f := vectorConverter(from, to, r.level); f != nil {
+		return f
+	}
 	switch from {
 	case onnx.Float:
 		return fromFloat[float32](to, r, func(x float32) float32 { return x })
@@ -74,6 +79,53 @@ func newConverter(from, to onnx.DataType, r rounding) converter {
 		return fromString(to, r)
 	}
 	return nil
+}
+
+// vectorConverter gives the conversion at a level of vectors, nil where there is
+// none. It gives what the loops of plain Go give.
+func vectorConverter(from, to onnx.DataType, l Level) converter {
+	if l == kernel.Go {
+		return nil
+	}
+	switch [2]onnx.DataType{from, to} {
+	case [2]onnx.DataType{onnx.Float, onnx.Int32}:
+		return overVectors(l, kernel.FloatsToInts32, kernel.Truncate[float32, int32])
+	case [2]onnx.DataType{onnx.Float, onnx.Int64}:
+		return overVectors(l, kernel.FloatsToInts64, kernel.Truncate[float32, int64])
+	case [2]onnx.DataType{onnx.Float, onnx.Uint8}, [2]onnx.DataType{onnx.Float, onnx.Int8}: // the same bits
+		return overVectors(l, kernel.FloatsToBytes, kernel.Truncate[float32, uint8])
+	case [2]onnx.DataType{onnx.Float, onnx.Float16}:
+		return overVectors(l, kernel.FloatsToHalves, kernel.Map(onnx.ToF16))
+	case [2]onnx.DataType{onnx.Float, onnx.Double}:
+		return overVectors(l, kernel.FloatsToDoubles, kernel.Convert[float32, float64])
+	case [2]onnx.DataType{onnx.Double, onnx.Float}:
+		return overVectors(l, kernel.DoublesToFloats, kernel.Convert[float64, float32])
+	case [2]onnx.DataType{onnx.Float16, onnx.Float}:
+		return overVectors(l, kernel.HalvesToFloats, kernel.Map(onnx.F16.Float32))
+	case [2]onnx.DataType{onnx.Int32, onnx.Float}:
+		return overVectors(l, kernel.Ints32ToFloats, kernel.Convert[int32, float32])
+	case [2]onnx.DataType{onnx.Int32, onnx.Int64}:
+		return overVectors(l, kernel.Ints32ToInts64, kernel.Convert[int32, int64])
+	case [2]onnx.DataType{onnx.Int64, onnx.Float}:
+		return overVectors(l, kernel.Ints64ToFloats, kernel.Convert[int64, float32])
+	case [2]onnx.DataType{onnx.Int64, onnx.Int32}:
+		return overVectors(l, kernel.Ints64ToInts32, kernel.Convert[int64, int32])
+	case [2]onnx.DataType{onnx.Bool, onnx.Float}, [2]onnx.DataType{onnx.Uint8, onnx.Float}:
+		return overVectors(l, kernel.BytesToFloats, kernel.Convert[uint8, float32])
+	case [2]onnx.DataType{onnx.Bool, onnx.Int64}, [2]onnx.DataType{onnx.Uint8, onnx.Int64}:
+		return overVectors(l, kernel.BytesToInts64, kernel.Convert[uint8, int64])
+	case [2]onnx.DataType{onnx.Float, onnx.Bool}:
+		return over(func(dst []bool, src []float32) { kernel.CompareVectorVS(l, kernel.IsUnequal, dst, src, 0) })
+	case [2]onnx.DataType{onnx.Int32, onnx.Bool}:
+		return over(func(dst []bool, src []int32) { kernel.CompareVectorVS(l, kernel.IsUnequal, dst, src, 0) })
+	case [2]onnx.DataType{onnx.Int64, onnx.Bool}:
+		return over(func(dst []bool, src []int64) { kernel.CompareVectorVS(l, kernel.IsUnequal, dst, src, 0) })
+	}
+	return nil
+}
+
+func overVectors[F, T onnx.Element](l Level, c kernel.Conversion, plain func(dst []T, src []F)) converter {
+	return over(func(dst []T, src []F) { kernel.ConvertVector(l, c, plain, dst, src) })
 }
 
 // over makes a converter of a loop.
@@ -459,7 +511,7 @@ func buildCast(n *Node) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &cast{to: to, round: rounding{saturate: true, mode: "up"}}
+	k := &cast{to: to, round: rounding{saturate: true, mode: "up", level: n.Level()}}
 	if n.Since >= 19 {
 		k.round.saturate = n.Bool("saturate", true)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops/internal/kernel"
 )
 
 func castCase(name string, opset int, in, want *onnx.Tensor, attrs ...any) elementCase {
@@ -186,4 +187,39 @@ func TestBitCast(t *testing.T) {
 		{name: "int4 to int8", op: "BitCast", opset: 26, attrs: []any{"to", int(onnx.Int8)}, in: []onnx.Value{vec[onnx.I4](1)}, err: onnx.ErrType},
 		{name: "to string", op: "BitCast", opset: 26, attrs: []any{"to", int(onnx.String)}, in: []onnx.Value{vec[int32](1)}, err: onnx.ErrType},
 	})
+}
+
+// TestHalvesAtLevels wants the bits of plain Go from the conversions between
+// float16 and float32 at every level: of all halves, and of numbers of all sizes
+// and those beside the middle between two halves.
+func TestHalvesAtLevels(t *testing.T) {
+	halves, floats := make([]onnx.F16, 1<<16), make([]float32, 0, 3<<16)
+	for i := range halves {
+		halves[i] = onnx.F16(i)
+		f := halves[i].Float32()
+		floats = append(floats, f, math.Nextafter32(f, 0), math.Float32frombits(math.Float32bits(f)+0x1000), math.Float32frombits(math.Float32bits(f)+0xfff))
+	}
+	for b := uint64(0); b < 1<<32; b += 130_003 {
+		floats = append(floats, math.Float32frombits(uint32(b)))
+	}
+	for _, l := range kernel.Levels() {
+		wide, narrow := onnx.MustTensor([]int{len(halves)}, make([]float32, len(halves))), onnx.MustTensor([]int{len(floats)}, make([]onnx.F16, len(floats)))
+		if err := newConverter(onnx.Float16, onnx.Float, rounding{level: l})(wide, onnx.MustTensor([]int{len(halves)}, halves), 0, len(halves)); err != nil {
+			t.Fatal(err)
+		}
+		for i, h := range halves {
+			got, want := onnx.Elements[float32](wide)[i], h.Float32()
+			if math.Float32bits(got) != math.Float32bits(want) && (got == got || want == want) {
+				t.Fatalf("%v: half %#x is %v, want %v", l, uint16(h), got, want)
+			}
+		}
+		if err := newConverter(onnx.Float, onnx.Float16, rounding{level: l})(narrow, onnx.MustTensor([]int{len(floats)}, floats), 0, len(floats)); err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range floats {
+			if got, want := onnx.Elements[onnx.F16](narrow)[i], onnx.ToF16(f); got != want {
+				t.Fatalf("%v: %v becomes half %#x, want %#x", l, f, uint16(got), uint16(want))
+			}
+		}
+	}
 }

@@ -49,6 +49,9 @@ type rowNorm struct {
 	level       Level
 }
 
+// zeroth is the list of input 0.
+var zeroth = [...]int{0}
+
 type rowNormKernel[T floating] struct{ rowNorm }
 
 func newRowNorm(n *Node, r rowNorm) Kernel {
@@ -100,7 +103,11 @@ func (k *rowNormKernel[T]) Run(c *Ctx, in, out []onnx.Value) error {
 			}
 		}
 	}
-	t, y, err := newReal[T](c, 0, k.y, xt.Shape())
+	var over []int // a row is written after it is read, but scale and bias serve all rows
+	if in[0] != in[1] && (bias == nil || in[0] != in[2]) {
+		over = zeroth[:]
+	}
+	t, y, err := newReal[T](c, 0, k.y, xt.Shape(), over...)
 	if err != nil {
 		return err
 	}
@@ -280,38 +287,63 @@ func (l *rowNormLocal[T]) doRows(lo, hi int) {
 	}
 }
 
-// normalizeRows is doRows of float32, in which levels have vectors.
+// normalizeRows is doRows of float32, in which levels have vectors: as many rows
+// at a time as stay in the cache.
 func normalizeRows(l *rowNormLocal[float32], lo, hi int) {
-	level := l.k.level
-	for r := lo; r < hi; r++ {
-		x, y := l.x[r*l.size:][:l.size], l.y[r*l.size:][:l.size]
-		mean, variance := 0.0, 0.0
+	var mean, variance [kernel.RowsMost]float64
+	var mean32, inv32 [kernel.RowsMost]float32
+	rows := cachedRows(l.size)
+	if l.plane == 0 && l.period != l.size {
+		rows = 1 // each row has its own part of scale and bias
+	}
+	for ; lo < hi; lo += rows {
+		k := min(rows, hi-lo)
+		x, y := l.x[lo*l.size:][:k*l.size], l.y[lo*l.size:][:k*l.size]
 		if l.k.rms {
-			variance = kernel.SumSquaresRow(level, x, 0) / float64(len(x))
+			kernel.SumRows(l.k.level, kernel.Square, variance[:k], x, l.size, nil)
+			for r := range variance[:k] {
+				variance[r] /= float64(l.size)
+			}
 		} else {
-			mean, variance = kernel.MomentsRow(level, x)
+			kernel.MomentsRows(l.k.level, mean[:k], variance[:k], x, l.size)
 		}
-		inv := 1 / math.Sqrt(variance+l.k.eps)
+		for r, v := range variance[:k] {
+			mean32[r], inv32[r] = float32(mean[r]), float32(1/math.Sqrt(v+l.k.eps))
+		}
 		if l.mean != nil {
-			l.mean[r] = float32(mean)
+			copy(l.mean[lo:], mean32[:k])
 		}
 		if l.inv != nil {
-			l.inv[r] = float32(inv)
+			copy(l.inv[lo:], inv32[:k])
 		}
-		kernel.StandardizeRow(level, y, x, float32(mean), float32(inv))
 		if l.plane > 0 {
-			for p := 0; p < l.size; p += l.plane {
-				ch := (r*l.size + p) / l.plane % l.period
-				kernel.AffineRow(level, y[p:p+l.plane], y[p:], l.scale[ch], l.bias[ch])
-			}
+			normalizePlanes(l, y, x, lo, mean32[:k], inv32[:k])
 			continue
 		}
-		at := r * l.size % max(l.period, 1)
-		if l.bias == nil {
-			kernel.MulVector(level, y, y, l.scale[at:])
-		} else {
-			kernel.AffineVector(level, y, y, l.scale[at:], l.bias[at:])
+		at := lo * l.size % max(l.period, 1)
+		var bias []float32
+		if l.bias != nil {
+			bias = l.bias[at:]
 		}
+		kernel.NormRows(l.k.level, y, x, l.size, mean32[:k], inv32[:k], l.scale[at:], bias)
+	}
+}
+
+// normalizePlanes normalizes rows, of which the first is row lo, whose scale and
+// bias go by channel: plane by plane.
+func normalizePlanes(l *rowNormLocal[float32], y, x []float32, lo int, mean, inv []float32) {
+	var m, f, scale, bias [kernel.RowsMost]float32
+	each := l.size / l.plane // planes of a row
+	n := len(mean) * each
+	for p := 0; p < n; {
+		k := min(n-p, kernel.RowsMost)
+		for i := range k {
+			ch := (lo*each + p + i) % l.period
+			m[i], f[i] = mean[(p+i)/each], inv[(p+i)/each]
+			scale[i], bias[i] = l.scale[ch], l.bias[ch]
+		}
+		kernel.NormChannels(l.k.level, y[p*l.plane:], x[p*l.plane:], l.plane, m[:k], f[:k], scale[:k], bias[:k])
+		p += k
 	}
 }
 

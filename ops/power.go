@@ -52,7 +52,7 @@ func (k *power) Run(c *Ctx, in, out []onnx.Value) error {
 	if y.Len() == 1 && slices.Equal(shape, x.Shape()) && (d == onnx.Float || d == onnx.Double) {
 		return powScalar(c, x, y)
 	}
-	t, err := c.New(0, d, shape)
+	t, err := c.New(0, d, shape, 0)
 	if err != nil || t.Len() == 0 {
 		return err
 	}

@@ -502,6 +502,16 @@ func reduceFold[T reducible](c *Ctx, l *reduceLocal, fold kernel.Fold, start T, 
 
 func (j *foldJob[T]) span(lo, hi int) {
 	p := pace{c: j.c}
+	if f, ok := any(j).(*foldJob[float32]); ok && manyRows(j.level, j.reduceExtent) {
+		for rows := readRows(j.red); lo < hi; lo += rows {
+			k := min(rows, hi-lo)
+			kernel.ExtremeRows(j.level, f.y[lo:lo+k], f.x[lo*j.red:], j.red, j.fold == kernel.FoldMax)
+			if p.Stop(k * j.red) {
+				return
+			}
+		}
+		return
+	}
 	for i := lo; i < hi; i++ {
 		x, y, w := j.at(i)
 		if j.inner == 1 {
@@ -608,6 +618,10 @@ func (j *sumJob[T]) reduce(c *Ctx, l *reduceLocal, kind reduction, x, y *onnx.Te
 
 func (j *sumJob[T]) span(lo, hi int) {
 	p := pace{c: j.c}
+	if f, ok := any(j).(*sumJob[float32]); ok && manyRows(j.level, j.reduceExtent) && j.term != kernel.Product {
+		sumRows(f, &p, lo, hi)
+		return
+	}
 	var sums kernel.Columns
 	for i := lo; i < hi; i++ {
 		x, y, w := j.at(i)
@@ -618,6 +632,40 @@ func (j *sumJob[T]) span(lo, hi int) {
 			stopped = j.columns(&p, &sums, x, y, w)
 		}
 		if stopped {
+			return
+		}
+	}
+}
+
+// manyRows tells whether rows are reduced together: at a level of vectors, but
+// for rows so long that each is worth looks at the context.
+func manyRows(l Level, e reduceExtent) bool {
+	return l != kernel.Go && e.inner == 1 && 0 < e.red && e.red <= reduceBlock
+}
+
+// sumRows reduces the rows lo..hi-1 of float32.
+func sumRows(j *sumJob[float32], p *pace, lo, hi int) {
+	var sums, shift [kernel.RowsMost]float64
+	var most [kernel.RowsMost]float32
+	rows := readRows(j.red)
+	if j.term == kernel.Exp1 {
+		rows = cachedRows(j.red)
+	}
+	for ; lo < hi; lo += rows {
+		k := min(rows, hi-lo)
+		x := j.x[lo*j.red:][:k*j.red]
+		if j.term == kernel.Exp1 {
+			kernel.ExtremeRows(j.level, most[:k], x, j.red, true)
+			for r, m := range most[:k] {
+				shift[r] = expShift(m)
+				most[r] = float32(shift[r])
+			}
+			kernel.ExpRows(j.level, nil, x, j.red, most[:k], sums[:k])
+		} else {
+			kernel.SumRows(j.level, j.term, sums[:k], x, j.red, nil)
+		}
+		j.finishAll(j.y[lo:lo+k], sums[:k], shift[:k])
+		if p.Stop(len(x)) {
 			return
 		}
 	}
@@ -658,6 +706,9 @@ func (j *sumJob[T]) addRow(lanes *kernel.Lanes, from, to int, m float64) {
 
 // columns reduces w columns at x to the output's elements from y on.
 func (j *sumJob[T]) columns(p *pace, sums *kernel.Columns, x, y, w int) (stopped bool) {
+	if f, ok := any(j).(*sumJob[float32]); ok && j.level != kernel.Go && j.term != kernel.Product && j.red > 0 {
+		return sumColumns(f, p, sums, x, y, w)
+	}
 	var m [kernel.Width]float64
 	if j.term == kernel.Exp1 && j.red > 0 {
 		most := j.y[y : y+w]
@@ -682,6 +733,42 @@ func (j *sumJob[T]) columns(p *pace, sums *kernel.Columns, x, y, w int) (stopped
 	for k := range w {
 		j.y[y+k] = j.round(j.finish(sums[0][k], m[k]))
 	}
+	return false
+}
+
+// sumColumns is columns of float32 at a level of vectors.
+func sumColumns(j *sumJob[float32], p *pace, sums *kernel.Columns, x, y, w int) (stopped bool) {
+	var shift [kernel.Width]float64
+	result := j.y[y : y+w]
+	if j.term == kernel.Exp1 {
+		copy(result, j.x[x:])
+		for r := 1; r < j.red; r++ {
+			kernel.MaxVector(j.level, result, result, j.x[x+r*j.inner:])
+		}
+		for k, v := range result {
+			shift[k] = expShift(v)
+			result[k] = float32(shift[k])
+		}
+		if addExpColumns(j.level, p, sums, j.x[x:], j.red, j.inner, result) {
+			return true
+		}
+	} else if block := reduceBlock / kernel.Width; j.red <= block {
+		kernel.SumColumns(j.level, j.term, sums, j.x[x:], j.red, j.inner, w)
+		if p.Stop(j.red * w) {
+			return true
+		}
+	} else {
+		sums.Clear(j.term, j.red, w)
+		for r := 0; r < j.red; r += block {
+			rows := min(block, j.red-r)
+			kernel.AddColumnRows(j.level, j.term, sums, j.x[x+r*j.inner:], rows, j.inner, w)
+			if p.Stop(rows * w) {
+				return true
+			}
+		}
+		sums.Sum(j.term, j.red, w)
+	}
+	j.finishAll(result, sums[0][:w], shift[:w])
 	return false
 }
 
@@ -711,4 +798,23 @@ func (j *sumJob[T]) finish(s, m float64) float64 {
 		return math.Log(s) + m
 	}
 	return s
+}
+
+// finishAll is finish of many sums of elements, of which there is one at least.
+func (j *sumJob[T]) finishAll(y []float32, sums, shift []float64) {
+	switch j.kind {
+	case reduceSum, reduceL1, reduceSumSquare:
+		for i, s := range sums {
+			y[i] = float32(s)
+		}
+	case reduceMean:
+		n := float64(j.red)
+		for i, s := range sums {
+			y[i] = float32(s / n)
+		}
+	default:
+		for i, s := range sums {
+			y[i] = float32(j.finish(s, shift[i]))
+		}
+	}
 }

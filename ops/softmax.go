@@ -100,6 +100,10 @@ func softmaxRun[T float32 | float64](c *Ctx, k *softmaxKernel, x, y []T, e reduc
 
 func (j *softmaxJob[T]) span(lo, hi int) {
 	p := pace{c: j.c}
+	if f, ok := any(j).(*softmaxJob[float32]); ok && j.manyRows() {
+		softmaxRows(f, &p, lo, hi)
+		return
+	}
 	var b softmaxBlock[T]
 	for i := lo; i < hi; i++ {
 		at, _, w := j.at(i)
@@ -110,6 +114,45 @@ func (j *softmaxJob[T]) span(lo, hi int) {
 			stopped = j.columns(&p, &b, at, w)
 		}
 		if stopped {
+			return
+		}
+	}
+}
+
+// manyRows tells whether rows are computed together: at a level of vectors, but
+// for rows so long that each is worth looks at the context.
+func (j *softmaxJob[T]) manyRows() bool {
+	return j.level != kernel.Go && j.inner == 1 && j.kind != toHardmax && 0 < j.red && j.red <= reduceBlock
+}
+
+// cachedRows is how many rows of n elements stay in the cache while they pass
+// through several loops, readRows how many are worth a call of one loop.
+func cachedRows(n int) int { return min(max(1, 4096/max(n, 1)), kernel.RowsMost) }
+func readRows(n int) int   { return min(max(1, 1<<16/max(n, 1)), kernel.RowsMost) }
+
+// softmaxRows computes the rows lo..hi-1.
+func softmaxRows(j *softmaxJob[float32], p *pace, lo, hi int) {
+	var most, factor [kernel.RowsMost]float32
+	var sums, wide [kernel.RowsMost]float64
+	for rows := cachedRows(j.red); lo < hi; lo += rows {
+		k := min(rows, hi-lo)
+		x, y := j.x[lo*j.red:][:k*j.red], j.y[lo*j.red:][:k*j.red]
+		kernel.ExtremeRows(j.level, most[:k], x, j.red, true)
+		if j.kind == toSoftmax {
+			kernel.ExpRows(j.level, y, x, j.red, most[:k], sums[:k])
+			for r, s := range sums[:k] {
+				factor[r] = float32(1 / s)
+			}
+			kernel.ScaleRows(j.level, y, y, j.red, factor[:k])
+		} else {
+			kernel.ExpRows(j.level, nil, x, j.red, most[:k], sums[:k])
+			kernel.LogOf(sums[:k], sums[:k])
+			for r, m := range most[:k] {
+				wide[r] = float64(m)
+			}
+			kernel.LogSoftmaxRows(j.level, y, x, j.red, wide[:k], sums[:k])
+		}
+		if p.Stop(2 * len(x)) {
 			return
 		}
 	}
@@ -169,18 +212,17 @@ func softmaxVectors(j *softmaxJob[float32], p *pace, at int) (stopped bool) {
 // softmaxColumns is softmaxVectors for w columns; each has the bits of a row.
 func softmaxColumns(j *softmaxJob[float32], p *pace, sums *kernel.Columns, at, w int) (stopped bool) {
 	var most, f [kernel.Width]float32
-	var none [kernel.Width]float64
 	copy(most[:w], j.x[at:])
 	for r := 1; r < j.red; r++ {
 		kernel.MaxVector(j.level, most[:w], most[:], j.x[at+r*j.inner:])
 	}
 	sums.Clear(kernel.Exp1, j.red, w)
-	for r := range j.red {
-		y := j.y[at+r*j.inner:][:w]
-		kernel.SubVector(j.level, y, j.x[at+r*j.inner:], most[:])
-		kernel.Exp(j.level, y, y)
-		kernel.AddColumns(kernel.Value, sums, r, y, &none)
-		if p.Stop(2 * w) {
+	for r := 0; r < j.red; r += 64 {
+		rows := min(64, j.red-r)
+		y := j.y[at+r*j.inner:]
+		kernel.ExpColumnRows(j.level, y, j.x[at+r*j.inner:], rows, j.inner, j.inner, most[:w])
+		kernel.AddColumnRows(j.level, kernel.Value, sums, y, rows, j.inner, w)
+		if p.Stop(2 * rows * w) {
 			return true
 		}
 	}
@@ -192,6 +234,45 @@ func softmaxColumns(j *softmaxJob[float32], p *pace, sums *kernel.Columns, at, w
 		y := j.y[at+r*j.inner:][:w]
 		kernel.MulVector(j.level, y, y, f[:])
 	}
+	return false
+}
+
+// logSoftmaxColumns is softmaxColumns for LogSoftmax.
+func logSoftmaxColumns(j *softmaxJob[float32], p *pace, sums *kernel.Columns, at, w int) (stopped bool) {
+	var most [kernel.Width]float32
+	var m, log [kernel.Width]float64
+	copy(most[:w], j.x[at:])
+	for r := 1; r < j.red; r++ {
+		kernel.MaxVector(j.level, most[:w], most[:], j.x[at+r*j.inner:])
+	}
+	if addExpColumns(j.level, p, sums, j.x[at:], j.red, j.inner, most[:w]) {
+		return true
+	}
+	kernel.LogOf(log[:w], sums[0][:w])
+	for k, v := range most[:w] {
+		m[k] = float64(v)
+	}
+	for r := range j.red {
+		kernel.LogSoftmaxColumns(j.y[at+r*j.inner:][:w], j.x[at+r*j.inner:], &m, &log)
+	}
+	return false
+}
+
+// addExpColumns sums e^(x-m) of columns that begin with the elements of x, and
+// whose rows lie stride apart.
+func addExpColumns(l Level, p *pace, sums *kernel.Columns, x []float32, red, stride int, m []float32) (stopped bool) {
+	var e [16 * kernel.Width]float32
+	w := len(m)
+	sums.Clear(kernel.Exp1, red, w)
+	for r := 0; r < red; r += 16 {
+		rows := min(16, red-r)
+		kernel.ExpColumnRows(l, e[:], x[r*stride:], rows, w, stride, m)
+		kernel.AddColumnRows(l, kernel.Value, sums, e[:], rows, w, w)
+		if p.Stop(2 * rows * w) {
+			return true
+		}
+	}
+	sums.Sum(kernel.Exp1, red, w)
 	return false
 }
 
@@ -207,8 +288,11 @@ func (j *softmaxJob[T]) columns(p *pace, b *softmaxBlock[T], at, w int) (stopped
 	if j.kind == toHardmax {
 		return j.hardColumns(p, b, at, w)
 	}
-	if f, ok := any(j).(*softmaxJob[float32]); ok && j.kind == toSoftmax && j.level != kernel.Go {
-		return softmaxColumns(f, p, &b.sums, at, w)
+	if f, ok := any(j).(*softmaxJob[float32]); ok && j.level != kernel.Go {
+		if j.kind == toSoftmax {
+			return softmaxColumns(f, p, &b.sums, at, w)
+		}
+		return logSoftmaxColumns(f, p, &b.sums, at, w)
 	}
 	most := b.most[:w]
 	copy(most, j.x[at:at+w])

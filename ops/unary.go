@@ -129,7 +129,7 @@ type levelLoop struct {
 
 // float32Loops are the loops for float32 that are faster than functions.
 var float32Loops = map[string]levelLoop{
-	"Neg": {kernel.NegVector, cheapGrain}, "Abs": {kernel.AbsVector, cheapGrain}, "Relu": {kernel.ReluVector, cheapGrain},
+	"Neg": {kernel.NegVector, cheapGrain}, "Sign": {kernel.SignVector, cheapGrain}, "Abs": {kernel.AbsVector, cheapGrain}, "Relu": {kernel.ReluVector, cheapGrain},
 	"Floor": {kernel.FloorVector, cheapGrain}, "Ceil": {kernel.CeilVector, cheapGrain}, "Round": {kernel.RoundVector, cheapGrain},
 	"Sqrt": {kernel.SqrtVector, cheapGrain}, "Reciprocal": {kernel.ReciprocalVector, cheapGrain},
 	"Softsign": {kernel.SoftsignVector, cheapGrain}, "HardSwish": {kernel.HardSwishVector, cheapGrain},

@@ -48,7 +48,7 @@ func testFunctions(t *testing.T, cases []functionCase) {
 			ulps := 0.52
 			_, vectors := float32Loops[c.op]
 			switch c.op {
-			case "Elu", "Selu", "Gelu":
+			case "Elu", "Selu", "Celu", "Gelu":
 				vectors = true
 			case "Softsign", "HardSwish":
 				ulps = 2 // computed in float32

@@ -38,9 +38,12 @@ func symWhere(e []Sym) Sym {
 	return Sym{}
 }
 
-func buildWhere(*Node) (Kernel, error) { return KernelFunc(runWhere), nil }
+func buildWhere(n *Node) (Kernel, error) { return &whereKernel{n.Level()}, nil }
 
-func runWhere(c *Ctx, in, out []onnx.Value) error {
+// whereKernel is the kernel of Where, at a level.
+type whereKernel struct{ level Level }
+
+func (k *whereKernel) Run(c *Ctx, in, out []onnx.Value) error {
 	var t [3]*onnx.Tensor
 	for i := range t {
 		var err error
@@ -64,35 +67,36 @@ func runWhere(c *Ctx, in, out []onnx.Value) error {
 	}
 	switch {
 	case d == onnx.String:
-		return where[string](c, o, cond, x, y)
+		return where[string](c, k.level, o, cond, x, y)
 	case d.Size() == 1:
-		return where[uint8](c, o, cond, x, y)
+		return where[uint8](c, k.level, o, cond, x, y)
 	case d.Size() == 2:
-		return where[uint16](c, o, cond, x, y)
+		return where[uint16](c, k.level, o, cond, x, y)
 	case d.Size() == 4:
-		return where[uint32](c, o, cond, x, y)
+		return where[uint32](c, k.level, o, cond, x, y)
 	case d.Size() == 8:
-		return where[uint64](c, o, cond, x, y)
+		return where[uint64](c, k.level, o, cond, x, y)
 	}
-	return where[complex128](c, o, cond, x, y)
+	return where[complex128](c, k.level, o, cond, x, y)
 }
 
 // whereRun is the argument block of Where.
 type whereRun[T onnx.Element] struct {
-	c    *Ctx
-	walk walk
-	dst  []T
-	cond []bool
-	x, y []T
-	f    func(lo, hi int)
+	c     *Ctx
+	level Level
+	walk  walk
+	dst   []T
+	cond  []bool
+	x, y  []T
+	f     func(lo, hi int)
 }
 
-func where[T onnx.Element](c *Ctx, out, cond, x, y *onnx.Tensor) error {
+func where[T onnx.Element](c *Ctx, l Level, out, cond, x, y *onnx.Tensor) error {
 	r := Local[whereRun[T]](c)
 	if r.f == nil {
 		r.f = r.run
 	}
-	r.c = c
+	r.c, r.level = c, l
 	r.dst, r.cond, r.x, r.y = onnx.Elements[T](out), onnx.Elements[bool](cond), onnx.Elements[T](x), onnx.Elements[T](y)
 	r.walk.set(out.Shape(), 0, cond, x, y)
 	c.Parallel(r.walk.n, cheapGrain, r.f)
@@ -112,7 +116,7 @@ func (r *whereRun[T]) run(lo, hi int) {
 			at[k] += col * d.stride[k]
 		}
 		// A stride is 0 or 1, and -stride the mask of an index.
-		kernel.Where(r.dst[lo:lo+n], r.cond[at[0]:], r.x[at[1]:], r.y[at[2]:], -d.stride[0], -d.stride[1], -d.stride[2])
+		kernel.WhereVector(r.level, r.dst[lo:lo+n], r.cond[at[0]:], r.x[at[1]:], r.y[at[2]:], -d.stride[0], -d.stride[1], -d.stride[2])
 		lo += n
 		if col += n; col == d.size {
 			row, col = row+1, 0

@@ -40,6 +40,15 @@ func absAVX2(dst *float32, src *float32, n int)
 //go:noescape
 func negAVX2(dst *float32, src *float32, n int)
 
+// signAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = 1 where src[i] > 0, -1 where src[i] < 0, else src[i]
+//	}
+//
+//go:noescape
+func signAVX2(dst *float32, src *float32, n int)
+
 // roundAVX2 is, for n vectors of elements,
 //
 //	for i := range dst {
@@ -111,6 +120,15 @@ func hardSigmoidAVX2(dst *float32, src *float32, n int, alpha float32, beta floa
 //
 //go:noescape
 func clipAVX2(dst *float32, src *float32, n int, alpha float32, beta float32)
+
+// geluTanhAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = src[i]/2 * (1 + tanh(sqrt(2/pi) * (src[i] + 0.044715 * src[i]^3)))
+//	}
+//
+//go:noescape
+func geluTanhAVX2(dst *float32, src *float32, n int)
 
 // logAVX2 is, for n vectors of elements,
 //
@@ -193,6 +211,15 @@ func absAVX512(dst *float32, src *float32, n int)
 //go:noescape
 func negAVX512(dst *float32, src *float32, n int)
 
+// signAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = 1 where src[i] > 0, -1 where src[i] < 0, else src[i]
+//	}
+//
+//go:noescape
+func signAVX512(dst *float32, src *float32, n int)
+
 // roundAVX512 is, for n vectors of elements,
 //
 //	for i := range dst {
@@ -264,6 +291,15 @@ func hardSigmoidAVX512(dst *float32, src *float32, n int, alpha float32, beta fl
 //
 //go:noescape
 func clipAVX512(dst *float32, src *float32, n int, alpha float32, beta float32)
+
+// geluTanhAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = src[i]/2 * (1 + tanh(sqrt(2/pi) * (src[i] + 0.044715 * src[i]^3)))
+//	}
+//
+//go:noescape
+func geluTanhAVX512(dst *float32, src *float32, n int)
 
 // logAVX512 is, for n vectors of elements,
 //

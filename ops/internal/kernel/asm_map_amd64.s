@@ -245,6 +245,111 @@ DATA constSign<>+56(SB)/4, $0x80000000
 DATA constSign<>+60(SB)/4, $0x80000000
 GLOBL constSign<>(SB), RODATA|NOPTR, $64
 
+// func signAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·signAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+
+turn4:
+	CMPQ      CX, $0x04
+	JLT       under4
+	VMOVUPS   (SI), Y0
+	VMOVUPS   32(SI), Y1
+	VMOVUPS   64(SI), Y2
+	VMOVUPS   96(SI), Y3
+	VMOVUPS   constZero<>+0(SB), Y12
+	VMOVUPS   constOne<>+0(SB), Y13
+	VMOVUPS   constMinusOne<>+0(SB), Y14
+	VMOVAPS   Y0, Y4
+	VCMPPS    $0x1e, Y12, Y4, Y8
+	VBLENDVPS Y8, Y13, Y0, Y0
+	VCMPPS    $0x11, Y12, Y4, Y8
+	VBLENDVPS Y8, Y14, Y0, Y0
+	VMOVAPS   Y1, Y5
+	VCMPPS    $0x1e, Y12, Y5, Y9
+	VBLENDVPS Y9, Y13, Y1, Y1
+	VCMPPS    $0x11, Y12, Y5, Y9
+	VBLENDVPS Y9, Y14, Y1, Y1
+	VMOVAPS   Y2, Y6
+	VCMPPS    $0x1e, Y12, Y6, Y10
+	VBLENDVPS Y10, Y13, Y2, Y2
+	VCMPPS    $0x11, Y12, Y6, Y10
+	VBLENDVPS Y10, Y14, Y2, Y2
+	VMOVAPS   Y3, Y7
+	VCMPPS    $0x1e, Y12, Y7, Y11
+	VBLENDVPS Y11, Y13, Y3, Y3
+	VCMPPS    $0x11, Y12, Y7, Y11
+	VBLENDVPS Y11, Y14, Y3, Y3
+	VMOVUPS   Y0, (DI)
+	VMOVUPS   Y1, 32(DI)
+	VMOVUPS   Y2, 64(DI)
+	VMOVUPS   Y3, 96(DI)
+	ADDQ      $0x00000080, SI
+	ADDQ      $0x00000080, DI
+	SUBQ      $0x04, CX
+	JMP       turn4
+
+under4:
+turn1:
+	CMPQ      CX, $0x01
+	JLT       under1
+	VMOVUPS   (SI), Y0
+	VMOVUPS   constZero<>+0(SB), Y15
+	VMOVUPS   constOne<>+0(SB), Y12
+	VMOVUPS   constMinusOne<>+0(SB), Y13
+	VMOVAPS   Y0, Y4
+	VCMPPS    $0x1e, Y15, Y4, Y8
+	VBLENDVPS Y8, Y12, Y0, Y0
+	VCMPPS    $0x11, Y15, Y4, Y8
+	VBLENDVPS Y8, Y13, Y0, Y0
+	VMOVUPS   Y0, (DI)
+	ADDQ      $0x00000020, SI
+	ADDQ      $0x00000020, DI
+	SUBQ      $0x01, CX
+	JMP       turn1
+
+under1:
+	VZEROUPPER
+	RET
+
+DATA constZero<>+0(SB)/4, $0x00000000
+DATA constZero<>+4(SB)/4, $0x00000000
+DATA constZero<>+8(SB)/4, $0x00000000
+DATA constZero<>+12(SB)/4, $0x00000000
+DATA constZero<>+16(SB)/4, $0x00000000
+DATA constZero<>+20(SB)/4, $0x00000000
+DATA constZero<>+24(SB)/4, $0x00000000
+DATA constZero<>+28(SB)/4, $0x00000000
+DATA constZero<>+32(SB)/4, $0x00000000
+DATA constZero<>+36(SB)/4, $0x00000000
+DATA constZero<>+40(SB)/4, $0x00000000
+DATA constZero<>+44(SB)/4, $0x00000000
+DATA constZero<>+48(SB)/4, $0x00000000
+DATA constZero<>+52(SB)/4, $0x00000000
+DATA constZero<>+56(SB)/4, $0x00000000
+DATA constZero<>+60(SB)/4, $0x00000000
+GLOBL constZero<>(SB), RODATA|NOPTR, $64
+
+DATA constMinusOne<>+0(SB)/4, $0xbf800000
+DATA constMinusOne<>+4(SB)/4, $0xbf800000
+DATA constMinusOne<>+8(SB)/4, $0xbf800000
+DATA constMinusOne<>+12(SB)/4, $0xbf800000
+DATA constMinusOne<>+16(SB)/4, $0xbf800000
+DATA constMinusOne<>+20(SB)/4, $0xbf800000
+DATA constMinusOne<>+24(SB)/4, $0xbf800000
+DATA constMinusOne<>+28(SB)/4, $0xbf800000
+DATA constMinusOne<>+32(SB)/4, $0xbf800000
+DATA constMinusOne<>+36(SB)/4, $0xbf800000
+DATA constMinusOne<>+40(SB)/4, $0xbf800000
+DATA constMinusOne<>+44(SB)/4, $0xbf800000
+DATA constMinusOne<>+48(SB)/4, $0xbf800000
+DATA constMinusOne<>+52(SB)/4, $0xbf800000
+DATA constMinusOne<>+56(SB)/4, $0xbf800000
+DATA constMinusOne<>+60(SB)/4, $0xbf800000
+GLOBL constMinusOne<>(SB), RODATA|NOPTR, $64
+
 // func roundAVX2(dst *float32, src *float32, n int)
 // Requires: AVX
 TEXT ·roundAVX2(SB), NOSPLIT, $0-24
@@ -556,24 +661,6 @@ DATA constSix<>+56(SB)/4, $0x40c00000
 DATA constSix<>+60(SB)/4, $0x40c00000
 GLOBL constSix<>(SB), RODATA|NOPTR, $64
 
-DATA constZero<>+0(SB)/4, $0x00000000
-DATA constZero<>+4(SB)/4, $0x00000000
-DATA constZero<>+8(SB)/4, $0x00000000
-DATA constZero<>+12(SB)/4, $0x00000000
-DATA constZero<>+16(SB)/4, $0x00000000
-DATA constZero<>+20(SB)/4, $0x00000000
-DATA constZero<>+24(SB)/4, $0x00000000
-DATA constZero<>+28(SB)/4, $0x00000000
-DATA constZero<>+32(SB)/4, $0x00000000
-DATA constZero<>+36(SB)/4, $0x00000000
-DATA constZero<>+40(SB)/4, $0x00000000
-DATA constZero<>+44(SB)/4, $0x00000000
-DATA constZero<>+48(SB)/4, $0x00000000
-DATA constZero<>+52(SB)/4, $0x00000000
-DATA constZero<>+56(SB)/4, $0x00000000
-DATA constZero<>+60(SB)/4, $0x00000000
-GLOBL constZero<>(SB), RODATA|NOPTR, $64
-
 // func leakyReluAVX2(dst *float32, src *float32, n int, alpha float32, beta float32)
 // Requires: AVX
 TEXT ·leakyReluAVX2(SB), NOSPLIT, $0-32
@@ -794,6 +881,458 @@ turn1:
 under1:
 	VZEROUPPER
 	RET
+
+// func geluTanhAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+
+turn4:
+	CMPQ         CX, $0x04
+	JLT          under4
+	VMOVUPS      (SI), Y0
+	VMOVUPS      32(SI), Y1
+	VMOVUPS      64(SI), Y2
+	VMOVUPS      96(SI), Y3
+	VMOVUPS      constGeluCube<>+0(SB), Y12
+	VMOVUPS      constGeluFactor<>+0(SB), Y13
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y12, Y4, Y4
+	VADDPS       Y13, Y4, Y4
+	VMULPS       Y0, Y4, Y0
+	VMULPS       Y1, Y1, Y5
+	VMULPS       Y12, Y5, Y5
+	VADDPS       Y13, Y5, Y5
+	VMULPS       Y1, Y5, Y1
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y12, Y6, Y6
+	VADDPS       Y13, Y6, Y6
+	VMULPS       Y2, Y6, Y2
+	VMULPS       Y3, Y3, Y7
+	VMULPS       Y12, Y7, Y7
+	VADDPS       Y13, Y7, Y7
+	VMULPS       Y3, Y7, Y3
+	VMOVUPS      constSigmoidLow<>+0(SB), Y14
+	VMOVUPS      constSigmoidTop<>+0(SB), Y15
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
+	VMOVUPS      constLog2e<>+0(SB), Y12
+	VMULPS       Y12, Y0, Y8
+	VMULPS       Y12, Y1, Y9
+	VMULPS       Y12, Y2, Y10
+	VMULPS       Y12, Y3, Y11
+	VROUNDPS     $0x08, Y8, Y8
+	VROUNDPS     $0x08, Y9, Y9
+	VROUNDPS     $0x08, Y10, Y10
+	VROUNDPS     $0x08, Y11, Y11
+	VMOVUPS      constLn2Hi<>+0(SB), Y13
+	VFNMADD231PS Y13, Y8, Y0
+	VFNMADD231PS Y13, Y9, Y1
+	VFNMADD231PS Y13, Y10, Y2
+	VFNMADD231PS Y13, Y11, Y3
+	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VFNMADD231PS Y14, Y8, Y0
+	VFNMADD231PS Y14, Y9, Y1
+	VFNMADD231PS Y14, Y10, Y2
+	VFNMADD231PS Y14, Y11, Y3
+	VMOVUPS      constE5<>+0(SB), Y15
+	VMOVUPS      constE4<>+0(SB), Y12
+	VMOVAPS      Y15, Y4
+	VMOVAPS      Y15, Y5
+	VMOVAPS      Y15, Y6
+	VMOVAPS      Y15, Y7
+	VFMADD213PS  Y12, Y0, Y4
+	VFMADD213PS  Y12, Y1, Y5
+	VFMADD213PS  Y12, Y2, Y6
+	VFMADD213PS  Y12, Y3, Y7
+	VMOVUPS      constE3<>+0(SB), Y13
+	VFMADD213PS  Y13, Y0, Y4
+	VFMADD213PS  Y13, Y1, Y5
+	VFMADD213PS  Y13, Y2, Y6
+	VFMADD213PS  Y13, Y3, Y7
+	VMOVUPS      constE2<>+0(SB), Y14
+	VFMADD213PS  Y14, Y0, Y4
+	VFMADD213PS  Y14, Y1, Y5
+	VFMADD213PS  Y14, Y2, Y6
+	VFMADD213PS  Y14, Y3, Y7
+	VMOVUPS      constE1<>+0(SB), Y15
+	VFMADD213PS  Y15, Y0, Y4
+	VFMADD213PS  Y15, Y1, Y5
+	VFMADD213PS  Y15, Y2, Y6
+	VFMADD213PS  Y15, Y3, Y7
+	VMOVUPS      constE0<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y4
+	VFMADD213PS  Y12, Y1, Y5
+	VFMADD213PS  Y12, Y2, Y6
+	VFMADD213PS  Y12, Y3, Y7
+	VMOVUPS      constOne<>+0(SB), Y13
+	VMULPS       Y4, Y0, Y4
+	VMULPS       Y5, Y1, Y5
+	VMULPS       Y6, Y2, Y6
+	VMULPS       Y7, Y3, Y7
+	VFMADD213PS  Y0, Y0, Y4
+	VFMADD213PS  Y1, Y1, Y5
+	VFMADD213PS  Y2, Y2, Y6
+	VFMADD213PS  Y3, Y3, Y7
+	VADDPS       Y13, Y4, Y4
+	VADDPS       Y13, Y5, Y5
+	VADDPS       Y13, Y6, Y6
+	VADDPS       Y13, Y7, Y7
+	VCVTPS2DQ    Y8, Y8
+	VCVTPS2DQ    Y9, Y9
+	VCVTPS2DQ    Y10, Y10
+	VCVTPS2DQ    Y11, Y11
+	VMOVUPS      constBias<>+0(SB), Y14
+	VPADDD       Y14, Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y4, Y0
+	VPADDD       Y14, Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y5, Y1
+	VPADDD       Y14, Y10, Y10
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y10, Y6, Y2
+	VPADDD       Y14, Y11, Y11
+	VPSLLD       $0x17, Y11, Y11
+	VMULPS       Y11, Y7, Y3
+	VMOVUPS      constOne<>+0(SB), Y15
+	VADDPS       Y15, Y0, Y0
+	VMOVUPS      (SI), Y4
+	VDIVPS       Y0, Y4, Y0
+	VADDPS       Y15, Y1, Y1
+	VMOVUPS      32(SI), Y5
+	VDIVPS       Y1, Y5, Y1
+	VADDPS       Y15, Y2, Y2
+	VMOVUPS      64(SI), Y6
+	VDIVPS       Y2, Y6, Y2
+	VADDPS       Y15, Y3, Y3
+	VMOVUPS      96(SI), Y7
+	VDIVPS       Y3, Y7, Y3
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x04, CX
+	JMP          turn4
+
+under4:
+turn1:
+	CMPQ         CX, $0x01
+	JLT          under1
+	VMOVUPS      (SI), Y0
+	VMOVUPS      constGeluCube<>+0(SB), Y12
+	VMOVUPS      constGeluFactor<>+0(SB), Y13
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y12, Y4, Y4
+	VADDPS       Y13, Y4, Y4
+	VMULPS       Y0, Y4, Y0
+	VMOVUPS      constSigmoidLow<>+0(SB), Y14
+	VMOVUPS      constSigmoidTop<>+0(SB), Y15
+	VMINPS       Y0, Y15, Y0
+	VMAXPS       Y0, Y14, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y12
+	VMULPS       Y12, Y0, Y8
+	VROUNDPS     $0x08, Y8, Y8
+	VMOVUPS      constLn2Hi<>+0(SB), Y13
+	VFNMADD231PS Y13, Y8, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VFNMADD231PS Y14, Y8, Y0
+	VMOVUPS      constE5<>+0(SB), Y15
+	VMOVUPS      constE4<>+0(SB), Y12
+	VMOVAPS      Y15, Y4
+	VFMADD213PS  Y12, Y0, Y4
+	VMOVUPS      constE3<>+0(SB), Y13
+	VFMADD213PS  Y13, Y0, Y4
+	VMOVUPS      constE2<>+0(SB), Y14
+	VFMADD213PS  Y14, Y0, Y4
+	VMOVUPS      constE1<>+0(SB), Y15
+	VFMADD213PS  Y15, Y0, Y4
+	VMOVUPS      constE0<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y4
+	VMOVUPS      constOne<>+0(SB), Y13
+	VMULPS       Y4, Y0, Y4
+	VFMADD213PS  Y0, Y0, Y4
+	VADDPS       Y13, Y4, Y4
+	VCVTPS2DQ    Y8, Y8
+	VMOVUPS      constBias<>+0(SB), Y14
+	VPADDD       Y14, Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y4, Y0
+	VMOVUPS      constOne<>+0(SB), Y15
+	VADDPS       Y15, Y0, Y0
+	VMOVUPS      (SI), Y4
+	VDIVPS       Y0, Y4, Y0
+	VMOVUPS      Y0, (DI)
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000020, DI
+	SUBQ         $0x01, CX
+	JMP          turn1
+
+under1:
+	VZEROUPPER
+	RET
+
+DATA constGeluCube<>+0(SB)/4, $0xbd922279
+DATA constGeluCube<>+4(SB)/4, $0xbd922279
+DATA constGeluCube<>+8(SB)/4, $0xbd922279
+DATA constGeluCube<>+12(SB)/4, $0xbd922279
+DATA constGeluCube<>+16(SB)/4, $0xbd922279
+DATA constGeluCube<>+20(SB)/4, $0xbd922279
+DATA constGeluCube<>+24(SB)/4, $0xbd922279
+DATA constGeluCube<>+28(SB)/4, $0xbd922279
+DATA constGeluCube<>+32(SB)/4, $0xbd922279
+DATA constGeluCube<>+36(SB)/4, $0xbd922279
+DATA constGeluCube<>+40(SB)/4, $0xbd922279
+DATA constGeluCube<>+44(SB)/4, $0xbd922279
+DATA constGeluCube<>+48(SB)/4, $0xbd922279
+DATA constGeluCube<>+52(SB)/4, $0xbd922279
+DATA constGeluCube<>+56(SB)/4, $0xbd922279
+DATA constGeluCube<>+60(SB)/4, $0xbd922279
+GLOBL constGeluCube<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluFactor<>+0(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+4(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+8(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+12(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+16(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+20(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+24(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+28(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+32(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+36(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+40(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+44(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+48(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+52(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+56(SB)/4, $0xbfcc422a
+DATA constGeluFactor<>+60(SB)/4, $0xbfcc422a
+GLOBL constGeluFactor<>(SB), RODATA|NOPTR, $64
+
+DATA constSigmoidLow<>+0(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+4(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+8(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+12(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+16(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+20(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+24(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+28(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+32(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+36(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+40(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+44(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+48(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+52(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+56(SB)/4, $0xc2ae999a
+DATA constSigmoidLow<>+60(SB)/4, $0xc2ae999a
+GLOBL constSigmoidLow<>(SB), RODATA|NOPTR, $64
+
+DATA constSigmoidTop<>+0(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+4(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+8(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+12(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+16(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+20(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+24(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+28(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+32(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+36(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+40(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+44(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+48(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+52(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+56(SB)/4, $0x42b20000
+DATA constSigmoidTop<>+60(SB)/4, $0x42b20000
+GLOBL constSigmoidTop<>(SB), RODATA|NOPTR, $64
+
+DATA constLog2e<>+0(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+4(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+8(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+12(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+16(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+20(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+24(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+28(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+32(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+36(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+40(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+44(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+48(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+52(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+56(SB)/4, $0x3fb8aa3b
+DATA constLog2e<>+60(SB)/4, $0x3fb8aa3b
+GLOBL constLog2e<>(SB), RODATA|NOPTR, $64
+
+DATA constLn2Hi<>+0(SB)/4, $0x3f318000
+DATA constLn2Hi<>+4(SB)/4, $0x3f318000
+DATA constLn2Hi<>+8(SB)/4, $0x3f318000
+DATA constLn2Hi<>+12(SB)/4, $0x3f318000
+DATA constLn2Hi<>+16(SB)/4, $0x3f318000
+DATA constLn2Hi<>+20(SB)/4, $0x3f318000
+DATA constLn2Hi<>+24(SB)/4, $0x3f318000
+DATA constLn2Hi<>+28(SB)/4, $0x3f318000
+DATA constLn2Hi<>+32(SB)/4, $0x3f318000
+DATA constLn2Hi<>+36(SB)/4, $0x3f318000
+DATA constLn2Hi<>+40(SB)/4, $0x3f318000
+DATA constLn2Hi<>+44(SB)/4, $0x3f318000
+DATA constLn2Hi<>+48(SB)/4, $0x3f318000
+DATA constLn2Hi<>+52(SB)/4, $0x3f318000
+DATA constLn2Hi<>+56(SB)/4, $0x3f318000
+DATA constLn2Hi<>+60(SB)/4, $0x3f318000
+GLOBL constLn2Hi<>(SB), RODATA|NOPTR, $64
+
+DATA constLn2Lo<>+0(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+4(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+8(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+12(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+16(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+20(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+24(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+28(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+32(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+36(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+40(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+44(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+48(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+52(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+56(SB)/4, $0xb95e8083
+DATA constLn2Lo<>+60(SB)/4, $0xb95e8083
+GLOBL constLn2Lo<>(SB), RODATA|NOPTR, $64
+
+DATA constE5<>+0(SB)/4, $0x39506967
+DATA constE5<>+4(SB)/4, $0x39506967
+DATA constE5<>+8(SB)/4, $0x39506967
+DATA constE5<>+12(SB)/4, $0x39506967
+DATA constE5<>+16(SB)/4, $0x39506967
+DATA constE5<>+20(SB)/4, $0x39506967
+DATA constE5<>+24(SB)/4, $0x39506967
+DATA constE5<>+28(SB)/4, $0x39506967
+DATA constE5<>+32(SB)/4, $0x39506967
+DATA constE5<>+36(SB)/4, $0x39506967
+DATA constE5<>+40(SB)/4, $0x39506967
+DATA constE5<>+44(SB)/4, $0x39506967
+DATA constE5<>+48(SB)/4, $0x39506967
+DATA constE5<>+52(SB)/4, $0x39506967
+DATA constE5<>+56(SB)/4, $0x39506967
+DATA constE5<>+60(SB)/4, $0x39506967
+GLOBL constE5<>(SB), RODATA|NOPTR, $64
+
+DATA constE4<>+0(SB)/4, $0x3ab743ce
+DATA constE4<>+4(SB)/4, $0x3ab743ce
+DATA constE4<>+8(SB)/4, $0x3ab743ce
+DATA constE4<>+12(SB)/4, $0x3ab743ce
+DATA constE4<>+16(SB)/4, $0x3ab743ce
+DATA constE4<>+20(SB)/4, $0x3ab743ce
+DATA constE4<>+24(SB)/4, $0x3ab743ce
+DATA constE4<>+28(SB)/4, $0x3ab743ce
+DATA constE4<>+32(SB)/4, $0x3ab743ce
+DATA constE4<>+36(SB)/4, $0x3ab743ce
+DATA constE4<>+40(SB)/4, $0x3ab743ce
+DATA constE4<>+44(SB)/4, $0x3ab743ce
+DATA constE4<>+48(SB)/4, $0x3ab743ce
+DATA constE4<>+52(SB)/4, $0x3ab743ce
+DATA constE4<>+56(SB)/4, $0x3ab743ce
+DATA constE4<>+60(SB)/4, $0x3ab743ce
+GLOBL constE4<>(SB), RODATA|NOPTR, $64
+
+DATA constE3<>+0(SB)/4, $0x3c088908
+DATA constE3<>+4(SB)/4, $0x3c088908
+DATA constE3<>+8(SB)/4, $0x3c088908
+DATA constE3<>+12(SB)/4, $0x3c088908
+DATA constE3<>+16(SB)/4, $0x3c088908
+DATA constE3<>+20(SB)/4, $0x3c088908
+DATA constE3<>+24(SB)/4, $0x3c088908
+DATA constE3<>+28(SB)/4, $0x3c088908
+DATA constE3<>+32(SB)/4, $0x3c088908
+DATA constE3<>+36(SB)/4, $0x3c088908
+DATA constE3<>+40(SB)/4, $0x3c088908
+DATA constE3<>+44(SB)/4, $0x3c088908
+DATA constE3<>+48(SB)/4, $0x3c088908
+DATA constE3<>+52(SB)/4, $0x3c088908
+DATA constE3<>+56(SB)/4, $0x3c088908
+DATA constE3<>+60(SB)/4, $0x3c088908
+GLOBL constE3<>(SB), RODATA|NOPTR, $64
+
+DATA constE2<>+0(SB)/4, $0x3d2aa9c1
+DATA constE2<>+4(SB)/4, $0x3d2aa9c1
+DATA constE2<>+8(SB)/4, $0x3d2aa9c1
+DATA constE2<>+12(SB)/4, $0x3d2aa9c1
+DATA constE2<>+16(SB)/4, $0x3d2aa9c1
+DATA constE2<>+20(SB)/4, $0x3d2aa9c1
+DATA constE2<>+24(SB)/4, $0x3d2aa9c1
+DATA constE2<>+28(SB)/4, $0x3d2aa9c1
+DATA constE2<>+32(SB)/4, $0x3d2aa9c1
+DATA constE2<>+36(SB)/4, $0x3d2aa9c1
+DATA constE2<>+40(SB)/4, $0x3d2aa9c1
+DATA constE2<>+44(SB)/4, $0x3d2aa9c1
+DATA constE2<>+48(SB)/4, $0x3d2aa9c1
+DATA constE2<>+52(SB)/4, $0x3d2aa9c1
+DATA constE2<>+56(SB)/4, $0x3d2aa9c1
+DATA constE2<>+60(SB)/4, $0x3d2aa9c1
+GLOBL constE2<>(SB), RODATA|NOPTR, $64
+
+DATA constE1<>+0(SB)/4, $0x3e2aaaaa
+DATA constE1<>+4(SB)/4, $0x3e2aaaaa
+DATA constE1<>+8(SB)/4, $0x3e2aaaaa
+DATA constE1<>+12(SB)/4, $0x3e2aaaaa
+DATA constE1<>+16(SB)/4, $0x3e2aaaaa
+DATA constE1<>+20(SB)/4, $0x3e2aaaaa
+DATA constE1<>+24(SB)/4, $0x3e2aaaaa
+DATA constE1<>+28(SB)/4, $0x3e2aaaaa
+DATA constE1<>+32(SB)/4, $0x3e2aaaaa
+DATA constE1<>+36(SB)/4, $0x3e2aaaaa
+DATA constE1<>+40(SB)/4, $0x3e2aaaaa
+DATA constE1<>+44(SB)/4, $0x3e2aaaaa
+DATA constE1<>+48(SB)/4, $0x3e2aaaaa
+DATA constE1<>+52(SB)/4, $0x3e2aaaaa
+DATA constE1<>+56(SB)/4, $0x3e2aaaaa
+DATA constE1<>+60(SB)/4, $0x3e2aaaaa
+GLOBL constE1<>(SB), RODATA|NOPTR, $64
+
+DATA constE0<>+0(SB)/4, $0x3f000000
+DATA constE0<>+4(SB)/4, $0x3f000000
+DATA constE0<>+8(SB)/4, $0x3f000000
+DATA constE0<>+12(SB)/4, $0x3f000000
+DATA constE0<>+16(SB)/4, $0x3f000000
+DATA constE0<>+20(SB)/4, $0x3f000000
+DATA constE0<>+24(SB)/4, $0x3f000000
+DATA constE0<>+28(SB)/4, $0x3f000000
+DATA constE0<>+32(SB)/4, $0x3f000000
+DATA constE0<>+36(SB)/4, $0x3f000000
+DATA constE0<>+40(SB)/4, $0x3f000000
+DATA constE0<>+44(SB)/4, $0x3f000000
+DATA constE0<>+48(SB)/4, $0x3f000000
+DATA constE0<>+52(SB)/4, $0x3f000000
+DATA constE0<>+56(SB)/4, $0x3f000000
+DATA constE0<>+60(SB)/4, $0x3f000000
+GLOBL constE0<>(SB), RODATA|NOPTR, $64
+
+DATA constBias<>+0(SB)/4, $0x0000007f
+DATA constBias<>+4(SB)/4, $0x0000007f
+DATA constBias<>+8(SB)/4, $0x0000007f
+DATA constBias<>+12(SB)/4, $0x0000007f
+DATA constBias<>+16(SB)/4, $0x0000007f
+DATA constBias<>+20(SB)/4, $0x0000007f
+DATA constBias<>+24(SB)/4, $0x0000007f
+DATA constBias<>+28(SB)/4, $0x0000007f
+DATA constBias<>+32(SB)/4, $0x0000007f
+DATA constBias<>+36(SB)/4, $0x0000007f
+DATA constBias<>+40(SB)/4, $0x0000007f
+DATA constBias<>+44(SB)/4, $0x0000007f
+DATA constBias<>+48(SB)/4, $0x0000007f
+DATA constBias<>+52(SB)/4, $0x0000007f
+DATA constBias<>+56(SB)/4, $0x0000007f
+DATA constBias<>+60(SB)/4, $0x0000007f
+GLOBL constBias<>(SB), RODATA|NOPTR, $64
 
 // func logAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -1197,24 +1736,6 @@ DATA constG0<>+56(SB)/4, $0x3eaaaaaa
 DATA constG0<>+60(SB)/4, $0x3eaaaaaa
 GLOBL constG0<>(SB), RODATA|NOPTR, $64
 
-DATA constLn2Lo<>+0(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+4(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+8(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+12(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+16(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+20(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+24(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+28(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+32(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+36(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+40(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+44(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+48(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+52(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+56(SB)/4, $0xb95e8083
-DATA constLn2Lo<>+60(SB)/4, $0xb95e8083
-GLOBL constLn2Lo<>(SB), RODATA|NOPTR, $64
-
 DATA constHalf<>+0(SB)/4, $0x3f000000
 DATA constHalf<>+4(SB)/4, $0x3f000000
 DATA constHalf<>+8(SB)/4, $0x3f000000
@@ -1232,24 +1753,6 @@ DATA constHalf<>+52(SB)/4, $0x3f000000
 DATA constHalf<>+56(SB)/4, $0x3f000000
 DATA constHalf<>+60(SB)/4, $0x3f000000
 GLOBL constHalf<>(SB), RODATA|NOPTR, $64
-
-DATA constLn2Hi<>+0(SB)/4, $0x3f318000
-DATA constLn2Hi<>+4(SB)/4, $0x3f318000
-DATA constLn2Hi<>+8(SB)/4, $0x3f318000
-DATA constLn2Hi<>+12(SB)/4, $0x3f318000
-DATA constLn2Hi<>+16(SB)/4, $0x3f318000
-DATA constLn2Hi<>+20(SB)/4, $0x3f318000
-DATA constLn2Hi<>+24(SB)/4, $0x3f318000
-DATA constLn2Hi<>+28(SB)/4, $0x3f318000
-DATA constLn2Hi<>+32(SB)/4, $0x3f318000
-DATA constLn2Hi<>+36(SB)/4, $0x3f318000
-DATA constLn2Hi<>+40(SB)/4, $0x3f318000
-DATA constLn2Hi<>+44(SB)/4, $0x3f318000
-DATA constLn2Hi<>+48(SB)/4, $0x3f318000
-DATA constLn2Hi<>+52(SB)/4, $0x3f318000
-DATA constLn2Hi<>+56(SB)/4, $0x3f318000
-DATA constLn2Hi<>+60(SB)/4, $0x3f318000
-GLOBL constLn2Hi<>(SB), RODATA|NOPTR, $64
 
 DATA constLog23<>+0(SB)/4, $0x417f1402
 DATA constLog23<>+4(SB)/4, $0x417f1402
@@ -1476,150 +1979,6 @@ DATA constEluLow<>+52(SB)/4, $0xc2ae0000
 DATA constEluLow<>+56(SB)/4, $0xc2ae0000
 DATA constEluLow<>+60(SB)/4, $0xc2ae0000
 GLOBL constEluLow<>(SB), RODATA|NOPTR, $64
-
-DATA constLog2e<>+0(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+4(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+8(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+12(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+16(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+20(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+24(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+28(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+32(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+36(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+40(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+44(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+48(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+52(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+56(SB)/4, $0x3fb8aa3b
-DATA constLog2e<>+60(SB)/4, $0x3fb8aa3b
-GLOBL constLog2e<>(SB), RODATA|NOPTR, $64
-
-DATA constE5<>+0(SB)/4, $0x39506967
-DATA constE5<>+4(SB)/4, $0x39506967
-DATA constE5<>+8(SB)/4, $0x39506967
-DATA constE5<>+12(SB)/4, $0x39506967
-DATA constE5<>+16(SB)/4, $0x39506967
-DATA constE5<>+20(SB)/4, $0x39506967
-DATA constE5<>+24(SB)/4, $0x39506967
-DATA constE5<>+28(SB)/4, $0x39506967
-DATA constE5<>+32(SB)/4, $0x39506967
-DATA constE5<>+36(SB)/4, $0x39506967
-DATA constE5<>+40(SB)/4, $0x39506967
-DATA constE5<>+44(SB)/4, $0x39506967
-DATA constE5<>+48(SB)/4, $0x39506967
-DATA constE5<>+52(SB)/4, $0x39506967
-DATA constE5<>+56(SB)/4, $0x39506967
-DATA constE5<>+60(SB)/4, $0x39506967
-GLOBL constE5<>(SB), RODATA|NOPTR, $64
-
-DATA constE4<>+0(SB)/4, $0x3ab743ce
-DATA constE4<>+4(SB)/4, $0x3ab743ce
-DATA constE4<>+8(SB)/4, $0x3ab743ce
-DATA constE4<>+12(SB)/4, $0x3ab743ce
-DATA constE4<>+16(SB)/4, $0x3ab743ce
-DATA constE4<>+20(SB)/4, $0x3ab743ce
-DATA constE4<>+24(SB)/4, $0x3ab743ce
-DATA constE4<>+28(SB)/4, $0x3ab743ce
-DATA constE4<>+32(SB)/4, $0x3ab743ce
-DATA constE4<>+36(SB)/4, $0x3ab743ce
-DATA constE4<>+40(SB)/4, $0x3ab743ce
-DATA constE4<>+44(SB)/4, $0x3ab743ce
-DATA constE4<>+48(SB)/4, $0x3ab743ce
-DATA constE4<>+52(SB)/4, $0x3ab743ce
-DATA constE4<>+56(SB)/4, $0x3ab743ce
-DATA constE4<>+60(SB)/4, $0x3ab743ce
-GLOBL constE4<>(SB), RODATA|NOPTR, $64
-
-DATA constE3<>+0(SB)/4, $0x3c088908
-DATA constE3<>+4(SB)/4, $0x3c088908
-DATA constE3<>+8(SB)/4, $0x3c088908
-DATA constE3<>+12(SB)/4, $0x3c088908
-DATA constE3<>+16(SB)/4, $0x3c088908
-DATA constE3<>+20(SB)/4, $0x3c088908
-DATA constE3<>+24(SB)/4, $0x3c088908
-DATA constE3<>+28(SB)/4, $0x3c088908
-DATA constE3<>+32(SB)/4, $0x3c088908
-DATA constE3<>+36(SB)/4, $0x3c088908
-DATA constE3<>+40(SB)/4, $0x3c088908
-DATA constE3<>+44(SB)/4, $0x3c088908
-DATA constE3<>+48(SB)/4, $0x3c088908
-DATA constE3<>+52(SB)/4, $0x3c088908
-DATA constE3<>+56(SB)/4, $0x3c088908
-DATA constE3<>+60(SB)/4, $0x3c088908
-GLOBL constE3<>(SB), RODATA|NOPTR, $64
-
-DATA constE2<>+0(SB)/4, $0x3d2aa9c1
-DATA constE2<>+4(SB)/4, $0x3d2aa9c1
-DATA constE2<>+8(SB)/4, $0x3d2aa9c1
-DATA constE2<>+12(SB)/4, $0x3d2aa9c1
-DATA constE2<>+16(SB)/4, $0x3d2aa9c1
-DATA constE2<>+20(SB)/4, $0x3d2aa9c1
-DATA constE2<>+24(SB)/4, $0x3d2aa9c1
-DATA constE2<>+28(SB)/4, $0x3d2aa9c1
-DATA constE2<>+32(SB)/4, $0x3d2aa9c1
-DATA constE2<>+36(SB)/4, $0x3d2aa9c1
-DATA constE2<>+40(SB)/4, $0x3d2aa9c1
-DATA constE2<>+44(SB)/4, $0x3d2aa9c1
-DATA constE2<>+48(SB)/4, $0x3d2aa9c1
-DATA constE2<>+52(SB)/4, $0x3d2aa9c1
-DATA constE2<>+56(SB)/4, $0x3d2aa9c1
-DATA constE2<>+60(SB)/4, $0x3d2aa9c1
-GLOBL constE2<>(SB), RODATA|NOPTR, $64
-
-DATA constE1<>+0(SB)/4, $0x3e2aaaaa
-DATA constE1<>+4(SB)/4, $0x3e2aaaaa
-DATA constE1<>+8(SB)/4, $0x3e2aaaaa
-DATA constE1<>+12(SB)/4, $0x3e2aaaaa
-DATA constE1<>+16(SB)/4, $0x3e2aaaaa
-DATA constE1<>+20(SB)/4, $0x3e2aaaaa
-DATA constE1<>+24(SB)/4, $0x3e2aaaaa
-DATA constE1<>+28(SB)/4, $0x3e2aaaaa
-DATA constE1<>+32(SB)/4, $0x3e2aaaaa
-DATA constE1<>+36(SB)/4, $0x3e2aaaaa
-DATA constE1<>+40(SB)/4, $0x3e2aaaaa
-DATA constE1<>+44(SB)/4, $0x3e2aaaaa
-DATA constE1<>+48(SB)/4, $0x3e2aaaaa
-DATA constE1<>+52(SB)/4, $0x3e2aaaaa
-DATA constE1<>+56(SB)/4, $0x3e2aaaaa
-DATA constE1<>+60(SB)/4, $0x3e2aaaaa
-GLOBL constE1<>(SB), RODATA|NOPTR, $64
-
-DATA constE0<>+0(SB)/4, $0x3f000000
-DATA constE0<>+4(SB)/4, $0x3f000000
-DATA constE0<>+8(SB)/4, $0x3f000000
-DATA constE0<>+12(SB)/4, $0x3f000000
-DATA constE0<>+16(SB)/4, $0x3f000000
-DATA constE0<>+20(SB)/4, $0x3f000000
-DATA constE0<>+24(SB)/4, $0x3f000000
-DATA constE0<>+28(SB)/4, $0x3f000000
-DATA constE0<>+32(SB)/4, $0x3f000000
-DATA constE0<>+36(SB)/4, $0x3f000000
-DATA constE0<>+40(SB)/4, $0x3f000000
-DATA constE0<>+44(SB)/4, $0x3f000000
-DATA constE0<>+48(SB)/4, $0x3f000000
-DATA constE0<>+52(SB)/4, $0x3f000000
-DATA constE0<>+56(SB)/4, $0x3f000000
-DATA constE0<>+60(SB)/4, $0x3f000000
-GLOBL constE0<>(SB), RODATA|NOPTR, $64
-
-DATA constBias<>+0(SB)/4, $0x0000007f
-DATA constBias<>+4(SB)/4, $0x0000007f
-DATA constBias<>+8(SB)/4, $0x0000007f
-DATA constBias<>+12(SB)/4, $0x0000007f
-DATA constBias<>+16(SB)/4, $0x0000007f
-DATA constBias<>+20(SB)/4, $0x0000007f
-DATA constBias<>+24(SB)/4, $0x0000007f
-DATA constBias<>+28(SB)/4, $0x0000007f
-DATA constBias<>+32(SB)/4, $0x0000007f
-DATA constBias<>+36(SB)/4, $0x0000007f
-DATA constBias<>+40(SB)/4, $0x0000007f
-DATA constBias<>+44(SB)/4, $0x0000007f
-DATA constBias<>+48(SB)/4, $0x0000007f
-DATA constBias<>+52(SB)/4, $0x0000007f
-DATA constBias<>+56(SB)/4, $0x0000007f
-DATA constBias<>+60(SB)/4, $0x0000007f
-GLOBL constBias<>(SB), RODATA|NOPTR, $64
 
 // func softplusAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -2817,6 +3176,72 @@ under1:
 	VZEROUPPER
 	RET
 
+// func signAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·signAVX512(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    n+16(FP), CX
+	VMOVUPS constZero<>+0(SB), Z12
+	VMOVUPS constOne<>+0(SB), Z13
+	VMOVUPS constMinusOne<>+0(SB), Z14
+
+turn4:
+	CMPQ    CX, $0x04
+	JLT     under4
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS 192(SI), Z3
+	VMOVAPS Z0, Z4
+	VCMPPS  $0x1e, Z12, Z4, K1
+	VMOVAPS Z13, K1, Z0
+	VCMPPS  $0x11, Z12, Z4, K1
+	VMOVAPS Z14, K1, Z0
+	VMOVAPS Z1, Z5
+	VCMPPS  $0x1e, Z12, Z5, K1
+	VMOVAPS Z13, K1, Z1
+	VCMPPS  $0x11, Z12, Z5, K1
+	VMOVAPS Z14, K1, Z1
+	VMOVAPS Z2, Z6
+	VCMPPS  $0x1e, Z12, Z6, K1
+	VMOVAPS Z13, K1, Z2
+	VCMPPS  $0x11, Z12, Z6, K1
+	VMOVAPS Z14, K1, Z2
+	VMOVAPS Z3, Z7
+	VCMPPS  $0x1e, Z12, Z7, K1
+	VMOVAPS Z13, K1, Z3
+	VCMPPS  $0x11, Z12, Z7, K1
+	VMOVAPS Z14, K1, Z3
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	ADDQ    $0x00000100, SI
+	ADDQ    $0x00000100, DI
+	SUBQ    $0x04, CX
+	JMP     turn4
+
+under4:
+turn1:
+	CMPQ    CX, $0x01
+	JLT     under1
+	VMOVUPS (SI), Z0
+	VMOVAPS Z0, Z4
+	VCMPPS  $0x1e, Z12, Z4, K1
+	VMOVAPS Z13, K1, Z0
+	VCMPPS  $0x11, Z12, Z4, K1
+	VMOVAPS Z14, K1, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x00000040, SI
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x01, CX
+	JMP     turn1
+
+under1:
+	VZEROUPPER
+	RET
+
 // func roundAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·roundAVX512(SB), NOSPLIT, $0-24
@@ -3280,6 +3705,173 @@ turn1:
 	ADDQ    $0x00000040, DI
 	SUBQ    $0x01, CX
 	JMP     turn1
+
+under1:
+	VZEROUPPER
+	RET
+
+// func geluTanhAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    n+16(FP), CX
+	VMOVUPS constGeluCube<>+0(SB), Z12
+	VMOVUPS constGeluFactor<>+0(SB), Z13
+	VMOVUPS constSigmoidLow<>+0(SB), Z14
+	VMOVUPS constSigmoidTop<>+0(SB), Z15
+	VMOVUPS constLog2e<>+0(SB), Z16
+	VMOVUPS constLn2Hi<>+0(SB), Z17
+	VMOVUPS constLn2Lo<>+0(SB), Z18
+	VMOVUPS constE0<>+0(SB), Z19
+	VMOVUPS constE1<>+0(SB), Z20
+	VMOVUPS constE2<>+0(SB), Z21
+	VMOVUPS constE3<>+0(SB), Z22
+	VMOVUPS constE4<>+0(SB), Z23
+	VMOVUPS constE5<>+0(SB), Z24
+	VMOVUPS constOne<>+0(SB), Z25
+
+turn4:
+	CMPQ         CX, $0x04
+	JLT          under4
+	VMOVUPS      (SI), Z0
+	VMOVUPS      64(SI), Z1
+	VMOVUPS      128(SI), Z2
+	VMOVUPS      192(SI), Z3
+	VMULPS       Z0, Z0, Z4
+	VMULPS       Z12, Z4, Z4
+	VADDPS       Z13, Z4, Z4
+	VMULPS       Z0, Z4, Z0
+	VMULPS       Z1, Z1, Z5
+	VMULPS       Z12, Z5, Z5
+	VADDPS       Z13, Z5, Z5
+	VMULPS       Z1, Z5, Z1
+	VMULPS       Z2, Z2, Z6
+	VMULPS       Z12, Z6, Z6
+	VADDPS       Z13, Z6, Z6
+	VMULPS       Z2, Z6, Z2
+	VMULPS       Z3, Z3, Z7
+	VMULPS       Z12, Z7, Z7
+	VADDPS       Z13, Z7, Z7
+	VMULPS       Z3, Z7, Z3
+	VMINPS       Z0, Z15, Z0
+	VMINPS       Z1, Z15, Z1
+	VMINPS       Z2, Z15, Z2
+	VMINPS       Z3, Z15, Z3
+	VMAXPS       Z0, Z14, Z0
+	VMAXPS       Z1, Z14, Z1
+	VMAXPS       Z2, Z14, Z2
+	VMAXPS       Z3, Z14, Z3
+	VMULPS       Z16, Z0, Z8
+	VMULPS       Z16, Z1, Z9
+	VMULPS       Z16, Z2, Z10
+	VMULPS       Z16, Z3, Z11
+	VRNDSCALEPS  $0x00, Z8, Z8
+	VRNDSCALEPS  $0x00, Z9, Z9
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VRNDSCALEPS  $0x00, Z11, Z11
+	VFNMADD231PS Z17, Z8, Z0
+	VFNMADD231PS Z17, Z9, Z1
+	VFNMADD231PS Z17, Z10, Z2
+	VFNMADD231PS Z17, Z11, Z3
+	VFNMADD231PS Z18, Z8, Z0
+	VFNMADD231PS Z18, Z9, Z1
+	VFNMADD231PS Z18, Z10, Z2
+	VFNMADD231PS Z18, Z11, Z3
+	VMOVAPS      Z24, Z4
+	VMOVAPS      Z24, Z5
+	VMOVAPS      Z24, Z6
+	VMOVAPS      Z24, Z7
+	VFMADD213PS  Z23, Z0, Z4
+	VFMADD213PS  Z23, Z1, Z5
+	VFMADD213PS  Z23, Z2, Z6
+	VFMADD213PS  Z23, Z3, Z7
+	VFMADD213PS  Z22, Z0, Z4
+	VFMADD213PS  Z22, Z1, Z5
+	VFMADD213PS  Z22, Z2, Z6
+	VFMADD213PS  Z22, Z3, Z7
+	VFMADD213PS  Z21, Z0, Z4
+	VFMADD213PS  Z21, Z1, Z5
+	VFMADD213PS  Z21, Z2, Z6
+	VFMADD213PS  Z21, Z3, Z7
+	VFMADD213PS  Z20, Z0, Z4
+	VFMADD213PS  Z20, Z1, Z5
+	VFMADD213PS  Z20, Z2, Z6
+	VFMADD213PS  Z20, Z3, Z7
+	VFMADD213PS  Z19, Z0, Z4
+	VFMADD213PS  Z19, Z1, Z5
+	VFMADD213PS  Z19, Z2, Z6
+	VFMADD213PS  Z19, Z3, Z7
+	VMULPS       Z4, Z0, Z4
+	VMULPS       Z5, Z1, Z5
+	VMULPS       Z6, Z2, Z6
+	VMULPS       Z7, Z3, Z7
+	VFMADD213PS  Z0, Z0, Z4
+	VFMADD213PS  Z1, Z1, Z5
+	VFMADD213PS  Z2, Z2, Z6
+	VFMADD213PS  Z3, Z3, Z7
+	VADDPS       Z25, Z4, Z4
+	VADDPS       Z25, Z5, Z5
+	VADDPS       Z25, Z6, Z6
+	VADDPS       Z25, Z7, Z7
+	VSCALEFPS    Z8, Z4, Z0
+	VSCALEFPS    Z9, Z5, Z1
+	VSCALEFPS    Z10, Z6, Z2
+	VSCALEFPS    Z11, Z7, Z3
+	VADDPS       Z25, Z0, Z0
+	VMOVUPS      (SI), Z4
+	VDIVPS       Z0, Z4, Z0
+	VADDPS       Z25, Z1, Z1
+	VMOVUPS      64(SI), Z5
+	VDIVPS       Z1, Z5, Z1
+	VADDPS       Z25, Z2, Z2
+	VMOVUPS      128(SI), Z6
+	VDIVPS       Z2, Z6, Z2
+	VADDPS       Z25, Z3, Z3
+	VMOVUPS      192(SI), Z7
+	VDIVPS       Z3, Z7, Z3
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, 64(DI)
+	VMOVUPS      Z2, 128(DI)
+	VMOVUPS      Z3, 192(DI)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, CX
+	JMP          turn4
+
+under4:
+turn1:
+	CMPQ         CX, $0x01
+	JLT          under1
+	VMOVUPS      (SI), Z0
+	VMULPS       Z0, Z0, Z4
+	VMULPS       Z12, Z4, Z4
+	VADDPS       Z13, Z4, Z4
+	VMULPS       Z0, Z4, Z0
+	VMINPS       Z0, Z15, Z0
+	VMAXPS       Z0, Z14, Z0
+	VMULPS       Z16, Z0, Z8
+	VRNDSCALEPS  $0x00, Z8, Z8
+	VFNMADD231PS Z17, Z8, Z0
+	VFNMADD231PS Z18, Z8, Z0
+	VMOVAPS      Z24, Z4
+	VFMADD213PS  Z23, Z0, Z4
+	VFMADD213PS  Z22, Z0, Z4
+	VFMADD213PS  Z21, Z0, Z4
+	VFMADD213PS  Z20, Z0, Z4
+	VFMADD213PS  Z19, Z0, Z4
+	VMULPS       Z4, Z0, Z4
+	VFMADD213PS  Z0, Z0, Z4
+	VADDPS       Z25, Z4, Z4
+	VSCALEFPS    Z8, Z4, Z0
+	VADDPS       Z25, Z0, Z0
+	VMOVUPS      (SI), Z4
+	VDIVPS       Z0, Z4, Z0
+	VMOVUPS      Z0, (DI)
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x01, CX
+	JMP          turn1
 
 under1:
 	VZEROUPPER

@@ -6,7 +6,9 @@ package kernel
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math"
+	"unsafe"
 )
 
 // Signed, Integer, Float and Number group the element types that Go computes
@@ -231,8 +233,20 @@ func PowFloatVS[T Float](dst, x []T, s float64) {
 		}
 		return
 	}
-	for i, v := range x {
-		dst[i] = T(pow(float64(v), s))
+	switch s {
+	case 3:
+		for i, v := range x {
+			f := float64(v)
+			dst[i] = T(f * f * f)
+		}
+	case 0.5:
+		for i, v := range x {
+			dst[i] = T(powHalf(float64(v)))
+		}
+	default:
+		for i, v := range x {
+			dst[i] = T(pow(float64(v), s))
+		}
 	}
 }
 
@@ -262,10 +276,21 @@ func pow(x, y float64) float64 {
 		return x * x
 	case y == 3:
 		return x * x * x
-	case y == 0.5 && x > 0:
-		return math.Sqrt(x)
+	case y == 0.5:
+		return powHalf(x)
 	}
 	return math.Pow(x, y)
+}
+
+// powHalf is x to the power of 1/2, which is the square root but for -0 and -Inf.
+func powHalf(x float64) float64 {
+	switch {
+	case x == 0:
+		return 0
+	case x < -math.MaxFloat64:
+		return -x
+	}
+	return math.Sqrt(x)
 }
 
 // PowInt is x to the power of y in the integers, wrapping; for y < 0 it is
@@ -338,19 +363,41 @@ func BitXor[T Integer](dst, a, b []T) {
 	}
 }
 
+// Truth values are bytes of 0 and 1, so that eight of them are one operation.
+
+func truthBytes(b []bool) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(b))), len(b))
+}
+
+// word is 8 truth values from place i on.
+func word(b []byte, i int) uint64       { return binary.LittleEndian.Uint64(b[i : i+8]) }
+func putWord(b []byte, i int, v uint64) { binary.LittleEndian.PutUint64(b[i:i+8], v) }
+
 // And is a && b.
 func And(dst, a, b []bool) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] && b[i]
+	d, x, y := truthBytes(dst), truthBytes(a[:len(dst)]), truthBytes(b[:len(dst)])
+	for ; len(d) >= 32 && len(x) >= 32 && len(y) >= 32; d, x, y = d[32:], x[32:], y[32:] {
+		putWord(d, 0, word(x, 0)&word(y, 0))
+		putWord(d, 8, word(x, 8)&word(y, 8))
+		putWord(d, 16, word(x, 16)&word(y, 16))
+		putWord(d, 24, word(x, 24)&word(y, 24))
+	}
+	for i := range d {
+		d[i] = x[i] & y[i]
 	}
 }
 
 // Or is a || b.
 func Or(dst, a, b []bool) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] || b[i]
+	d, x, y := truthBytes(dst), truthBytes(a[:len(dst)]), truthBytes(b[:len(dst)])
+	for ; len(d) >= 32 && len(x) >= 32 && len(y) >= 32; d, x, y = d[32:], x[32:], y[32:] {
+		putWord(d, 0, word(x, 0)|word(y, 0))
+		putWord(d, 8, word(x, 8)|word(y, 8))
+		putWord(d, 16, word(x, 16)|word(y, 16))
+		putWord(d, 24, word(x, 24)|word(y, 24))
+	}
+	for i := range d {
+		d[i] = x[i] | y[i]
 	}
 }
 
@@ -372,9 +419,15 @@ func EqualVS[T comparable](dst []bool, a []T, s T) {
 
 // Xor is a != b.
 func Xor(dst, a, b []bool) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] != b[i]
+	d, x, y := truthBytes(dst), truthBytes(a[:len(dst)]), truthBytes(b[:len(dst)])
+	for ; len(d) >= 32 && len(x) >= 32 && len(y) >= 32; d, x, y = d[32:], x[32:], y[32:] {
+		putWord(d, 0, word(x, 0)^word(y, 0))
+		putWord(d, 8, word(x, 8)^word(y, 8))
+		putWord(d, 16, word(x, 16)^word(y, 16))
+		putWord(d, 24, word(x, 24)^word(y, 24))
+	}
+	for i := range d {
+		d[i] = x[i] ^ y[i]
 	}
 }
 

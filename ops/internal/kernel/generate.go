@@ -9,4 +9,6 @@ package kernel
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part binary -out ../asm_binary_amd64.s -stubs ../asm_binary_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part map -out ../asm_map_amd64.s -stubs ../asm_map_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part sum -out ../asm_sum_amd64.s -stubs ../asm_sum_amd64.go"
+//go:generate sh -c "cd _gen && go run . -pkg kernel -part row -out ../asm_row_amd64.s -stubs ../asm_row_amd64.go"
+//go:generate sh -c "cd _gen && go run . -pkg kernel -part choose -out ../asm_choose_amd64.s -stubs ../asm_choose_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part conv -out ../asm_conv_amd64.s -stubs ../asm_conv_amd64.go"

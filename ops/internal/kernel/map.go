@@ -10,6 +10,7 @@ const (
 	mapReciprocal
 	mapAbs
 	mapNeg
+	mapSign
 	mapRound
 	mapFloor
 	mapCeil
@@ -19,6 +20,7 @@ const (
 	mapSoftplus
 	mapErf
 	mapGelu
+	mapGeluTanh
 	mapLeakyRelu
 	mapHardSigmoid
 	mapClip
@@ -42,6 +44,7 @@ var (
 	plainSoftplus = MapFloat[float32](Softplus)
 	plainErf      = MapFloat[float32](math.Erf)
 	plainGelu     = MapFloat[float32](Gelu)
+	plainGeluTanh = MapFloat[float32](GeluTanh)
 )
 
 // The loops of this file are those of the same name without Vector. But for the
@@ -58,6 +61,9 @@ func AbsVector(l Level, dst, src []float32) { mapAbs.or(Abs, l, dst, src) }
 
 // NegVector is Neg.
 func NegVector(l Level, dst, src []float32) { mapNeg.or(Neg, l, dst, src) }
+
+// SignVector is Sign.
+func SignVector(l Level, dst, src []float32) { mapSign.or(Sign, l, dst, src) }
 
 // RoundVector is math.RoundToEven.
 func RoundVector(l Level, dst, src []float32) { mapRound.or(plainRound, l, dst, src) }
@@ -89,6 +95,36 @@ func ErfVector(l Level, dst, src []float32) { mapErf.or(plainErf, l, dst, src) }
 // GeluVector is Gelu, or the level's own formula, which is within 2e-7 times x of
 // the result.
 func GeluVector(l Level, dst, src []float32) { mapGelu.or(plainGelu, l, dst, src) }
+
+// GeluTanhVector is GeluTanh, or the level's own formula, which is within 4e-7
+// times x of the result.
+func GeluTanhVector(l Level, dst, src []float32) { mapGeluTanh.or(plainGeluTanh, l, dst, src) }
+
+// CeluVector is Celu, or made of the level's own formula of Elu, within 6e-7 of
+// the result.
+func CeluVector(l Level, dst, src []float32, alpha float32) {
+	if l == Go || !(alpha > 0) {
+		plainCelu(dst, src, alpha)
+		return
+	}
+	var block [rowBlock]float32
+	for i := 0; i < len(dst); i += rowBlock {
+		x := src[i:min(i+rowBlock, len(dst))]
+		e, y := block[:len(x)], dst[i:]
+		DivVectorVS(l, e, x, alpha)
+		EluVector(l, e, e, float64(alpha), 1)
+		MinVectorVS(l, e, e, 0)
+		ReluVector(l, y[:len(x)], x)
+		AddVector(l, y[:len(x)], y, e)
+	}
+}
+
+func plainCelu(dst, src []float32, alpha float32) {
+	src = src[:len(dst)]
+	for i, x := range src {
+		dst[i] = float32(Celu(float64(x), float64(alpha)))
+	}
+}
 
 // LeakyReluVector is LeakyRelu.
 func LeakyReluVector(l Level, dst, src []float32, alpha float32) {

@@ -22,6 +22,8 @@ func (f vectorMap) callAVX2(dst, src *float32, n int, alpha, beta float32) {
 		absAVX2(dst, src, n)
 	case mapNeg:
 		negAVX2(dst, src, n)
+	case mapSign:
+		signAVX2(dst, src, n)
 	case mapRound:
 		roundAVX2(dst, src, n)
 	case mapFloor:
@@ -40,6 +42,8 @@ func (f vectorMap) callAVX2(dst, src *float32, n int, alpha, beta float32) {
 		erfAVX2(dst, src, n)
 	case mapGelu:
 		geluAVX2(dst, src, n)
+	case mapGeluTanh:
+		geluTanhAVX2(dst, src, n)
 	case mapLeakyRelu:
 		leakyReluAVX2(dst, src, n, alpha, beta)
 	case mapHardSigmoid:
@@ -61,6 +65,8 @@ func (f vectorMap) callAVX512(dst, src *float32, n int, alpha, beta float32) {
 		absAVX512(dst, src, n)
 	case mapNeg:
 		negAVX512(dst, src, n)
+	case mapSign:
+		signAVX512(dst, src, n)
 	case mapRound:
 		roundAVX512(dst, src, n)
 	case mapFloor:
@@ -79,6 +85,8 @@ func (f vectorMap) callAVX512(dst, src *float32, n int, alpha, beta float32) {
 		erfAVX512(dst, src, n)
 	case mapGelu:
 		geluAVX512(dst, src, n)
+	case mapGeluTanh:
+		geluTanhAVX512(dst, src, n)
 	case mapLeakyRelu:
 		leakyReluAVX512(dst, src, n, alpha, beta)
 	case mapHardSigmoid:

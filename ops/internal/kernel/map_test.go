@@ -15,7 +15,7 @@ var maps32 = []struct {
 	limit float64
 	scale func(x, want float64) float64
 }{
-	{"sqrt", SqrtVector, 0, nil}, {"reciprocal", ReciprocalVector, 0, nil}, {"abs", AbsVector, 0, nil}, {"neg", NegVector, 0, nil},
+	{"sqrt", SqrtVector, 0, nil}, {"reciprocal", ReciprocalVector, 0, nil}, {"abs", AbsVector, 0, nil}, {"neg", NegVector, 0, nil}, {"sign", SignVector, 0, nil},
 	{"round", RoundVector, 0, nil}, {"floor", FloorVector, 0, nil}, {"ceil", CeilVector, 0, nil},
 	{"softsign", SoftsignVector, 0, nil}, {"hardSwish", HardSwishVector, 0, nil}, {"relu", ReluVector, 0, nil},
 	{"leakyRelu", func(l Level, dst, src []float32) { LeakyReluVector(l, dst, src, 0.3) }, 0, nil},
@@ -27,6 +27,8 @@ var maps32 = []struct {
 	{"clip crossed", func(l Level, dst, src []float32) { ClipVector(l, dst, src, 3, -3) }, 0, nil},
 	{"log", LogVector, 1.5e-7, nil}, {"softplus", SoftplusVector, 4e-7, nil}, {"erf", ErfVector, 2e-7, nil},
 	{"gelu", GeluVector, 2e-7, func(x, _ float64) float64 { return math.Abs(x) }},
+	{"geluTanh", GeluTanhVector, 4e-7, func(x, _ float64) float64 { return math.Abs(x) }},
+	{"celu", func(l Level, dst, src []float32) { CeluVector(l, dst, src, 1.5) }, 6e-7, nil},
 	{"elu", func(l Level, dst, src []float32) { EluVector(l, dst, src, 1.5, 1) }, 4e-7, nil},
 	{"selu", func(l Level, dst, src []float32) { EluVector(l, dst, src, 1.67326, 1.0507) }, 4e-7, nil},
 }

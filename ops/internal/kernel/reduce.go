@@ -114,29 +114,29 @@ func expOf[T Number](x T, m float64) float64 {
 	return s + s*p
 }
 
-// Clear starts w columns of red elements each.
-func (c *Columns) Clear(t Term, red, w int) {
-	for l := range c[:min(red, len(c))] {
-		lane := c[l][:w]
-		for j := range lane {
-			lane[j] = t.start()
-		}
+// Clear starts w columns of red elements each; with none they are ended, too.
+func (c *Columns) Clear(t Term, red, w int) { c.clear(t, red, 0, w) }
+
+func (c *Columns) clear(t Term, red, from, to int) {
+	first, start := c[0][from:to], t.start()
+	for j := range first {
+		first[j] = start
+	}
+	for l := 1; l < min(red, len(c)); l++ {
+		copy(c[l][from:to], first)
 	}
 }
 
 // Sum ends the columns; their sums are c[0][:w].
-func (c *Columns) Sum(t Term, red, w int) {
-	if red == 0 {
-		for j := range c[0][:w] {
-			c[0][j] = t.start()
-		}
-	}
+func (c *Columns) Sum(t Term, red, w int) { c.sum(t, red, 0, w) }
+
+func (c *Columns) sum(t Term, red, from, end int) {
 	if t == Product {
 		return
 	}
 	for half := 4; half >= 1; half /= 2 {
 		for l := half; l < min(2*half, red); l++ {
-			to, from := c[l-half][:w], c[l][:w]
+			to, from := c[l-half][from:end], c[l][from:end]
 			for j := range to {
 				to[j] += from[j]
 			}

@@ -97,9 +97,16 @@ func Reciprocal[T Float](dst, src []T) {
 
 // Not is !x.
 func Not(dst, src []bool) {
-	src = src[:len(dst)]
-	for i, x := range src {
-		dst[i] = !x
+	d, x := truthBytes(dst), truthBytes(src[:len(dst)])
+	const ones = 0x0101010101010101
+	for ; len(d) >= 32 && len(x) >= 32; d, x = d[32:], x[32:] {
+		putWord(d, 0, word(x, 0)^ones)
+		putWord(d, 8, word(x, 8)^ones)
+		putWord(d, 16, word(x, 16)^ones)
+		putWord(d, 24, word(x, 24)^ones)
+	}
+	for i, v := range x {
+		d[i] = v ^ 1
 	}
 }
 

@@ -26,12 +26,22 @@ var expE = []float64{5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.333451
 // constants of the functions, a vector of each.
 var constants = map[string]Mem{}
 
+// wideValues are the constants of 64 bits.
+var wideValues = map[string]uint64{"NegZero64": 1 << 63, "Magnitude64": 1<<63 - 1, "ByteOnes": 0x0101010101010101}
+
 func constant(name string) Mem {
 	if m, ok := constants[name]; ok {
 		return m
 	}
-	v := values()[name]
 	m := GLOBL("const"+name, RODATA|NOPTR)
+	if v, ok := wideValues[name]; ok {
+		for i := range 8 {
+			DATA(8*i, U64(v))
+		}
+		constants[name] = m
+		return m
+	}
+	v := values()[name]
 	for i := range 16 {
 		DATA(4*i, U32(v))
 	}

@@ -25,6 +25,8 @@ var parts = map[string]func(){
 	"binary":    each((*machine).binaries),
 	"map":       each((*machine).maps),
 	"sum":       each((*machine).sums),
+	"row":       each((*machine).rowFunctions),
+	"choose":    each((*machine).chooseFunctions),
 	"conv":      each((*machine).convolutions),
 }
 

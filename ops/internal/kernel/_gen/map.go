@@ -178,6 +178,7 @@ var (
 // of recurrent operators.
 func (m *machine) maps() {
 	m.exactMaps()
+	m.geluTanh()
 	m.mapped("log", "log(src[i])", 0, 2, append([]string{"Ln2Hi", "Ln2Lo", "One"}, logNames...), func(b *body) {
 		x, y, e, z, p, t := b.groups[0], b.groups[1], b.groups[2], b.groups[3], b.groups[4], b.groups[5]
 		least, scale := b.get("Least"), b.get("Scale23")
@@ -257,6 +258,29 @@ func (m *machine) maps() {
 	})
 }
 
+// geluTanh is x / (1 + e^(-2u)) with u = sqrt(2/pi) * (x + 0.044715 x^3).
+func (m *machine) geluTanh() {
+	names := append([]string{"GeluCube", "GeluFactor", "SigmoidLow", "SigmoidTop"}, expNames...)
+	m.mapped("geluTanh", "src[i]/2 * (1 + tanh(sqrt(2/pi) * (src[i] + 0.044715 * src[i]^3)))", 0, 4, names, func(b *body) {
+		x, y, n := b.groups[0], b.groups[1], b.groups[2]
+		cube, factor := b.get("GeluCube"), b.get("GeluFactor")
+		for i := range x {
+			VMULPS(x[i], x[i], y[i])
+			VMULPS(cube, y[i], y[i])
+			VADDPS(factor, y[i], y[i])
+			VMULPS(x[i], y[i], x[i])
+		}
+		clamp(x, b.get("SigmoidLow"), b.get("SigmoidTop"))
+		b.exp(x, n, y, false)
+		one := b.get("One")
+		for i := range x {
+			VADDPS(one, x[i], x[i])
+			VMOVUPS(at(i*m.bytes(), b.src, nil, 0), y[i])
+			VDIVPS(x[i], y[i], x[i])
+		}
+	})
+}
+
 // erf is x = erf(x).
 func (b *body) erf() {
 	x, t, y, n, p, u := b.groups[0], b.groups[1], b.groups[2], b.groups[3], b.groups[4], b.groups[5]
@@ -329,6 +353,15 @@ func (m *machine) exactMaps() {
 	simple("reciprocal", "1 / src[i]", []string{"One"}, func(b *body, x, _ reg.VecPhysical) { VDIVPS(x, b.get("One"), x) })
 	simple("abs", "the absolute value of src[i]", []string{"Magnitude"}, func(b *body, x, _ reg.VecPhysical) { VANDPS(b.get("Magnitude"), x, x) })
 	simple("neg", "-src[i]", []string{"Sign"}, func(b *body, x, _ reg.VecPhysical) { VXORPS(b.get("Sign"), x, x) })
+	m.mapped("sign", "1 where src[i] > 0, -1 where src[i] < 0, else src[i]", 0, 4, []string{"Zero", "One", "MinusOne"}, func(b *body) {
+		zero, one, minus := b.get("Zero"), b.get("One"), b.get("MinusOne")
+		for i, x := range b.groups[0] {
+			t, u := b.groups[1][i], b.groups[2][i]
+			VMOVAPS(x, t)
+			b.blend(greater, t, zero, one, x, u)
+			b.blend(less, t, zero, minus, x, u)
+		}
+	})
 	simple("round", "src[i] rounded, ties to even", nil, func(b *body, x, _ reg.VecPhysical) { b.round(0, x, x) })
 	simple("floor", "src[i] rounded down", nil, func(b *body, x, _ reg.VecPhysical) { b.round(1, x, x) })
 	simple("ceil", "src[i] rounded up", nil, func(b *body, x, _ reg.VecPhysical) { b.round(2, x, x) })
@@ -393,6 +426,7 @@ func mapValues(f func(float64) uint32) map[string]uint32 {
 	v := map[string]uint32{
 		"Magnitude": 1<<31 - 1, "Three": f(3), "Six": f(6), "ErfBound": f(erfBound), "ErfTop": f(3.95), "EluLow": f(-87),
 		"SqrtHalf": f(math.Sqrt2 / 2), "Least": f(0x1p-126), "Scale23": f(1 << 23), "Log23": f(23 * math.Ln2),
+		"MinusOne": f(-1), "GeluFactor": f(-2 * math.Sqrt(2/math.Pi)), "GeluCube": f(-2 * math.Sqrt(2/math.Pi) * 0.044715),
 		"Inf": f(math.Inf(1)), "MinusInf": f(math.Inf(-1)), "NaN": f(math.NaN()),
 	}
 	for name, list := range map[string][]float64{"G": logG, "S": erfS, "L": erfL} {

@@ -1,0 +1,797 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// A function of this file does many rows of one length, which lie one after the
+// other. What a row has behind its last whole vector goes through a vector with
+// a mask: the loads of the other lanes do not happen, and their sums stay.
+
+// tailMask has as many ones as a mask can have, and then zeros.
+func tailMask() Mem {
+	if m, ok := constants["tail mask"]; ok {
+		return m
+	}
+	m := GLOBL("tailMask", RODATA|NOPTR)
+	for i := range 16 {
+		v := uint32(0)
+		if i < 8 {
+			v = 1<<32 - 1
+		}
+		DATA(4*i, U32(v))
+	}
+	constants["tail mask"] = m
+	return m
+}
+
+// maskOf makes a mask of the first t lanes, K2 or the vector v; t and g are
+// spoiled.
+func (m *machine) maskOf(t, g reg.GPPhysical, v reg.VecPhysical) {
+	if m.lanes == 16 {
+		MOVQ(t, reg.RCX)
+		MOVQ(U32(1), g)
+		SHLQ(reg.CL, g)
+		DECQ(g)
+		KMOVW(g.As32(), reg.K2)
+		return
+	}
+	LEAQ(tailMask(), g)
+	NEGQ(t)
+	VMOVUPS(Mem{Base: g, Index: t, Scale: 4, Disp: 32}, v)
+}
+
+// loadFirst loads the lanes of the mask; the others are zero.
+func (m *machine) loadFirst(from Mem, v, to reg.VecPhysical) {
+	if m.lanes == 16 {
+		VMOVUPS_Z(from, reg.K2, to)
+	} else {
+		VMASKMOVPS(from, v, to)
+	}
+}
+
+func (m *machine) storeFirst(x, v reg.VecPhysical, to Mem) {
+	if m.lanes == 16 {
+		VMOVUPS(x, reg.K2, to)
+	} else {
+		VMASKMOVPS(x, v, to)
+	}
+}
+
+// half is a register's lower half, quarter that of 256 bits.
+func half(r reg.VecPhysical) reg.VecPhysical {
+	if r.Size() == 64 {
+		return r.AsY().(reg.VecPhysical)
+	}
+	return r.AsX().(reg.VecPhysical)
+}
+
+func xmm(r reg.VecPhysical) reg.VecPhysical { return r.AsX().(reg.VecPhysical) }
+
+// lanesSum makes the sum of 8 lanes in the lowest element of s[0], as
+// Lanes.Sum has it.
+func (m *machine) lanesSum(s []reg.VecPhysical, t reg.VecPhysical) {
+	y, ty := s[0].AsY().(reg.VecPhysical), t.AsY().(reg.VecPhysical)
+	if m.lanes == 16 {
+		VEXTRACTF64X4(Imm(1), s[0], ty)
+		VADDPD(ty, y, y)
+	} else {
+		VADDPD(s[1], s[0], s[0])
+	}
+	if m.lanes == 16 {
+		VEXTRACTF64X2(Imm(1), y, xmm(t))
+	} else {
+		VEXTRACTF128(Imm(1), y, xmm(t))
+	}
+	VADDPD(xmm(t), xmm(y), xmm(y))
+	VPERMILPD(Imm(1), xmm(y), xmm(t))
+	VADDSD(xmm(t), xmm(y), xmm(y))
+}
+
+// wideTerm makes the term of elements of float64 of them.
+type wideTerm struct {
+	name, doc string
+	f         func(x, mean reg.VecPhysical)
+}
+
+func (m *machine) terms() []wideTerm {
+	return []wideTerm{
+		{"Values", "float64(x[i])", func(_, _ reg.VecPhysical) {}},
+		{"Squares", "(float64(x[i]) - mean) * (float64(x[i]) - mean)", func(x, mean reg.VecPhysical) {
+			VSUBPD(mean, x, x)
+			VMULPD(x, x, x)
+		}},
+		{"Magnitudes", "|float64(x[i])|", func(x, mean reg.VecPhysical) { VANDPD(mean, x, x) }},
+	}
+}
+
+// rowFunctions writes the functions.
+func (m *machine) rowFunctions() {
+	for _, t := range m.terms() {
+		m.sumRows(t)
+	}
+	m.extremeRows("greatestRows", "max", VMAXPS, true)
+	m.extremeRows("leastRows", "min", VMINPS, false)
+	m.expRows("expRows", true)
+	m.expRows("expSumRows", false)
+	m.rowMaps()
+	for _, t := range m.terms() {
+		m.sumColumns(t)
+	}
+	m.expColumns()
+}
+
+// expColumns writes e^(x - m) of rows of whole vectors, where each column has an
+// m of its own.
+func (m *machine) expColumns() {
+	m.head("expColumns", "y, x *float32, rows, strideY, strideX, vectors int, m *float32", " is, for rows of vectors of elements, which lie stride apart,",
+		"\tfor r := range rows {", "\t\tfor j := range columns {", "\t\t\ty[r*strideY+j] = exp(x[r*strideX+j] - m[j])", "\t\t}", "\t}")
+	y, x, rows, strideY, strideX, vectors, most := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R8, reg.R9, reg.R10
+	i, left := reg.RAX, reg.RCX
+	Load(Param("y"), y)
+	Load(Param("x"), x)
+	Load(Param("rows"), rows)
+	Load(Param("strideY"), strideY)
+	Load(Param("strideX"), strideX)
+	Load(Param("vectors"), vectors)
+	Load(Param("m"), most)
+	SHLQ(Imm(2), strideY)
+	SHLQ(Imm(2), strideX)
+	s := m.load(12, append([]string{"ExpLow", "ExpTop"}, expNames...)...)
+	r := m.regs
+	Label("row")
+	TESTQ(rows, rows)
+	JZ(LabelRef("done"))
+	XORQ(i, i)
+	MOVQ(vectors, left)
+	for _, k := range []int{4, 1} {
+		Label(label("turn%d", k))
+		CMPQ(left, Imm(uint64(k)))
+		JLT(LabelRef(label("under%d", k)))
+		for v := range k {
+			VMOVUPS(at(v*m.bytes(), x, i, 1), r[v])
+			VSUBPS(at(v*m.bytes(), most, i, 1), r[v], r[v])
+		}
+		clamp(r[:k], s.get("ExpLow"), s.get("ExpTop"))
+		s.exp(r[:k], r[4:4+k], r[8:8+k], true)
+		for v := range k {
+			VMOVUPS(r[v], at(v*m.bytes(), y, i, 1))
+		}
+		ADDQ(U32(k*m.bytes()), i)
+		SUBQ(Imm(uint64(k)), left)
+		JMP(LabelRef(label("turn%d", k)))
+		Label(label("under%d", k))
+	}
+	ADDQ(strideX, x)
+	ADDQ(strideY, y)
+	DECQ(rows)
+	JMP(LabelRef("row"))
+	Label("done")
+	end()
+}
+
+// parts is how many registers hold 8 lanes of float64.
+func (m *machine) parts() int { return 16 / m.lanes }
+
+// widen loads part p of 8 elements, of those of the mask where tail is set.
+func (m *machine) widen(from Mem, p int, tail bool, mask, to reg.VecPhysical) {
+	from.Disp += p * m.bytes() / 2
+	switch {
+	case !tail:
+		VCVTPS2PD(from, to)
+	case m.lanes == 16:
+		VCVTPS2PD_Z(from, reg.K2, to)
+	default:
+		part := xmm(mask)
+		if p == 1 {
+			VEXTRACTF128(Imm(1), mask, xmm(to))
+			part = xmm(to)
+		}
+		VMASKMOVPS(from, part, xmm(to))
+		VCVTPS2PD(xmm(to), to)
+	}
+}
+
+// addTerm adds part p of terms to a sum, those of the mask where tail is set.
+func (m *machine) addTerm(x, sum reg.VecPhysical, p int, tail bool, mask, t reg.VecPhysical) {
+	switch {
+	case !tail:
+		VADDPD(x, sum, sum)
+	case m.lanes == 16:
+		VADDPD(x, sum, reg.K2, sum)
+	default:
+		VADDPD(x, sum, x)
+		if p == 0 {
+			VPMOVSXDQ(xmm(mask), t)
+		} else {
+			VEXTRACTF128(Imm(1), mask, xmm(t))
+			VPMOVSXDQ(xmm(t), t)
+		}
+		VBLENDVPD(t, x, sum, sum)
+	}
+}
+
+// sumRows writes the sums of the terms of rows, four rows at a time: each adds
+// to its own lanes, of which one sum alone would wait for the one before.
+func (m *machine) sumRows(term wideTerm) {
+	m.head("sum"+term.name+"Rows", "dst *float64, x *float32, rows, n int, means *float64", " is, for rows of n elements, in lanes,",
+		"\tfor r := range rows {", "\t\tmean := means[r]", "\t\tfor i := range n {",
+		"\t\t\tlanes[i%8] += "+term.doc, "\t\t}", "\t\tdst[r] = sum(lanes)", "\t}")
+	dst, x, rows, n, means := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R11
+	row, three, at8, left, t, g := reg.R8, reg.R9, reg.R10, reg.R12, reg.R13, reg.RAX
+	Load(Param("dst"), dst)
+	Load(Param("x"), x)
+	Load(Param("rows"), rows)
+	Load(Param("n"), n)
+	Load(Param("means"), means)
+	parts := m.parts()
+	r := m.regs
+	mask, tmp, add := r[15], r[12:14], r[14]
+	mean := r[8:12]
+	MOVQ(n, t)
+	ANDQ(Imm(7), t)
+	m.maskOf(t, g, mask)
+	MOVQ(n, row)
+	SHLQ(Imm(2), row)
+	LEAQ(Mem{Base: row, Index: row, Scale: 2}, three)
+	if term.name == "Magnitudes" {
+		VMOVUPS(constant("Magnitude64"), mean[0])
+	}
+	for _, k := range []int{4, 1} {
+		Label(label("rows%d", k))
+		CMPQ(rows, Imm(uint64(k)))
+		JLT(LabelRef(label("end%d", k)))
+		VMOVUPS(constant("NegZero64"), r[0])
+		for i := 1; i < k*parts; i++ {
+			VMOVAPS(r[0], r[i])
+		}
+		arg := func(j int) reg.VecPhysical {
+			if term.name == "Squares" {
+				return mean[j]
+			}
+			return mean[0]
+		}
+		if term.name == "Squares" {
+			for j := range k {
+				VBROADCASTSD(at(8*j, means, nil, 0), mean[j])
+			}
+			ADDQ(Imm(uint64(8*k)), means)
+		}
+		MOVQ(x, at8)
+		step := func(tail bool) {
+			for j := range k {
+				from := []Mem{at(0, at8, nil, 0), at(0, at8, row, 1), at(0, at8, row, 2), at(0, at8, three, 1)}[j]
+				for p := range parts {
+					v := tmp[(j*parts+p)%2]
+					m.widen(from, p, tail, mask, v)
+					term.f(v, arg(j))
+					m.addTerm(v, r[j*parts+p], p, tail, mask, add)
+				}
+			}
+		}
+		MOVQ(n, left)
+		SHRQ(Imm(3), left)
+		JZ(LabelRef(label("tail%d", k)))
+		Label(label("turn%d", k))
+		step(false)
+		ADDQ(Imm(32), at8)
+		DECQ(left)
+		JNZ(LabelRef(label("turn%d", k)))
+		Label(label("tail%d", k))
+		TESTQ(U32(7), n)
+		JZ(LabelRef(label("sum%d", k)))
+		step(true)
+		Label(label("sum%d", k))
+		for j := range k {
+			m.lanesSum(r[j*parts:], tmp[j%2])
+			VMOVSD(xmm(r[j*parts]), at(8*j, dst, nil, 0))
+		}
+		ADDQ(Imm(uint64(8*k)), dst)
+		if k == 4 {
+			LEAQ(Mem{Base: x, Index: row, Scale: 4}, x)
+		} else {
+			ADDQ(row, x)
+		}
+		SUBQ(Imm(uint64(k)), rows)
+		JMP(LabelRef(label("rows%d", k)))
+		Label(label("end%d", k))
+	}
+	end()
+}
+
+// sumColumns writes the lanes of columns, of as many columns at a time as two
+// registers (of 32) or one have elements.
+func (m *machine) sumColumns(term wideTerm) {
+	m.head("sum"+term.name+"Columns", "lanes *float64, x *float32, rows, stride, strips, whole int", " is, for rows whose elements lie stride apart, of strips columns of 16 or 4,",
+		"\tfor r := range rows {", "\t\tfor j := range columns {", "\t\t\tlanes[r%8][j] += "+term.doc+" // of x[r*stride+j]", "\t\t}", "\t}",
+		"", "Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.")
+	lanes, x, rows, stride, strips, whole := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R11, reg.R10
+	p, left := reg.R8, reg.R9
+	Load(Param("whole"), whole)
+	Load(Param("lanes"), lanes)
+	Load(Param("x"), x)
+	Load(Param("rows"), rows)
+	Load(Param("stride"), stride)
+	Load(Param("strips"), strips)
+	SHLQ(Imm(2), stride)
+	width, arg, tmp := 1, m.regs[8], m.regs[9:15]
+	if m.lanes == 16 {
+		width, arg, tmp = 2, m.regs[16], m.regs[17:23]
+	}
+	if term.name == "Magnitudes" {
+		VMOVUPS(constant("Magnitude64"), arg)
+	} else {
+		VMOVUPS(constant("Zero"), arg)
+	}
+	Label("strip")
+	TESTQ(strips, strips)
+	JZ(LabelRef("done"))
+	sum := func(r, w int) reg.VecPhysical { return m.regs[r*width+w] }
+	lane := func(r, w int) Mem { return at(512*r+w*m.bytes(), lanes, nil, 0) }
+	TESTQ(whole, whole)
+	JZ(LabelRef("load"))
+	VMOVUPS(constant("NegZero64"), sum(0, 0))
+	for i := 1; i < 8*width; i++ {
+		VMOVAPS(sum(0, 0), sum(i/width, i%width))
+	}
+	JMP(LabelRef("begin"))
+	Label("load")
+	for r := range 8 {
+		for w := range width {
+			VMOVUPS(lane(r, w), sum(r, w))
+		}
+	}
+	Label("begin")
+	MOVQ(x, p)
+	MOVQ(rows, left)
+	one := func(r int) {
+		for w := range width {
+			v := tmp[(r*width+w)%len(tmp)]
+			VCVTPS2PD(at(w*m.bytes()/2, p, nil, 0), v)
+			term.f(v, arg)
+			VADDPD(v, sum(r, w), sum(r, w))
+		}
+		ADDQ(stride, p)
+	}
+	Label("turn")
+	CMPQ(left, Imm(8))
+	JLT(LabelRef("few"))
+	for r := range 8 {
+		one(r)
+	}
+	SUBQ(Imm(8), left)
+	JMP(LabelRef("turn"))
+	Label("few")
+	for r := range 7 {
+		TESTQ(left, left)
+		JZ(LabelRef("store"))
+		one(r)
+		DECQ(left)
+	}
+	Label("store")
+	TESTQ(whole, whole)
+	JZ(LabelRef("keep"))
+	for half := 4; half >= 1; half /= 2 {
+		for r := range half {
+			for w := range width {
+				VADDPD(sum(r+half, w), sum(r, w), sum(r, w))
+			}
+		}
+	}
+	for w := range width {
+		VMOVUPS(sum(0, w), lane(0, w))
+	}
+	JMP(LabelRef("next"))
+	Label("keep")
+	for r := range 8 {
+		for w := range width {
+			VMOVUPS(sum(r, w), lane(r, w))
+		}
+	}
+	Label("next")
+	ADDQ(U32(width*m.bytes()), lanes)
+	ADDQ(U32(width*m.bytes()/2), x)
+	DECQ(strips)
+	JMP(LabelRef("strip"))
+	Label("done")
+	end()
+}
+
+// extremeRows writes the greatest or least element of each row, NaN where one
+// is. Of zeros the greatest is 0 where any is, the least -0: the sign is what
+// the signs of all elements have in common, or any has.
+func (m *machine) extremeRows(name, how string, f func(...Op), most bool) {
+	m.head(name, "dst, x *float32, rows, n int", " is, for rows of n elements, of which there is one at least,",
+		"\tfor r := range rows {", "\t\tdst[r] = x[r*n]", "\t\tfor _, v := range x[r*n:][:n] {",
+		"\t\t\tdst[r] = "+how+"(dst[r], v)", "\t\t}", "\t}")
+	dst, x, rows, n := reg.RDI, reg.RSI, reg.RDX, reg.RBX
+	left, t, g := reg.R8, reg.R9, reg.RAX
+	Load(Param("dst"), dst)
+	Load(Param("x"), x)
+	Load(Param("rows"), rows)
+	Load(Param("n"), n)
+	r := m.regs
+	best, signs, nan, mask := r[0:2], r[2], r[3], r[4]
+	v, tmp := r[5:7], r[7]
+	combine := func(a, to reg.VecPhysical) {
+		if most {
+			VANDPS(a, to, to)
+		} else {
+			VORPS(a, to, to)
+		}
+	}
+	unordered := func(a, b reg.VecPhysical) {
+		if m.lanes == 16 {
+			VCMPPS(Imm(noNumber), a, b, reg.K1)
+			KORW(reg.K1, reg.K3, reg.K3)
+		} else {
+			VCMPPS(Imm(noNumber), a, b, tmp)
+			VORPS(tmp, nan, nan)
+		}
+	}
+	MOVQ(n, t)
+	ANDQ(Imm(uint64(m.lanes-1)), t)
+	m.maskOf(t, g, mask)
+	Label("row")
+	TESTQ(rows, rows)
+	JZ(LabelRef("done"))
+	VBROADCASTSS(at(0, x, nil, 0), best[0])
+	VMOVAPS(best[0], best[1])
+	VMOVAPS(best[0], signs)
+	if m.lanes == 16 {
+		KXORW(reg.K3, reg.K3, reg.K3)
+	} else {
+		VXORPS(nan, nan, nan)
+	}
+	MOVQ(n, left)
+	Label("turn")
+	CMPQ(left, U32(2*m.lanes))
+	JLT(LabelRef("under"))
+	for i := range 2 {
+		VMOVUPS(at(i*m.bytes(), x, nil, 0), v[i])
+		f(v[i], best[i], best[i])
+		combine(v[i], signs)
+	}
+	unordered(v[0], v[1])
+	ADDQ(U32(2*m.bytes()), x)
+	SUBQ(U32(2*m.lanes), left)
+	JMP(LabelRef("turn"))
+	Label("under")
+	CMPQ(left, Imm(uint64(m.lanes)))
+	JLT(LabelRef("tail"))
+	VMOVUPS(at(0, x, nil, 0), v[0])
+	f(v[0], best[0], best[0])
+	combine(v[0], signs)
+	unordered(v[0], v[0])
+	ADDQ(U32(m.bytes()), x)
+	SUBQ(U32(m.lanes), left)
+	Label("tail")
+	TESTQ(left, left)
+	JZ(LabelRef("fold"))
+	if m.lanes == 16 { // the lanes behind the row keep an element of it
+		VMOVAPS(best[1], v[0])
+		VMOVUPS(at(0, x, nil, 0), reg.K2, v[0])
+	} else {
+		VMASKMOVPS(at(0, x, nil, 0), mask, v[0])
+		VBLENDVPS(mask, v[0], best[1], v[0])
+	}
+	f(v[0], best[0], best[0])
+	unordered(v[0], v[0])
+	if m.lanes == 16 {
+		if most {
+			VANDPS(v[0], signs, reg.K2, signs)
+		} else {
+			VORPS(v[0], signs, reg.K2, signs)
+		}
+	} else {
+		VMOVAPS(signs, tmp)
+		combine(v[0], tmp)
+		VBLENDVPS(mask, tmp, signs, signs)
+	}
+	LEAQ(Mem{Base: x, Index: left, Scale: 4}, x)
+	Label("fold")
+	f(best[1], best[0], best[0])
+	fold := func(a reg.VecPhysical, op func(x, to reg.VecPhysical)) {
+		y, ty := a.AsY().(reg.VecPhysical), tmp.AsY().(reg.VecPhysical)
+		if m.lanes == 16 {
+			VEXTRACTF64X4(Imm(1), a, ty)
+			op(ty, y)
+		}
+		VEXTRACTF128(Imm(1), y, xmm(tmp))
+		op(xmm(tmp), xmm(a))
+		for _, shuffle := range []uint64{0b01001110, 0b10110001} {
+			VPERMILPS(Imm(shuffle), xmm(a), xmm(tmp))
+			op(xmm(tmp), xmm(a))
+		}
+	}
+	fold(best[0], func(x, to reg.VecPhysical) { f(x, to, to) })
+	fold(signs, combine)
+	VXORPS(xmm(tmp), xmm(tmp), xmm(tmp))
+	VCMPPS(Imm(equal), xmm(tmp), xmm(best[0]), xmm(tmp))
+	VPSRLD(Imm(31), xmm(signs), xmm(signs))
+	VPSLLD(Imm(31), xmm(signs), xmm(signs))
+	VBLENDVPS(xmm(tmp), xmm(signs), xmm(best[0]), xmm(best[0]))
+	if m.lanes == 16 {
+		KORTESTW(reg.K3, reg.K3)
+	} else {
+		VPTEST(nan, nan)
+	}
+	JZ(LabelRef("store"))
+	VMOVUPS(constant("NaN"), xmm(best[0]))
+	Label("store")
+	VMOVSS(xmm(best[0]), at(0, dst, nil, 0))
+	ADDQ(Imm(4), dst)
+	DECQ(rows)
+	JMP(LabelRef("row"))
+	Label("done")
+	end()
+}
+
+// expRows writes e^(x - m) of rows with the sums of it, in lanes; whole says
+// that the exponentials are kept.
+func (m *machine) expRows(name string, keep bool) {
+	args, doc := "x *float32, rows, n int, m *float32, sums *float64", []string{
+		"\tfor r := range rows {", "\t\tfor i := range n {", "\t\t\te := exp(x[r*n+i] - m[r])", "\t\t\tlanes[i%8] += float64(e)"}
+	if keep {
+		args, doc = "y, "+args, append(doc, "\t\t\ty[r*n+i] = e")
+	}
+	m.head(name, args, " is, for rows of n elements,", append(doc, "\t\t}", "\t\tsums[r] = sum(lanes)", "\t}")...)
+	y, x, rows, n, most, sums := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R10, reg.R11
+	left, t, g := reg.R8, reg.R9, reg.RAX
+	if keep {
+		Load(Param("y"), y)
+	}
+	Load(Param("x"), x)
+	Load(Param("rows"), rows)
+	Load(Param("n"), n)
+	Load(Param("m"), most)
+	Load(Param("sums"), sums)
+	r := m.regs
+	width := 2
+	xs, ns, ps := r[0:2], r[2:4], r[4:6]
+	mRow, sum, mask, tmp := r[6], r[7:9], r[9], r[10:12]
+	first := 12
+	if m.lanes == 16 {
+		width = 4
+		xs, ns, ps = r[0:4], r[4:8], r[8:12]
+		mRow, sum, mask, tmp = r[24], r[25:26], nil, r[26:28]
+	}
+	s := m.load(first, append([]string{"ExpLow", "ExpTop"}, expNames...)...)
+	MOVQ(n, t)
+	ANDQ(Imm(uint64(m.lanes-1)), t)
+	m.maskOf(t, g, mask)
+	if m.lanes == 16 {
+		KSHIFTRW(Imm(8), reg.K2, reg.K3)
+	}
+	Label("row")
+	TESTQ(rows, rows)
+	JZ(LabelRef("done"))
+	VBROADCASTSS(at(0, most, nil, 0), mRow)
+	ADDQ(Imm(4), most)
+	for _, v := range sum {
+		VMOVUPS(constant("NegZero64"), v)
+	}
+	step := func(k int, tail bool) {
+		for i := range k {
+			if tail {
+				m.loadFirst(at(0, x, nil, 0), mask, xs[i])
+				VSUBPS(mRow, xs[i], xs[i])
+			} else {
+				VMOVUPS(at(i*m.bytes(), x, nil, 0), xs[i])
+				VSUBPS(mRow, xs[i], xs[i])
+			}
+		}
+		clamp(xs[:k], s.get("ExpLow"), s.get("ExpTop"))
+		s.exp(xs[:k], ns[:k], ps[:k], true)
+		for i := range k {
+			if keep && tail {
+				m.storeFirst(xs[i], mask, at(0, y, nil, 0))
+			} else if keep {
+				VMOVUPS(xs[i], at(i*m.bytes(), y, nil, 0))
+			}
+			if m.lanes == 16 {
+				VCVTPS2PD(half(xs[i]), tmp[0])
+				VEXTRACTF64X4(Imm(1), xs[i], half(tmp[1]))
+				VCVTPS2PD(half(tmp[1]), tmp[1])
+				if tail {
+					VADDPD(tmp[0], sum[0], reg.K2, sum[0])
+					VADDPD(tmp[1], sum[0], reg.K3, sum[0])
+				} else {
+					VADDPD(tmp[0], sum[0], sum[0])
+					VADDPD(tmp[1], sum[0], sum[0])
+				}
+				continue
+			}
+			for p := range 2 {
+				if p == 0 {
+					VCVTPS2PD(xmm(xs[i]), tmp[0])
+				} else {
+					VEXTRACTF128(Imm(1), xs[i], xmm(tmp[0]))
+					VCVTPS2PD(xmm(tmp[0]), tmp[0])
+				}
+				m.addTerm(tmp[0], sum[p], p, tail, mask, tmp[1])
+			}
+		}
+	}
+	MOVQ(n, left)
+	for _, k := range []int{width, 1} {
+		Label(label("turn%d", k))
+		CMPQ(left, U32(k*m.lanes))
+		JLT(LabelRef(label("under%d", k)))
+		step(k, false)
+		ADDQ(U32(k*m.bytes()), x)
+		if keep {
+			ADDQ(U32(k*m.bytes()), y)
+		}
+		SUBQ(U32(k*m.lanes), left)
+		JMP(LabelRef(label("turn%d", k)))
+		Label(label("under%d", k))
+	}
+	TESTQ(left, left)
+	JZ(LabelRef("sum"))
+	step(1, true)
+	LEAQ(Mem{Base: x, Index: left, Scale: 4}, x)
+	if keep {
+		LEAQ(Mem{Base: y, Index: left, Scale: 4}, y)
+	}
+	Label("sum")
+	m.lanesSum(sum, tmp[0])
+	VMOVSD(xmm(sum[0]), at(0, sums, nil, 0))
+	ADDQ(Imm(8), sums)
+	DECQ(rows)
+	JMP(LabelRef("row"))
+	Label("done")
+	end()
+}
+
+// rowMaps writes the functions that change the elements of rows by numbers of
+// their row, or by those of a row that all have in common.
+func (m *machine) rowMaps() {
+	m.rowMap("scaleRows", "x[r*n+i] * a[r]", 1, 0, func(x, _ reg.VecPhysical, p []reg.VecPhysical) { VMULPS(p[0], x, x) })
+	m.rowMap("affineRows", "x[r*n+i]*a[r] + b[r]", 2, 0, func(x, _ reg.VecPhysical, p []reg.VecPhysical) {
+		VMULPS(p[0], x, x)
+		VADDPS(p[1], x, x)
+	})
+	m.rowMap("normScaleRows", "(x[r*n+i] - a[r]) * b[r] * e[i]", 2, 1, func(x, _ reg.VecPhysical, p []reg.VecPhysical) {
+		VSUBPS(p[0], x, x)
+		VMULPS(p[1], x, x)
+		VMULPS(p[2], x, x)
+	})
+	m.rowMap("normAffineRows", "(x[r*n+i]-a[r])*b[r]*e[i] + f[i]", 2, 2, func(x, _ reg.VecPhysical, p []reg.VecPhysical) {
+		VSUBPS(p[0], x, x)
+		VMULPS(p[1], x, x)
+		VMULPS(p[2], x, x)
+		VADDPS(p[3], x, x)
+	})
+	m.rowMap("normChannels", "(x[r*n+i]-a[r])*b[r]*c[r] + d[r]", 4, 0, func(x, _ reg.VecPhysical, p []reg.VecPhysical) {
+		VSUBPS(p[0], x, x)
+		VMULPS(p[1], x, x)
+		VMULPS(p[2], x, x)
+		VADDPS(p[3], x, x)
+	})
+	m.rowMap("logRows", "float32(float64(x[r*n+i]) - a[r] - b[r]), where a and b have float64,", -2, 0, func(x, t reg.VecPhysical, p []reg.VecPhysical) {
+		if m.lanes == 16 {
+			VEXTRACTF64X4(Imm(1), x, half(t))
+		} else {
+			VEXTRACTF128(Imm(1), x, half(t))
+		}
+		VCVTPS2PD(half(x), x)
+		VCVTPS2PD(half(t), t)
+		for _, q := range p {
+			VSUBPD(q, x, x)
+			VSUBPD(q, t, t)
+		}
+		if m.lanes == 16 {
+			VCVTPD2PS(x, half(x))
+			VCVTPD2PS(t, half(t))
+			VINSERTF64X4(Imm(1), half(t), x, x)
+		} else {
+			VCVTPD2PSY(x, half(x))
+			VCVTPD2PSY(t, half(t))
+			VINSERTF128(Imm(1), half(t), x, x)
+		}
+	})
+}
+
+// rowMap writes dst = f(x) with numbers of each row, -n for n of float64, and
+// elements that rows have in common.
+func (m *machine) rowMap(name, doc string, numbers, common int, f func(x, t reg.VecPhysical, p []reg.VecPhysical)) {
+	args := "dst, x *float32, rows, n int"
+	size := 4
+	typ := "*float32"
+	if numbers < 0 {
+		numbers, size, typ = -numbers, 8, "*float64"
+	}
+	for i := range numbers {
+		args += ", " + string("abcd"[i]) + " " + typ
+	}
+	for i := range common {
+		args += ", " + string("ef"[i]) + " *float32"
+	}
+	m.head(name, args, " is, for rows of n elements,",
+		"\tfor r := range rows {", "\t\tfor i := range n {", "\t\t\tdst[r*n+i] = "+doc, "\t\t}", "\t}")
+	dst, x, rows, n, i := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R8
+	t, g, left := reg.R9, reg.RAX, reg.RCX
+	pointers := []reg.GPPhysical{reg.R10, reg.R11, reg.R12, reg.R13}
+	shared := []reg.GPPhysical{reg.R15, reg.R9}
+	Load(Param("dst"), dst)
+	Load(Param("x"), x)
+	Load(Param("rows"), rows)
+	Load(Param("n"), n)
+	r := m.regs
+	mask := r[15]
+	MOVQ(n, t)
+	ANDQ(Imm(uint64(m.lanes-1)), t)
+	m.maskOf(t, g, mask)
+	for k := range numbers {
+		Load(Param(string("abcd"[k])), pointers[k])
+	}
+	for k := range common {
+		Load(Param(string("ef"[k])), shared[k])
+	}
+	p := r[10:14]
+	Label("row")
+	TESTQ(rows, rows)
+	JZ(LabelRef("done"))
+	for k := range numbers {
+		if size == 8 {
+			VBROADCASTSD(at(0, pointers[k], nil, 0), p[k])
+		} else {
+			VBROADCASTSS(at(0, pointers[k], nil, 0), p[k])
+		}
+		ADDQ(Imm(uint64(size)), pointers[k])
+	}
+	XORQ(i, i)
+	MOVQ(n, left)
+	step := func(k int, tail bool) {
+		for j := range k {
+			if tail {
+				m.loadFirst(at(0, x, i, 1), mask, r[j])
+			} else {
+				VMOVUPS(at(j*m.bytes(), x, i, 1), r[j])
+			}
+		}
+		for j := range k {
+			q := append([]reg.VecPhysical(nil), p[:numbers]...)
+			for c := range common {
+				e := r[4+2*(j%2)+c]
+				if tail {
+					m.loadFirst(at(0, shared[c], i, 1), mask, e)
+				} else {
+					VMOVUPS(at(j*m.bytes(), shared[c], i, 1), e)
+				}
+				q = append(q, e)
+			}
+			f(r[j], r[4+j], q)
+		}
+		for j := range k {
+			if tail {
+				m.storeFirst(r[j], mask, at(0, dst, i, 1))
+			} else {
+				VMOVUPS(r[j], at(j*m.bytes(), dst, i, 1))
+			}
+		}
+	}
+	for _, k := range []int{4, 1} {
+		Label(label("turn%d", k))
+		CMPQ(left, U32(k*m.lanes))
+		JLT(LabelRef(label("under%d", k)))
+		step(k, false)
+		ADDQ(U32(k*m.bytes()), i)
+		SUBQ(U32(k*m.lanes), left)
+		JMP(LabelRef(label("turn%d", k)))
+		Label(label("under%d", k))
+	}
+	TESTQ(left, left)
+	JZ(LabelRef("next"))
+	step(1, true)
+	Label("next")
+	LEAQ(Mem{Base: x, Index: n, Scale: 4}, x)
+	LEAQ(Mem{Base: dst, Index: n, Scale: 4}, dst)
+	DECQ(rows)
+	JMP(LabelRef("row"))
+	Label("done")
+	end()
+}

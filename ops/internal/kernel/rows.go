@@ -1,0 +1,258 @@
+package kernel
+
+import "math"
+
+// The loops of this file do many rows of float32 of one length n, which lie one
+// after the other, at a level. What a row gives depends on its own elements
+// alone. But for the exponentials every level gives the same bits.
+
+// RowsMost is how many rows a call does at most.
+const RowsMost = 128
+
+// longRow is the length from which on a row goes through loops by itself, in
+// pieces: assembly cannot be interrupted.
+const longRow = 1 << 17
+
+// noMeans are the means of sums of squares that are taken from zero.
+var noMeans [RowsMost]float64
+
+// SumRows sums the terms of each row in Lanes. Of Square the terms are
+// (x-means[r])^2; without means, x^2.
+func SumRows(l Level, t Term, dst []float64, x []float32, n int, means []float64) {
+	x = x[:len(dst)*n]
+	if means == nil {
+		means = noMeans[:]
+	}
+	means = means[:len(dst)]
+	if l != Go && len(x) > 0 && n < longRow {
+		sumRows(l, t, dst, x, n, means)
+		return
+	}
+	for r := range dst {
+		row := x[r*n:][:n]
+		var lanes Lanes
+		lanes.Clear(t)
+		switch t {
+		case Value:
+			AddValuesRow(l, &lanes, row)
+		case Square:
+			AddSquaresRow(l, &lanes, row, means[r])
+		default:
+			AddRow(t, &lanes, row, 0)
+		}
+		dst[r] = lanes.Sum(t)
+	}
+}
+
+// MomentsRows gives the mean and the population variance of each row, NaN of no
+// elements.
+func MomentsRows(l Level, mean, variance []float64, x []float32, n int) {
+	SumRows(l, Value, mean, x, n, nil)
+	for r := range mean {
+		mean[r] /= float64(n)
+	}
+	SumRows(l, Square, variance, x, n, mean)
+	for r := range variance {
+		variance[r] /= float64(n)
+	}
+}
+
+// ExtremeRows gives the greatest element of each row, or the least; rows are not
+// empty.
+func ExtremeRows(l Level, dst, x []float32, n int, most bool) {
+	x = x[:len(dst)*n]
+	if l != Go && len(x) > 0 && n < longRow {
+		extremeRows(l, dst, x, n, most)
+		return
+	}
+	for r := range dst {
+		row := x[r*n:][:n]
+		dst[r] = extreme(l, row[0], row, most)
+	}
+}
+
+// ExpRows is y = e^(x-m[r]), with the sums of it in Lanes. Without y there are
+// the sums alone.
+func ExpRows(l Level, y, x []float32, n int, m []float32, sums []float64) {
+	x, m = x[:len(sums)*n], m[:len(sums)]
+	if y != nil {
+		y = y[:len(x)]
+	}
+	if l != Go && len(x) > 0 && n < longRow {
+		expRows(l, y, x, n, m, sums)
+		return
+	}
+	var block [rowBlock]float32
+	for r := range sums {
+		var lanes Lanes
+		lanes.Clear(Exp1)
+		for i := r * n; i < r*n+n; i += rowBlock {
+			end := min(i+rowBlock, r*n+n)
+			e := block[:end-i]
+			if y != nil {
+				e = y[i:end]
+			}
+			SoftmaxExpRow(l, &lanes, e, x[i:end], m[r])
+		}
+		sums[r] = lanes.Sum(Exp1)
+	}
+}
+
+// rowMap is a function of the elements of rows.
+type rowMap int
+
+const (
+	mapScaleRows rowMap = iota
+	mapAffineRows
+	mapNormChannels
+)
+
+// ScaleRows is dst = x*f[r].
+func ScaleRows(l Level, dst, x []float32, n int, f []float32) {
+	x, dst = x[:len(f)*n], dst[:len(f)*n]
+	if l != Go && len(x) > 0 && n < longRow {
+		mapRows(mapScaleRows, l, dst, x, n, f, nil, nil, nil)
+		return
+	}
+	for r, v := range f {
+		MulVectorVS(l, dst[r*n:][:n], x[r*n:], v)
+	}
+}
+
+// AffineChannels is dst = x*f[r] + o[r]; the product is rounded before the sum.
+func AffineChannels(l Level, dst, x []float32, n int, f, o []float32) {
+	x, dst, o = x[:len(f)*n], dst[:len(f)*n], o[:len(f)]
+	if l != Go && len(x) > 0 && n < longRow {
+		mapRows(mapAffineRows, l, dst, x, n, f, o, nil, nil)
+		return
+	}
+	for r, v := range f {
+		AffineRow(l, dst[r*n:][:n], x[r*n:], v, o[r])
+	}
+}
+
+// NormChannels is dst = (x-mean[r])*inv[r]*scale[r] + bias[r]; each operation is
+// rounded.
+func NormChannels(l Level, dst, x []float32, n int, mean, inv, scale, bias []float32) {
+	rows := len(mean)
+	x, dst = x[:rows*n], dst[:rows*n]
+	inv, scale, bias = inv[:rows], scale[:rows], bias[:rows]
+	if l != Go && len(x) > 0 && n < longRow {
+		mapRows(mapNormChannels, l, dst, x, n, mean, inv, scale, bias)
+		return
+	}
+	for r := range rows {
+		y := dst[r*n:][:n]
+		StandardizeRow(l, y, x[r*n:], mean[r], inv[r])
+		AffineRow(l, y, y, scale[r], bias[r])
+	}
+}
+
+// NormRows is dst = (x-mean[r])*inv[r]*scale + bias, with elements of scale and
+// bias that all rows have in common; each operation is rounded. bias may be nil.
+func NormRows(l Level, dst, x []float32, n int, mean, inv, scale, bias []float32) {
+	rows := len(mean)
+	x, dst = x[:rows*n], dst[:rows*n]
+	inv, scale = inv[:rows], scale[:n]
+	if bias != nil {
+		bias = bias[:n]
+	}
+	if l != Go && len(x) > 0 && n < longRow {
+		normRows(l, dst, x, n, mean, inv, scale, bias)
+		return
+	}
+	for r := range rows {
+		y := dst[r*n:][:n]
+		StandardizeRow(l, y, x[r*n:], mean[r], inv[r])
+		if bias == nil {
+			MulVector(l, y, y, scale)
+		} else {
+			AffineVector(l, y, y, scale, bias)
+		}
+	}
+}
+
+// LogSoftmaxRows is dst = x - m[r] - log[r], rounded once.
+func LogSoftmaxRows(l Level, dst, x []float32, n int, m, log []float64) {
+	x, dst, log = x[:len(m)*n], dst[:len(m)*n], log[:len(m)]
+	if l != Go && len(x) > 0 && n < longRow {
+		logRows(l, dst, x, n, m, log)
+		return
+	}
+	for r := range m {
+		LogSoftmaxRow(dst[r*n:][:n], x[r*n:], m[r], log[r])
+	}
+}
+
+// AddColumnRows adds the terms of rows of w columns, which continue them at a
+// multiple of 8 and lie stride elements apart, to the lanes of the columns. The
+// term is Value, Square or Abs1.
+func AddColumnRows(l Level, t Term, c *Columns, x []float32, rows, stride, w int) {
+	if rows == 0 || w == 0 {
+		return
+	}
+	x = x[:(rows-1)*stride+w]
+	done := 0
+	if l != Go {
+		done = addColumnRows(l, t, c, x, rows, stride, w, 0)
+	}
+	if done < w {
+		c.addRows(t, x, rows, stride, done, w)
+	}
+}
+
+// SumColumns is AddColumnRows of all rows of w columns, and sums them.
+func SumColumns(l Level, t Term, c *Columns, x []float32, rows, stride, w int) {
+	done := 0
+	if l != Go && rows > 0 && w > 0 {
+		x = x[:(rows-1)*stride+w]
+		done = addColumnRows(l, t, c, x, rows, stride, w, 1)
+	}
+	if done < w {
+		c.clear(t, rows, done, w)
+		c.addRows(t, x, rows, stride, done, w)
+		c.sum(t, rows, done, w)
+	}
+}
+
+// addRows adds the terms of columns from..to-1 of rows.
+func (c *Columns) addRows(t Term, x []float32, rows, stride, from, to int) {
+	for r := range rows {
+		lane, row := c[r&7][from:to], x[r*stride+from:]
+		switch t {
+		case Value:
+			for j := range lane {
+				lane[j] += float64(row[j])
+			}
+		case Square:
+			for j := range lane {
+				f := float64(row[j])
+				lane[j] += float64(f * f) // the conversion forbids a fused multiply-add
+			}
+		default:
+			for j := range lane {
+				lane[j] += math.Abs(float64(row[j]))
+			}
+		}
+	}
+}
+
+// ExpColumnRows is y = e^(x-m[j]) of rows of len(m) columns, which lie stride apart.
+func ExpColumnRows(l Level, y, x []float32, rows, strideY, strideX int, m []float32) {
+	if rows == 0 || len(m) == 0 {
+		return
+	}
+	y, x = y[:(rows-1)*strideY+len(m)], x[:(rows-1)*strideX+len(m)]
+	done := 0
+	if l != Go {
+		done = expColumns(l, y, x, rows, strideY, strideX, m)
+	}
+	if done == len(m) {
+		return
+	}
+	for r := range rows {
+		row := y[r*strideY+done:][:len(m)-done]
+		SubVector(l, row, x[r*strideX+done:], m[done:])
+		Exp(l, row, row)
+	}
+}

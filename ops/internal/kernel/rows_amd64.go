@@ -1,0 +1,125 @@
+//go:build amd64 && !noasm
+
+package kernel
+
+func sumRows(l Level, t Term, dst []float64, x []float32, n int, means []float64) {
+	switch {
+	case t == Value && l == AVX2:
+		sumValuesRowsAVX2(&dst[0], &x[0], len(dst), n, &means[0])
+	case t == Value:
+		sumValuesRowsAVX512(&dst[0], &x[0], len(dst), n, &means[0])
+	case t == Square && l == AVX2:
+		sumSquaresRowsAVX2(&dst[0], &x[0], len(dst), n, &means[0])
+	case t == Square:
+		sumSquaresRowsAVX512(&dst[0], &x[0], len(dst), n, &means[0])
+	case l == AVX2:
+		sumMagnitudesRowsAVX2(&dst[0], &x[0], len(dst), n, &means[0])
+	default:
+		sumMagnitudesRowsAVX512(&dst[0], &x[0], len(dst), n, &means[0])
+	}
+}
+
+func extremeRows(l Level, dst, x []float32, n int, most bool) {
+	switch {
+	case most && l == AVX2:
+		greatestRowsAVX2(&dst[0], &x[0], len(dst), n)
+	case most:
+		greatestRowsAVX512(&dst[0], &x[0], len(dst), n)
+	case l == AVX2:
+		leastRowsAVX2(&dst[0], &x[0], len(dst), n)
+	default:
+		leastRowsAVX512(&dst[0], &x[0], len(dst), n)
+	}
+}
+
+func expRows(l Level, y, x []float32, n int, m []float32, sums []float64) {
+	switch {
+	case y == nil && l == AVX2:
+		expSumRowsAVX2(&x[0], len(sums), n, &m[0], &sums[0])
+	case y == nil:
+		expSumRowsAVX512(&x[0], len(sums), n, &m[0], &sums[0])
+	case l == AVX2:
+		expRowsAVX2(&y[0], &x[0], len(sums), n, &m[0], &sums[0])
+	default:
+		expRowsAVX512(&y[0], &x[0], len(sums), n, &m[0], &sums[0])
+	}
+}
+
+func mapRows(f rowMap, l Level, dst, x []float32, n int, a, b, c, d []float32) {
+	switch {
+	case f == mapScaleRows && l == AVX2:
+		scaleRowsAVX2(&dst[0], &x[0], len(a), n, &a[0])
+	case f == mapScaleRows:
+		scaleRowsAVX512(&dst[0], &x[0], len(a), n, &a[0])
+	case f == mapAffineRows && l == AVX2:
+		affineRowsAVX2(&dst[0], &x[0], len(a), n, &a[0], &b[0])
+	case f == mapAffineRows:
+		affineRowsAVX512(&dst[0], &x[0], len(a), n, &a[0], &b[0])
+	case l == AVX2:
+		normChannelsAVX2(&dst[0], &x[0], len(a), n, &a[0], &b[0], &c[0], &d[0])
+	default:
+		normChannelsAVX512(&dst[0], &x[0], len(a), n, &a[0], &b[0], &c[0], &d[0])
+	}
+}
+
+func normRows(l Level, dst, x []float32, n int, mean, inv, scale, bias []float32) {
+	switch {
+	case bias == nil && l == AVX2:
+		normScaleRowsAVX2(&dst[0], &x[0], len(mean), n, &mean[0], &inv[0], &scale[0])
+	case bias == nil:
+		normScaleRowsAVX512(&dst[0], &x[0], len(mean), n, &mean[0], &inv[0], &scale[0])
+	case l == AVX2:
+		normAffineRowsAVX2(&dst[0], &x[0], len(mean), n, &mean[0], &inv[0], &scale[0], &bias[0])
+	default:
+		normAffineRowsAVX512(&dst[0], &x[0], len(mean), n, &mean[0], &inv[0], &scale[0], &bias[0])
+	}
+}
+
+func logRows(l Level, dst, x []float32, n int, m, log []float64) {
+	if l == AVX2 {
+		logRowsAVX2(&dst[0], &x[0], len(m), n, &m[0], &log[0])
+	} else {
+		logRowsAVX512(&dst[0], &x[0], len(m), n, &m[0], &log[0])
+	}
+}
+
+// addColumnRows does whole strips of columns, and gives how many columns it did.
+// Where whole is 1 it begins and ends them.
+func addColumnRows(l Level, t Term, c *Columns, x []float32, rows, stride, w, whole int) int {
+	width := 16
+	if l == AVX2 {
+		width = 4
+	}
+	strips := w / width
+	if strips == 0 {
+		return 0
+	}
+	switch {
+	case t == Value && l == AVX2:
+		sumValuesColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, whole)
+	case t == Value:
+		sumValuesColumnsAVX512(&c[0][0], &x[0], rows, stride, strips, whole)
+	case t == Square && l == AVX2:
+		sumSquaresColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, whole)
+	case t == Square:
+		sumSquaresColumnsAVX512(&c[0][0], &x[0], rows, stride, strips, whole)
+	case l == AVX2:
+		sumMagnitudesColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, whole)
+	default:
+		sumMagnitudesColumnsAVX512(&c[0][0], &x[0], rows, stride, strips, whole)
+	}
+	return strips * width
+}
+
+// expColumns does whole vectors of the rows, and gives how many columns it did.
+func expColumns(l Level, y, x []float32, rows, strideY, strideX int, m []float32) int {
+	n := len(m) / l.Lanes()
+	switch {
+	case n == 0:
+	case l == AVX2:
+		expColumnsAVX2(&y[0], &x[0], rows, strideY, strideX, n, &m[0])
+	default:
+		expColumnsAVX512(&y[0], &x[0], rows, strideY, strideX, n, &m[0])
+	}
+	return n * l.Lanes()
+}

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"fmt"
 	"unsafe"
 
 	"github.com/recur-ml/recur/onnx"
@@ -181,11 +182,12 @@ func (k *recurrentCore[T]) packing(in *[recurrentInputs]*onnx.Tensor, size *recu
 		w: in[inW], r: in[inR], b: in[inB], p: in[inP], shared: k.shared}
 }
 
-// packConstants packs the weights at load when all of them are constants; else
-// each run does it.
+// packConstants has the weights packed, once in the process for all nodes that
+// have the same ones, when all of them are constants; else each run does it.
 func (k *recurrentCore[T]) packConstants(n *Node) error {
 	var shapes [recurrentInputs][]int
 	var in [recurrentInputs]*onnx.Tensor
+	var of []*onnx.Tensor
 	for _, i := range [...]int{inW, inR, inB, inP} {
 		if !k.has[i] {
 			continue
@@ -195,13 +197,20 @@ func (k *recurrentCore[T]) packConstants(n *Node) error {
 			return nil
 		}
 		in[i], shapes[i] = t, t.Shape()
+		of = append(of, t)
 	}
 	size, err := k.measure(&shapes)
 	if err != nil {
 		return err
 	}
-	k.packed = k.packWeights(&in, &size)
+	k.packed = newPacked(n, k.layoutName(&size), func() *gateWeights[T] { return k.packWeights(&in, &size) }, of...)
 	return nil
+}
+
+// layoutName names all that packWeights depends on beside level and content.
+func (k *recurrentCore[T]) layoutName(size *recurrentSizes) string {
+	return fmt.Sprintf("recurrent %v %+v gates %d sizes %v B %v P %v shared %v",
+		onnx.TypeOf[T](), k.form, k.gates, *size, k.has[inB], k.has[inP], k.shared)
 }
 
 // packWeights packs in memory of its own.

@@ -15,11 +15,11 @@ import (
 type recurrentCore[T singleOrDouble] struct {
 	*recurrent
 	form   gateForm
-	cells  []recurrentCell[T] // one a direction
-	packed *gateWeights[T]    // nil when the weights come with a run
-	codecs [3]floatCodec[T]   // of T, float16 and bfloat16
-	early  bool               // a test wants reversed rows to start in the padding
-	shared bool               // and the second direction to have the first one's weights
+	cells  []recurrentCell[T]      // one a direction
+	packed *packed[gateWeights[T]] // nil when the weights come with a run
+	codecs [3]floatCodec[T]        // of T, float16 and bfloat16
+	early  bool                    // a test wants reversed rows to start in the padding
+	shared bool                    // and the second direction to have the first one's weights
 }
 
 func newRecurrentCore[T singleOrDouble](r *recurrent, newCell func(*recurrent, []activation) recurrentCell[T]) *recurrentCore[T] {
@@ -229,7 +229,8 @@ func (r *recurrentRun[T]) makeOutputs() error {
 
 // bringWeights finds the weights as packed at load, or packs those of the run.
 func (r *recurrentRun[T]) bringWeights() error {
-	if r.weights = r.packed; r.weights != nil {
+	if r.packed != nil {
+		r.weights = r.packed.get()
 		return nil
 	}
 	w, src, directions := &r.own, r.packing(&r.in, &r.size), r.size[dimD]

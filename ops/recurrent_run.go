@@ -117,7 +117,7 @@ func (k *recurrentCore[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	}
 	r.clearRest()
 	r.sortRows()
-	units, grain := r.directions()*r.units, 1+threadWork/max(1, dealt*r.size[dimT]*r.weights.stride)
+	units, grain := r.directions()*r.units, 1+threadWork/max(1, dealt*r.size[dimT]*r.weights.work())
 	if _, ok := r.cells[0].(quantizer[T]); ok {
 		grain = units
 	}
@@ -237,7 +237,7 @@ func (r *recurrentRun[T]) bringWeights() error {
 	w.lay(&r.form, &r.size, r.level)
 	var err error
 	takeScratch(r.ctx, &err, &src.line, max(r.size[dimI], r.size[dimH]))
-	takeScratch(r.ctx, &err, &w.panel, directions, w.stride)
+	takeScratch(r.ctx, &err, &w.panel, directions, w.stride[0])
 	takeScratch(r.ctx, &err, &w.bias, directions, w.panels, w.span)
 	if src.p != nil {
 		takeScratch(r.ctx, &err, &w.peepholes, directions, 3, w.units)

@@ -10,3 +10,4 @@ package kernel
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part map -out ../asm_map_amd64.s -stubs ../asm_map_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part sum -out ../asm_sum_amd64.s -stubs ../asm_sum_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part conv -out ../asm_conv_amd64.s -stubs ../asm_conv_amd64.go"
+//go:generate sh -c "cd _gen && go run . -pkg kernel -part half -out ../asm_half_amd64.s -stubs ../asm_half_amd64.go"

@@ -26,6 +26,7 @@ var parts = map[string]func(){
 	"map":       each((*machine).maps),
 	"sum":       each((*machine).sums),
 	"conv":      each((*machine).convolutions),
+	"half":      each((*machine).halves),
 }
 
 // each writes a part for every machine.

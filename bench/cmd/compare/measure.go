@@ -79,7 +79,7 @@ func loadBoth(row *bench.Row) (*subject, *recurEngine, *ortEngine, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	s, err := newSubject(data, row.Inputs)
+	s, err := newSubject(data, row)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -107,7 +107,7 @@ func measure(c *config, row *bench.Row) (*result, error) {
 	if err := ours.run(); err != nil { // into tensors that are there already
 		return nil, fmt.Errorf("recur: %w", err)
 	}
-	if r.Difference, err = difference(s, ours, theirs, c.tolerance); err != nil {
+	if r.Difference, err = difference(s, ours, theirs, max(c.tolerance, row.Tolerance)); err != nil {
 		return nil, err
 	}
 	if r.RecurLoad, r.ORTLoad, err = loadTimes(s); err != nil {
@@ -169,7 +169,7 @@ func measureThreads(c *config, row *bench.Row, threads int) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSubject(data, row.Inputs)
+	s, err := newSubject(data, row)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,11 @@ type Row struct {
 	Threads bool    // worth measuring on several threads
 	Callers bool    // worth measuring with several callers
 
+	// Half is for recur with its option WithHalfWeights. Its results are then
+	// those of other weights, and differ by up to Tolerance, times 1+|b|.
+	Half      bool
+	Tolerance float64 // 0: the usual one
+
 	model  func() ([]byte, error)
 	inputs func(*onnx.Model) onnx.Values
 }
@@ -67,6 +72,9 @@ func Rows(corpus string) []*Row {
 	for _, op := range []string{"LSTM", "GRU"} {
 		rows = append(rows, recurrentRow(Forms, recurrent{op: op, t: 100, b: 32, i: 128, h: 256, lengths: true}))
 	}
+	for _, op := range []string{"LSTM", "GRU", "RNN"} {
+		rows = append(rows, halfRow(recurrent{op: op, t: 200, b: 1, i: 512, h: 1024}))
+	}
 	for _, n := range []int{512, 1024} {
 		row := generated(Operators, fmt.Sprintf("matmul/%d", n), 2*float64(n)*float64(n)*float64(n), func() *onnx.Model { return matMul(n) })
 		row.Threads = true
@@ -108,6 +116,17 @@ func recurrentRow(group string, r recurrent) *Row {
 	row.Small = group == Operators && r.t == 1
 	row.Threads = group == Operators && r.t > 1
 	row.Callers = group == Operators && r.op != "RNN" && r.b == 1 && r.t == 100
+	return row
+}
+
+// halfTolerance is for states of rows of recurrentRow, whose weights are less
+// than 1/sqrt(H) and rounded to 11 bits.
+const halfTolerance = 1e-3
+
+func halfRow(r recurrent) *Row {
+	row := recurrentRow(Forms, r)
+	row.Name += "_half"
+	row.Half, row.Tolerance = true, halfTolerance
 	return row
 }
 

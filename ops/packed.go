@@ -54,6 +54,13 @@ func newPackedLater[P any](n *Node, layout string, pack func() *P, of ...*onnx.T
 	return &packed[P]{pack: func() *P { return packedOnce(keyOf(layout, level, of), pack) }}
 }
 
+// packedAlready is a form that a node has to itself.
+func packedAlready[P any](form *P) *packed[P] {
+	p := &packed[P]{}
+	p.value.Store(form)
+	return p
+}
+
 // get gives the packed form. Callers at the same time wait for the first one.
 func (p *packed[P]) get() *P {
 	if v := p.value.Load(); v != nil {

@@ -76,6 +76,7 @@ func (op *recurrentOp) row() Op {
 type recurrent struct {
 	*recurrentOp
 	level       Level        // of the kernel
+	half        bool         // Analysis.HalfWeights
 	hidden      int          // hidden_size; 0 when only R tells it
 	reverse     []bool       // for each direction, whether it starts at the end
 	batchFirst  bool         // layout 1
@@ -97,7 +98,7 @@ const maxHidden = 1<<27 - 1
 
 // decode reads a node's attributes and asks for its inputs and outputs.
 func (op *recurrentOp) decode(n *Node) (*recurrent, error) {
-	r := &recurrent{recurrentOp: op, level: n.Level()}
+	r := &recurrent{recurrentOp: op, level: n.Level(), half: n.scope.analysis.HalfWeights}
 	for i := range op.inputs() {
 		r.has[i] = n.Has(i) && !fault.Is(fault.Input(recurrentInputNames[i]))
 	}

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"fmt"
 	"unsafe"
 
 	"github.com/recur-ml/recur/onnx"
@@ -49,18 +50,22 @@ func (p *gateProduct) depth(size *recurrentSizes) int {
 //
 // A panel is a product's weights of lanes units: for each element k of its
 // operand, for each of its gates, the units' weights, cut into the strips that
-// kernel.MulAdd wants. Units past H have zeros.
+// kernel.MulAdd wants. Units past H have zeros. Of half weights those that
+// multiply a state are in halves in the same way, and not in panel.
 type gateWeights[T singleOrDouble] struct {
 	level     kernel.Level
 	lanes     int
 	span      int    // sums of a panel: lanes of each sum of the form
 	panels    int    // of a direction
 	units     int    // of a row of a state: H, or at a level of vectors those of all panels
-	stride    int    // elements of a direction
+	stride    [2]int // elements of a direction in panel and in halves
 	at        [3]int // where in a direction each product's panels begin
 	panel     []T    // for each direction, for each product, [panels, depth, width]
-	bias      []T    // [D, panels, span]: what the sums start from
-	peepholes []T    // [D, 3, units] as in P, nil when absent
+	rounded   bool   // the weights that multiply a state are rounded to float16
+	half      bool   // and are in halves
+	halves    []uint16
+	bias      []T // [D, panels, span]: what the sums start from
+	peepholes []T // [D, 3, units] as in P, nil when absent
 }
 
 // lay fixes the layout for sizes; the slices are not made.
@@ -74,12 +79,25 @@ func (w *gateWeights[T]) lay(f *gateForm, size *recurrentSizes, level kernel.Lev
 	if w.units = size[dimH]; w.level != kernel.Go {
 		w.units = w.panels * w.lanes
 	}
-	w.stride = 0
+	w.half = w.rounded && w.level.HasHalf()
+	w.stride = [2]int{}
 	for i, p := range f.products {
-		w.at[i] = w.stride
-		w.stride += w.panels * p.depth(size) * len(p.gates) * w.lanes
+		in := w.kept(&p)
+		w.at[i] = w.stride[in]
+		w.stride[in] += w.panels * p.depth(size) * len(p.gates) * w.lanes
 	}
 }
+
+// kept is where a product's weights are: 0 in panel, 1 in halves.
+func (w *gateWeights[T]) kept(p *gateProduct) int {
+	if w.half && p.of != ofX {
+		return 1
+	}
+	return 0
+}
+
+// work is the number of weights of a direction.
+func (w *gateWeights[T]) work() int { return w.stride[0] + w.stride[1] }
 
 // fit chooses the lanes: of vectors as many as fill strips.
 func (w *gateWeights[T]) fit(f *gateForm, hidden int) int {
@@ -100,7 +118,12 @@ func (w *gateWeights[T]) fit(f *gateForm, hidden int) int {
 
 // of gives the weights of product k for panel p of direction d and those after it.
 func (w *gateWeights[T]) of(d, k, p, depth, width int) []T {
-	return w.panel[d*w.stride+w.at[k]+p*depth*width:]
+	return w.panel[d*w.stride[0]+w.at[k]+p*depth*width:]
+}
+
+// halfOf is of for a product whose weights are in halves.
+func (w *gateWeights[T]) halfOf(d, k, p, depth, width int) []uint16 {
+	return w.halves[d*w.stride[1]+w.at[k]+p*depth*width:]
 }
 
 // gatePacking is the source of weights.
@@ -128,14 +151,31 @@ func (s *gatePacking[T]) pack(dst *gateWeights[T], d, p int) {
 			m = s.w
 		}
 		depth, width := product.depth(s.size), len(product.gates)*lanes
-		line, part := s.line[:depth], dst.of(d, i, p, depth, width)[:depth*width]
-		strip := dst.level.Strip(width)
+		line, strip := s.line[:depth], dst.level.Strip(width)
+		var part []T
+		var half []uint16
+		if dst.kept(&product) == 1 {
+			half = dst.halfOf(d, i, p, depth, width)[:depth*width]
+		} else {
+			part = dst.of(d, i, p, depth, width)[:depth*width]
+		}
 		clear(part)
 		for g, gate := range product.gates {
 			for u := range units {
 				s.codec.load(line, m, ((from*s.gates+gate)*hidden+first+u)*depth)
 				at := g*lanes + u
 				at = at/strip*strip*depth + at%strip
+				switch {
+				case half != nil:
+					for k, v := range line {
+						half[at+k*strip] = uint16(onnx.ToF16(float32(v)))
+					}
+					continue
+				case dst.rounded && product.of != ofX:
+					for k, v := range line {
+						line[k] = T(onnx.ToF16(float32(v)).Float32())
+					}
+				}
 				for k, v := range line {
 					part[at+k*strip] = v
 				}
@@ -161,6 +201,26 @@ func (s *gatePacking[T]) pack(dst *gateWeights[T], d, p int) {
 	}
 }
 
+// halfMost is the greatest number of float16.
+const halfMost = 65504
+
+// fitHalf reports whether float16 has a number near each weight of R.
+func (s *gatePacking[T]) fitHalf() bool {
+	if onnx.TypeOf[T]() != onnx.Float {
+		return false
+	}
+	line := s.line[:s.size[dimH]]
+	for i := range s.size[dimD] * s.gates * s.size[dimH] {
+		s.codec.load(line, s.r, i*len(line))
+		for _, v := range line {
+			if !(v >= -halfMost && v <= halfMost) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // packPeepholes copies P.
 func (s *gatePacking[T]) packPeepholes(dst *gateWeights[T]) {
 	hidden := s.size[dimH]
@@ -181,11 +241,12 @@ func (k *recurrentCore[T]) packing(in *[recurrentInputs]*onnx.Tensor, size *recu
 		w: in[inW], r: in[inR], b: in[inB], p: in[inP], shared: k.shared}
 }
 
-// packConstants packs the weights at load when all of them are constants; else
-// each run does it.
+// packConstants has the weights packed, once in the process for all nodes that
+// have the same ones, when all of them are constants; else each run does it.
 func (k *recurrentCore[T]) packConstants(n *Node) error {
 	var shapes [recurrentInputs][]int
 	var in [recurrentInputs]*onnx.Tensor
+	var of []*onnx.Tensor
 	for _, i := range [...]int{inW, inR, inB, inP} {
 		if !k.has[i] {
 			continue
@@ -195,21 +256,30 @@ func (k *recurrentCore[T]) packConstants(n *Node) error {
 			return nil
 		}
 		in[i], shapes[i] = t, t.Shape()
+		of = append(of, t)
 	}
 	size, err := k.measure(&shapes)
 	if err != nil {
 		return err
 	}
-	k.packed = k.packWeights(&in, &size)
+	k.packed = newPacked(n, k.layoutName(&size), func() *gateWeights[T] { return k.packWeights(&in, &size) }, of...)
 	return nil
+}
+
+// layoutName names all that packWeights depends on beside level and content.
+func (k *recurrentCore[T]) layoutName(size *recurrentSizes) string {
+	return fmt.Sprintf("recurrent %v %+v gates %d sizes %v B %v P %v shared %v half %v",
+		onnx.TypeOf[T](), k.form, k.gates, *size, k.has[inB], k.has[inP], k.shared, k.half)
 }
 
 // packWeights packs in memory of its own.
 func (k *recurrentCore[T]) packWeights(in *[recurrentInputs]*onnx.Tensor, size *recurrentSizes) *gateWeights[T] {
 	src, w := k.packing(in, size), &gateWeights[T]{}
-	w.lay(&k.form, size, k.level)
 	src.line = make([]T, max(size[dimI], size[dimH]))
-	w.panel = aligned[T](size[dimD] * w.stride)
+	w.rounded = k.half && src.fitHalf()
+	w.lay(&k.form, size, k.level)
+	w.panel = aligned[T](size[dimD] * w.stride[0])
+	w.halves = aligned[uint16](size[dimD] * w.stride[1])
 	w.bias = make([]T, size[dimD]*w.panels*w.span)
 	for i := range size[dimD] * w.panels {
 		src.pack(w, i/w.panels, i%w.panels)
@@ -222,13 +292,13 @@ func (k *recurrentCore[T]) packWeights(in *[recurrentInputs]*onnx.Tensor, size *
 }
 
 // aligned makes a slice that begins a cache line.
-func aligned[T singleOrDouble](n int) []T {
+func aligned[T singleOrDouble | uint16](n int) []T {
 	if n == 0 {
 		return nil
 	}
 	const line = 64
-	s := make([]T, n+line/4)
-	size := unsafe.Sizeof(s[0])
+	size := unsafe.Sizeof(T(0))
+	s := make([]T, n+line/int(size))
 	past := uintptr(unsafe.Pointer(&s[0])) % line
 	return s[(line-past)%line/size:][:n]
 }

@@ -15,11 +15,11 @@ import (
 type recurrentCore[T singleOrDouble] struct {
 	*recurrent
 	form   gateForm
-	cells  []recurrentCell[T] // one a direction
-	packed *gateWeights[T]    // nil when the weights come with a run
-	codecs [3]floatCodec[T]   // of T, float16 and bfloat16
-	early  bool               // a test wants reversed rows to start in the padding
-	shared bool               // and the second direction to have the first one's weights
+	cells  []recurrentCell[T]      // one a direction
+	packed *packed[gateWeights[T]] // nil when the weights come with a run
+	codecs [3]floatCodec[T]        // of T, float16 and bfloat16
+	early  bool                    // a test wants reversed rows to start in the padding
+	shared bool                    // and the second direction to have the first one's weights
 }
 
 func newRecurrentCore[T singleOrDouble](r *recurrent, newCell func(*recurrent, []activation) recurrentCell[T]) *recurrentCore[T] {
@@ -117,7 +117,7 @@ func (k *recurrentCore[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	}
 	r.clearRest()
 	r.sortRows()
-	units, grain := r.directions()*r.units, 1+threadWork/max(1, dealt*r.size[dimT]*r.weights.stride)
+	units, grain := r.directions()*r.units, 1+threadWork/max(1, dealt*r.size[dimT]*r.weights.work())
 	if _, ok := r.cells[0].(quantizer[T]); ok {
 		grain = units
 	}
@@ -229,14 +229,15 @@ func (r *recurrentRun[T]) makeOutputs() error {
 
 // bringWeights finds the weights as packed at load, or packs those of the run.
 func (r *recurrentRun[T]) bringWeights() error {
-	if r.weights = r.packed; r.weights != nil {
+	if r.packed != nil {
+		r.weights = r.packed.get()
 		return nil
 	}
 	w, src, directions := &r.own, r.packing(&r.in, &r.size), r.size[dimD]
 	w.lay(&r.form, &r.size, r.level)
 	var err error
 	takeScratch(r.ctx, &err, &src.line, max(r.size[dimI], r.size[dimH]))
-	takeScratch(r.ctx, &err, &w.panel, directions, w.stride)
+	takeScratch(r.ctx, &err, &w.panel, directions, w.stride[0])
 	takeScratch(r.ctx, &err, &w.bias, directions, w.panels, w.span)
 	if src.p != nil {
 		takeScratch(r.ctx, &err, &w.peepholes, directions, 3, w.units)

@@ -482,7 +482,7 @@ type runner struct {
 
 func newRunner(t testing.TB, p *onnx.Node, opset int, in []onnx.Value, constants bool) *runner {
 	t.Helper()
-	a := &Analysis{Registry: Default(), Opsets: map[string]int{p.Domain: opset, "": opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel}
+	a := &Analysis{Registry: Default(), Opsets: map[string]int{p.Domain: opset, "": opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel, HalfWeights: testHalf}
 	scope := a.NewScope(nil)
 	c := *p
 	c.Inputs = nil

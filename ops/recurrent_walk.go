@@ -168,6 +168,11 @@ func (s *strand[T]) multiply(k, panel, rows int, sums []T, gap int) bool {
 	product := &s.form.products[k]
 	depth, width := product.depth(&s.size), len(product.gates)*s.weights.lanes
 	operand, pitch := s.operand(k)
+	if s.weights.kept(product) == 1 {
+		kernel.MulAddHalf(s.weights.level, any(sums[product.at*s.weights.lanes:]).([]float32), gap, any(operand).([]float32), pitch, rows, depth,
+			s.weights.halfOf(s.d, k, panel, depth, width), width)
+		return s.worked(rows * depth * width)
+	}
 	kernel.MulAdd(s.weights.level, sums[product.at*s.weights.lanes:], gap, operand, pitch, rows, depth, s.weights.of(s.d, k, panel, depth, width), width)
 	return s.worked(rows * depth * width)
 }
@@ -270,8 +275,13 @@ func (s *strand[T]) multiplyRow(k int, sums []T) bool {
 	operand, _ := s.operand(k)
 	some := max(8, stopWork/max(depth*width, 1)&^7)
 	for p := 0; p < w.panels; p += some {
-		kernel.MulAddPanels(w.level, sums[p*w.span+product.at*w.lanes:], w.span, operand, depth,
-			w.of(s.d, k, p, depth, width), width, min(some, w.panels-p))
+		to, n := sums[p*w.span+product.at*w.lanes:], min(some, w.panels-p)
+		if w.kept(product) == 1 {
+			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, any(operand).([]float32), depth,
+				w.halfOf(s.d, k, p, depth, width), width, n)
+		} else {
+			kernel.MulAddPanels(w.level, to, w.span, operand, depth, w.of(s.d, k, p, depth, width), width, n)
+		}
 		if !s.worked(some * depth * width) {
 			return false
 		}

@@ -12,6 +12,10 @@ type Analysis struct {
 	Opsets   map[string]int // imported versions by domain, "" for ai.onnx
 	Limits   onnx.Limits
 	Level    Level // of the kernels that are built
+	// HalfWeights rounds constant recurrent weights of nodes that compute in
+	// float32 to float16, those that multiply a state, where all of them are
+	// numbers in its range.
+	HalfWeights bool
 	// Overridable says that an initializer that is also an input of the model
 	// is only that input's default (from IR version 4 on), not a constant.
 	Overridable bool

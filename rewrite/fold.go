@@ -34,7 +34,7 @@ func (s *state) foldWithin(bytes int64, span time.Duration) error {
 	defer cancel()
 	f := &folder{state: s, ctx: ctx}
 	f.analysis = ops.NewAnalysis(s.registry, s.model, s.limits)
-	f.analysis.Level = s.level
+	f.analysis.Level, f.analysis.HalfWeights = s.level, s.halfWeights
 	f.most = min(bytes, s.limits.InitializerBytes)
 	return f.graph(s.model.Graph, nil)
 }

@@ -54,6 +54,8 @@ type Options struct {
 	// results do not depend on which inputs are constants; the default, plain
 	// Go, gives the same model on every machine.
 	Level ops.Level
+	// HalfWeights is the session's option of that name, for the same reason.
+	HalfWeights bool
 	// Left, when it is not nil, is told of each Loop and Scan that the pass
 	// lift leaves, and why.
 	Left func(n *onnx.Node, why string)
@@ -61,13 +63,14 @@ type Options struct {
 
 // state is a model under rewriting.
 type state struct {
-	model    *onnx.Model
-	registry *ops.Registry
-	limits   onnx.Limits
-	level    ops.Level
-	report   func(*onnx.Node, string)
-	names    map[string]bool // every name of a value in the model
-	serial   int
+	model       *onnx.Model
+	registry    *ops.Registry
+	limits      onnx.Limits
+	level       ops.Level
+	halfWeights bool
+	report      func(*onnx.Node, string)
+	names       map[string]bool // every name of a value in the model
+	serial      int
 
 	factsOfGraphs map[*onnx.Graph]*facts // what was known last
 	seed          maphash.Seed           // of fingerprints
@@ -94,8 +97,8 @@ func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 
 // newState copies a model for rewriting.
 func newState(m *onnx.Model, o Options) *state {
-	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), level: o.Level, report: o.Left, names: map[string]bool{},
-		factsOfGraphs: map[*onnx.Graph]*facts{}, seed: maphash.MakeSeed()}
+	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), level: o.Level, halfWeights: o.HalfWeights, report: o.Left,
+		names: map[string]bool{}, factsOfGraphs: map[*onnx.Graph]*facts{}, seed: maphash.MakeSeed()}
 	if s.registry == nil {
 		s.registry = ops.Default()
 	}

@@ -19,6 +19,8 @@ type options struct {
 	level    ops.Level // of the engine
 	programs int
 	profile  *Profile
+	// see WithHalfWeights
+	halfWeights bool
 }
 
 // WithThreads bounds the goroutines that one Run computes on, the caller's
@@ -40,6 +42,21 @@ func WithLimits(l onnx.Limits) Option { return func(o *options) { o.limits = l }
 // WithRegistry gives the operators that the model may use; a Clone of
 // ops.Default with more rows, most often.
 func WithRegistry(r *ops.Registry) Option { return func(o *options) { o.registry = r } }
+
+// WithHalfWeights stores the recurrent weights R of LSTM, GRU and RNN as
+// float16, which is half the memory to keep and to read: for a batch of 1 and
+// layers that no cache holds that is most of the time. It is for nodes that
+// compute in float32 and whose weights are constants. A node with a weight in R
+// that is not a number, or beyond ±65504, keeps its float32.
+//
+// The weights are rounded to the nearest of 11 bits, a relative error of at
+// most 2^-11 (below 2^-14 an absolute one of 2^-25); all sums and states stay
+// float32. States so differ from those of the exact weights by some 1e-4 where
+// a layer forgets, more where it amplifies: judge it on the model's own data.
+// On one engine the results are to the bit those of a model whose R has been
+// rounded so, for any batch. An engine without instructions for float16, plain
+// Go for one, rounds too, but keeps float32.
+func WithHalfWeights() Option { return func(o *options) { o.halfWeights = true } }
 
 // WithPrograms bounds the programs that a session makes, and keeps, for shapes
 // of inputs that it sees again: shape arithmetic is then computed once, and an

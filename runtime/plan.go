@@ -340,7 +340,7 @@ func (s *step) captured(slot int) bool {
 // compile plans a checked and rewritten model.
 func compile(m *onnx.Model, o *options) (*program, map[string]int, error) {
 	p := &planner{analysis: ops.NewAnalysis(o.registry, m, o.limits), symbols: map[string]int{}}
-	p.analysis.Level = o.level
+	p.analysis.Level, p.analysis.HalfWeights = o.level, o.halfWeights
 	for _, v := range m.Graph.Inputs {
 		for _, d := range v.Type.Shape {
 			if _, ok := p.symbols[d.Name]; !ok && d.Name != "" {

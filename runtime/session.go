@@ -101,7 +101,7 @@ func newSession(m *onnx.Model, o *options) (s *Session, err error) {
 		return nil, err
 	}
 	path := m.Path
-	if m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits, Level: o.level}); err != nil {
+	if m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits, Level: o.level, HalfWeights: o.halfWeights}); err != nil {
 		return nil, withPath(path, err)
 	}
 	prog, symbols, err := compile(m, o)

@@ -326,7 +326,7 @@ func (s *Session) specialise(given []onnx.Value) (*program, []int, error) {
 			g.Inputs[i].Type.Shape = shape
 		}
 	}
-	special, err := rewrite.Specialise(&m, rewrite.Options{Passes: s.opts.passes, Registry: s.opts.registry, Limits: s.opts.limits, Level: s.opts.level}, values)
+	special, err := rewrite.Specialise(&m, rewrite.Options{Passes: s.opts.passes, Registry: s.opts.registry, Limits: s.opts.limits, Level: s.opts.level, HalfWeights: s.opts.halfWeights}, values)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -20,6 +20,7 @@ func TestBench(t *testing.T) {
 			out: []string{"engine", "threads 1, callers 1", "x  tensor(float) [4 3]", "load", "runs", "throughput", "latency", "min", "p50", "p99", "allocations  0 a run", "SHARE", "Add-", "NODE"}},
 		{name: "full lengths", args: short("testdata/tagger.onnx"), out: []string{"lengths", "LSTM-"}},
 		{name: "a given input", args: short("testdata/scalar.onnx", "-i", "x=2.5"), out: []string{"x  tensor(double) []"}},
+		{name: "half weights", args: short("testdata/tagger.onnx", "--half-weights"), out: []string{"latency", "LSTM-"}},
 		{name: "plain Go", args: short(add, "--engine", "go"), out: []string{"engine", "go, threads"}},
 		{name: "without a profile", args: short(add, "--no-profile"), out: []string{"latency"}},
 		{name: "sequence", args: short("testdata/sequence.onnx", "-i", "list=[[1,2],[3]]", "-i", "at=1"), out: []string{"latency"}},

@@ -18,6 +18,7 @@ import (
 type loadFlags struct {
 	threads    int
 	passes     []string
+	half       bool
 	memory     byteSize
 	file       byteSize
 	weights    byteSize
@@ -30,6 +31,7 @@ type loadFlags struct {
 func (f *loadFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&f.threads, "threads", 0, "threads that a run computes on (default: one a core)")
 	flags.StringSliceVar(&f.passes, "passes", []string{"all"}, "optional rewrite passes: "+passChoices())
+	flags.BoolVar(&f.half, "half-weights", false, "round recurrent weights to float16 and store them so: less to read, and less exact")
 	f.addLimits(flags)
 }
 
@@ -55,6 +57,9 @@ func (f *loadFlags) options() ([]rt.Option, error) {
 	opts := []rt.Option{rt.WithThreads(f.threads), rt.WithLimits(f.limits())}
 	if f.measured != nil {
 		opts = append(opts, rt.WithProfile(f.measured))
+	}
+	if f.half {
+		opts = append(opts, rt.WithHalfWeights())
 	}
 	passes, err := parsePasses(f.passes)
 	if err != nil {

@@ -20,7 +20,7 @@ func measureCallers(c *config, row *bench.Row, callers int) (*result, error) {
 	defer ours.close()
 	defer theirs.close()
 	r := &result{Name: row.Name, Group: callersGroup, Threads: 1, Callers: callers}
-	if r.Difference, err = difference(s, ours, theirs, c.tolerance); err != nil {
+	if r.Difference, err = difference(s, ours, theirs, max(c.tolerance, row.Tolerance)); err != nil {
 		return nil, err
 	}
 	a, b := []func(){must(ours.run)}, []func(){must(theirs.run)}

@@ -28,6 +28,7 @@ type spec struct {
 	Threads int
 	Slice   float64 // seconds to measure; 0: one run alone
 	Library string
+	Half    bool
 }
 
 // outcome is what it found.
@@ -71,7 +72,7 @@ func (f *family) remove() error  { return os.RemoveAll(f.dir) }
 
 // run starts this program once more, for one engine.
 func (f *family) run(engine, library string, threads int, slice float64) (*outcome, error) {
-	data, err := json.Marshal(spec{engine, f.model(), f.arrays(), f.s.inputs, f.s.outputs, threads, slice, library})
+	data, err := json.Marshal(spec{engine, f.model(), f.arrays(), f.s.inputs, f.s.outputs, threads, slice, library, f.s.half})
 	if err != nil {
 		return nil, err
 	}
@@ -123,9 +124,9 @@ func (p *spec) load() (engine, error) {
 	for name, t := range arrays {
 		values[name] = t
 	}
-	s := &subject{inputs: p.Inputs, outputs: p.Outputs, values: values}
+	s := &subject{inputs: p.Inputs, outputs: p.Outputs, values: values, half: p.Half}
 	if p.Engine == "recur" {
-		session, err := rt.Load(p.Model, rt.WithThreads(p.Threads))
+		session, err := rt.Load(p.Model, s.options(p.Threads)...)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/recur-ml/recur/bench"
 	"github.com/recur-ml/recur/bench/internal/ort"
 	"github.com/recur-ml/recur/onnx"
 	rt "github.com/recur-ml/recur/runtime"
@@ -25,14 +26,24 @@ type subject struct {
 	data            []byte
 	inputs, outputs []string
 	values          onnx.Values
+	half            bool // recur has half weights
 }
 
-func newSubject(data []byte, values func(*onnx.Model) onnx.Values) (*subject, error) {
+// options are those of our sessions.
+func (s *subject) options(threads int) []rt.Option {
+	opts := []rt.Option{rt.WithThreads(threads)}
+	if s.half {
+		opts = append(opts, rt.WithHalfWeights())
+	}
+	return opts
+}
+
+func newSubject(data []byte, row *bench.Row) (*subject, error) {
 	m, err := onnx.Decode(data, nil)
 	if err != nil {
 		return nil, err
 	}
-	s := &subject{data: data, values: values(m)}
+	s := &subject{data: data, values: row.Inputs(m), half: row.Half}
 	for name := range s.values {
 		s.inputs = append(s.inputs, name)
 	}
@@ -52,7 +63,7 @@ type recurEngine struct {
 
 func newRecur(s *subject, threads int, engine string) (*recurEngine, error) {
 	start := time.Now()
-	session, err := rt.LoadBytes(s.data, rt.WithThreads(threads), rt.WithEngine(engine))
+	session, err := rt.LoadBytes(s.data, append(s.options(threads), rt.WithEngine(engine))...)
 	if err != nil {
 		return nil, err
 	}

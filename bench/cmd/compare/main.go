@@ -61,7 +61,7 @@ func parse() (*request, error) {
 	slice := flag.Duration("slice", 40*time.Millisecond, "shortest slice")
 	flag.BoolVar(&q.cpu, "cpu", false, "measure processor time of the thread in place of time that passes, for a loaded machine; several threads and callers are then left out")
 	flag.BoolVar(&q.memory, "memory", true, "measure resident memory, in processes of their own")
-	flag.Float64Var(&q.tolerance, "tolerance", 1e-4, "greatest difference of outputs a and b, times 1+|b|")
+	flag.Float64Var(&q.tolerance, "tolerance", 1e-4, "greatest difference of outputs a and b, times 1+|b|, of rows that have no looser one")
 	engines := flag.String("engines", strings.Join(slower(), ","), "recur's engines beyond the fastest with which operators and whole models are measured too, separated by commas")
 	threads := flag.String("threads", "2", "numbers of threads beyond one, separated by commas")
 	callers := flag.String("callers", "1,2,4", "numbers of callers side by side, separated by commas")

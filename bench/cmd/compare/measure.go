@@ -83,7 +83,7 @@ func loadBoth(row *bench.Row, engine string) (*subject, *recurEngine, *ortEngine
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	s, err := newSubject(data, row.Inputs)
+	s, err := newSubject(data, row)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -138,7 +138,7 @@ func measureEngine(c *config, row *bench.Row, engine string) (*result, *subject,
 	if err := ours.run(); err != nil { // into tensors that are there already
 		return nil, nil, fmt.Errorf("recur: %w", err)
 	}
-	if r.Difference, err = difference(s, ours, theirs, c.tolerance); err != nil {
+	if r.Difference, err = difference(s, ours, theirs, max(c.tolerance, row.Tolerance)); err != nil {
 		return nil, nil, err
 	}
 	r.set(c.effort.Compare(c.clock(), must(ours.run), must(theirs.run)))
@@ -194,7 +194,7 @@ func measureThreads(c *config, row *bench.Row, threads int) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSubject(data, row.Inputs)
+	s, err := newSubject(data, row)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func (q *request) oneOnnxGo(program string, row *bench.Row, x *result) (why stri
 	if err != nil {
 		return "", err
 	}
-	s, err := newSubject(data, row.Inputs)
+	s, err := newSubject(data, row)
 	if err != nil {
 		return "", err
 	}

@@ -12,3 +12,4 @@ package kernel
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part row -out ../asm_row_amd64.s -stubs ../asm_row_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part choose -out ../asm_choose_amd64.s -stubs ../asm_choose_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part conv -out ../asm_conv_amd64.s -stubs ../asm_conv_amd64.go"
+//go:generate sh -c "cd _gen && go run . -pkg kernel -part half -out ../asm_half_amd64.s -stubs ../asm_half_amd64.go"

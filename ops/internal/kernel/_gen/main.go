@@ -28,6 +28,7 @@ var parts = map[string]func(){
 	"row":       each((*machine).rowFunctions),
 	"choose":    each((*machine).chooseFunctions),
 	"conv":      each((*machine).convolutions),
+	"half":      each((*machine).halves),
 }
 
 // each writes a part for every machine.

@@ -238,10 +238,10 @@ func (s *strand[T]) advance(first, n int) bool {
 	cell, p, gap := s.cells[s.d], s.panel(n), w.panels*w.span
 	block := s.sums[first*gap:]
 	for phase := range s.form.products[1:] {
+		if !s.multiplyPanels(1+phase, n, block) {
+			return false
+		}
 		if n == 1 && w.level != kernel.Go {
-			if !s.multiplyRow(1+phase, block) {
-				return false
-			}
 			// Each panel as a row of its own.
 			q := p
 			q.rows, q.pitch, q.along = w.panels, w.lanes, w.lanes
@@ -251,11 +251,7 @@ func (s *strand[T]) advance(first, n int) bool {
 		}
 		p.span = gap
 		for i := range w.panels {
-			sums := block[i*w.span:]
-			if !s.multiply(1+phase, i, n, sums, gap) {
-				return false
-			}
-			s.place(&p, i, sums)
+			s.place(&p, i, block[i*w.span:])
 			cell.point(phase, p)
 		}
 	}
@@ -263,16 +259,16 @@ func (s *strand[T]) advance(first, n int) bool {
 	return true
 }
 
-// multiplyRow is multiply of one row and all panels.
-func (s *strand[T]) multiplyRow(k int, sums []T) bool {
+// multiplyPanels is multiply of all panels, whose sums lie together in a row.
+func (s *strand[T]) multiplyPanels(k, rows int, sums []T) bool {
 	w, product := s.weights, &s.form.products[k]
 	depth, width := product.depth(&s.size), len(product.gates)*w.lanes
-	operand, _ := s.operand(k)
-	some := max(8, stopWork/max(depth*width, 1)&^7)
+	operand, pitch := s.operand(k)
+	some := max(24, stopWork/max(rows*depth*width, 1)/24*24)
 	for p := 0; p < w.panels; p += some {
-		kernel.MulAddPanels(w.level, sums[p*w.span+product.at*w.lanes:], w.span, operand, depth,
+		kernel.MulAddPanels(w.level, sums[p*w.span+product.at*w.lanes:], w.span, w.panels*w.span, operand, pitch, rows, depth,
 			w.of(s.d, k, p, depth, width), width, min(some, w.panels-p))
-		if !s.worked(some * depth * width) {
+		if !s.worked(some * rows * depth * width) {
 			return false
 		}
 	}

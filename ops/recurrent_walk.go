@@ -46,7 +46,7 @@ func (r *recurrentRun[T]) strand(d, lo, hi int) strand[T] {
 
 // fewRows is the number of rows below which the product with W is done for
 // several steps at once: a step alone would have too few to be fast.
-const fewRows = 4
+const fewRows = 5
 
 // walk computes all steps of the rows. Many rows are computed panel by panel,
 // a step at a time. Few are computed in blocks: the product with W of a

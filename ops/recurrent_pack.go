@@ -110,6 +110,9 @@ func (w *gateWeights[T]) fit(f *gateForm, hidden int) int {
 			lanes *= 2
 		}
 	}
+	if w.level == kernel.AVX2 && lanes < 16 && (hidden+lanes-1)/lanes%2 == 0 {
+		lanes = 16 // half the panels, and no more units
+	}
 	if len(f.sums) == 1 && hidden > lanes {
 		lanes = 2 * w.level.Lanes() // one vector a row keeps the unit waiting for weights
 	}

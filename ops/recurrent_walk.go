@@ -46,7 +46,7 @@ func (r *recurrentRun[T]) strand(d, lo, hi int) strand[T] {
 
 // fewRows is the number of rows below which the product with W is done for
 // several steps at once: a step alone would have too few to be fast.
-const fewRows = 4
+const fewRows = 5
 
 // walk computes all steps of the rows. Many rows are computed panel by panel,
 // a step at a time. Few are computed in blocks: the product with W of a
@@ -243,10 +243,10 @@ func (s *strand[T]) advance(first, n int) bool {
 	cell, p, gap := s.cells[s.d], s.panel(n), w.panels*w.span
 	block := s.sums[first*gap:]
 	for phase := range s.form.products[1:] {
+		if !s.multiplyPanels(1+phase, n, block) {
+			return false
+		}
 		if n == 1 && w.level != kernel.Go {
-			if !s.multiplyRow(1+phase, block) {
-				return false
-			}
 			// Each panel as a row of its own.
 			q := p
 			q.rows, q.pitch, q.along = w.panels, w.lanes, w.lanes
@@ -256,11 +256,7 @@ func (s *strand[T]) advance(first, n int) bool {
 		}
 		p.span = gap
 		for i := range w.panels {
-			sums := block[i*w.span:]
-			if !s.multiply(1+phase, i, n, sums, gap) {
-				return false
-			}
-			s.place(&p, i, sums)
+			s.place(&p, i, block[i*w.span:])
 			cell.point(phase, p)
 		}
 	}
@@ -268,21 +264,30 @@ func (s *strand[T]) advance(first, n int) bool {
 	return true
 }
 
-// multiplyRow is multiply of one row and all panels.
-func (s *strand[T]) multiplyRow(k int, sums []T) bool {
+// multiplyPanels is multiply of all panels, whose sums lie together in a row.
+func (s *strand[T]) multiplyPanels(k, rows int, sums []T) bool {
 	w, product := s.weights, &s.form.products[k]
 	depth, width := product.depth(&s.size), len(product.gates)*w.lanes
-	operand, _ := s.operand(k)
-	some := max(8, stopWork/max(depth*width, 1)&^7)
+	operand, pitch := s.operand(k)
+	half := w.kept(product) == 1
+	if half && rows > 1 { // each panel is widened once for all of them
+		for p := range w.panels {
+			if !s.multiply(k, p, rows, sums[p*w.span:], w.panels*w.span) {
+				return false
+			}
+		}
+		return true
+	}
+	some := max(24, stopWork/max(rows*depth*width, 1)/24*24)
 	for p := 0; p < w.panels; p += some {
 		to, n := sums[p*w.span+product.at*w.lanes:], min(some, w.panels-p)
-		if w.kept(product) == 1 {
+		if half {
 			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, any(operand).([]float32), depth,
 				w.halfOf(s.d, k, p, depth, width), width, n)
 		} else {
-			kernel.MulAddPanels(w.level, to, w.span, operand, depth, w.of(s.d, k, p, depth, width), width, n)
+			kernel.MulAddPanels(w.level, to, w.span, w.panels*w.span, operand, pitch, rows, depth, w.of(s.d, k, p, depth, width), width, n)
 		}
-		if !s.worked(some * depth * width) {
+		if !s.worked(some * rows * depth * width) {
 			return false
 		}
 	}

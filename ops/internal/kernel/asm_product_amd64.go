@@ -30,6 +30,21 @@ func mulAdd16AVX2(sums *float32, span int, a *float32, pitch int, depth int, w *
 //go:noescape
 func mulAddRow16AVX2(sums *float32, gap int, a *float32, depth int, w *float32, lead int, step int, strips int)
 
+// mulAddFew16AVX2 is, for 2 <= rows <= 4, with fma rounding once,
+//
+//	for s := range strips {
+//		for r := range rows {
+//			for u := range 16 {
+//				for k := range depth {
+//					sums[r*span+s*gap+u] = fma(a[r*pitch+k], w[s*lead+k*16+u], sums[r*span+s*gap+u])
+//				}
+//			}
+//		}
+//	}
+//
+//go:noescape
+func mulAddFew16AVX2(sums *float32, gap int, span int, a *float32, pitch int, depth int, w *float32, lead int, strips int, rows int)
+
 // mulAdd16AVX512 is, for 1 <= rows <= 12, with fma rounding once,
 //
 //	for r := range rows {
@@ -55,6 +70,21 @@ func mulAdd16AVX512(sums *float32, span int, a *float32, pitch int, depth int, w
 //
 //go:noescape
 func mulAddRow16AVX512(sums *float32, gap int, a *float32, depth int, w *float32, lead int, step int, strips int)
+
+// mulAddFew16AVX512 is, for 2 <= rows <= 4, with fma rounding once,
+//
+//	for s := range strips {
+//		for r := range rows {
+//			for u := range 16 {
+//				for k := range depth {
+//					sums[r*span+s*gap+u] = fma(a[r*pitch+k], w[s*lead+k*16+u], sums[r*span+s*gap+u])
+//				}
+//			}
+//		}
+//	}
+//
+//go:noescape
+func mulAddFew16AVX512(sums *float32, gap int, span int, a *float32, pitch int, depth int, w *float32, lead int, strips int, rows int)
 
 // mulAdd32AVX512 is, for 1 <= rows <= 12, with fma rounding once,
 //
@@ -82,6 +112,21 @@ func mulAdd32AVX512(sums *float32, span int, a *float32, pitch int, depth int, w
 //go:noescape
 func mulAddRow32AVX512(sums *float32, gap int, a *float32, depth int, w *float32, lead int, step int, strips int)
 
+// mulAddFew32AVX512 is, for 2 <= rows <= 4, with fma rounding once,
+//
+//	for s := range strips {
+//		for r := range rows {
+//			for u := range 32 {
+//				for k := range depth {
+//					sums[r*span+s*gap+u] = fma(a[r*pitch+k], w[s*lead+k*32+u], sums[r*span+s*gap+u])
+//				}
+//			}
+//		}
+//	}
+//
+//go:noescape
+func mulAddFew32AVX512(sums *float32, gap int, span int, a *float32, pitch int, depth int, w *float32, lead int, strips int, rows int)
+
 // mulAdd48AVX512 is, for 1 <= rows <= 8, with fma rounding once,
 //
 //	for r := range rows {
@@ -108,6 +153,21 @@ func mulAdd48AVX512(sums *float32, span int, a *float32, pitch int, depth int, w
 //go:noescape
 func mulAddRow48AVX512(sums *float32, gap int, a *float32, depth int, w *float32, lead int, step int, strips int)
 
+// mulAddFew48AVX512 is, for 2 <= rows <= 4, with fma rounding once,
+//
+//	for s := range strips {
+//		for r := range rows {
+//			for u := range 48 {
+//				for k := range depth {
+//					sums[r*span+s*gap+u] = fma(a[r*pitch+k], w[s*lead+k*48+u], sums[r*span+s*gap+u])
+//				}
+//			}
+//		}
+//	}
+//
+//go:noescape
+func mulAddFew48AVX512(sums *float32, gap int, span int, a *float32, pitch int, depth int, w *float32, lead int, strips int, rows int)
+
 // mulAdd64AVX512 is, for 1 <= rows <= 6, with fma rounding once,
 //
 //	for r := range rows {
@@ -133,3 +193,18 @@ func mulAdd64AVX512(sums *float32, span int, a *float32, pitch int, depth int, w
 //
 //go:noescape
 func mulAddRow64AVX512(sums *float32, gap int, a *float32, depth int, w *float32, lead int, step int, strips int)
+
+// mulAddFew64AVX512 is, for 2 <= rows <= 4, with fma rounding once,
+//
+//	for s := range strips {
+//		for r := range rows {
+//			for u := range 64 {
+//				for k := range depth {
+//					sums[r*span+s*gap+u] = fma(a[r*pitch+k], w[s*lead+k*64+u], sums[r*span+s*gap+u])
+//				}
+//			}
+//		}
+//	}
+//
+//go:noescape
+func mulAddFew64AVX512(sums *float32, gap int, span int, a *float32, pitch int, depth int, w *float32, lead int, strips int, rows int)

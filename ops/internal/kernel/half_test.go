@@ -110,7 +110,7 @@ func TestMulAddHalf(t *testing.T) {
 					got, a, w := halfCase(rng, (panels+1)*gap, depth, panels*width*depth, rng.IntN(3) == 0)
 					want, wide := append([]float32{}, got...), make([]float32, len(w))
 					WidenHalf(Go, wide, w)
-					MulAddPanels(l, want, gap, a, depth, wide, width, panels)
+					MulAddPanels(l, want, gap, 0, a, depth, 1, depth, wide, width, panels)
 					MulAddPanelsHalf(l, got, gap, a, depth, w, width, panels)
 					if err := sameFloats(got, want); err != nil {
 						t.Fatalf("%v, width %d, depth %d, %d panels: %v", l, width, depth, panels, err)
@@ -129,7 +129,7 @@ func TestMulAddHalfDeep(t *testing.T) {
 		got, a, w := halfCase(rng, 2*width, depth, 2*width*depth, false)
 		want, wide := append([]float32{}, got...), make([]float32, len(w))
 		WidenHalf(Go, wide, w)
-		MulAddPanels(l, want, width, a, depth, wide, width, 2)
+		MulAddPanels(l, want, width, 0, a, depth, 1, depth, wide, width, 2)
 		MulAddPanelsHalf(l, got, width, a, depth, w, width, 2)
 		if err := sameFloats(got, want); err != nil {
 			t.Fatalf("%v: %v", l, err)
@@ -151,7 +151,7 @@ func BenchmarkMulAddPanelsHalf(b *testing.B) {
 		}
 		for name, run := range map[string]func(){
 			"float16": func() { MulAddPanelsHalf(l, sums, width, a, depth, w, width, panels) },
-			"float32": func() { MulAddPanels(l, sums, width, a, depth, wide, width, panels) },
+			"float32": func() { MulAddPanels(l, sums, width, 0, a, depth, 1, depth, wide, width, panels) },
 		} {
 			b.Run(fmt.Sprintf("%v/%s", l, name), func(b *testing.B) {
 				b.ReportAllocs()

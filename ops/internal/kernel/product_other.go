@@ -6,8 +6,8 @@ package kernel
 
 func machineLevels() []Level { return nil }
 
-func mulAdd(Level, []float32, int, []float32, int, int, int, []float32, int) {}
-func mulAddRow(Level, []float32, int, []float32, []float32, int, int)        {}
+func mulAdd(Level, []float32, int, []float32, int, int, int, []float32, int)                 {}
+func mulAddStrips(Level, []float32, int, int, []float32, int, int, int, []float32, int, int) {}
 
 func expVector(Level, []float32, []float32)     {}
 func sigmoidVector(Level, []float32, []float32) {}

@@ -75,7 +75,7 @@ func checkProduct(t *testing.T, l Level, r *rand.Rand, rows, depth, width int) {
 	MulAdd(l, got["cut"], span, a[cut:], pitch, rows, depth-cut, packStrips(l, w[cut*width:], depth-cut, width), width)
 	for i := range rows {
 		MulAdd(l, got["row by row"][i*span:], 1, a[i*pitch:], 1, 1, depth, packed, width)
-		MulAddPanels(l, got["panels"][i*span:], width, a[i*pitch:], depth, packed, width, 1)
+		MulAddPanels(l, got["panels"][i*span:], width, 0, a[i*pitch:], 0, 1, depth, packed, width, 1)
 	}
 	for name, g := range got {
 		for i := range g {
@@ -101,27 +101,37 @@ func TestProducts(t *testing.T) {
 	}
 }
 
-// TestPanels holds one row over several panels against each panel alone.
+// TestPanels holds rows over several panels against each row of each panel
+// alone.
 func TestPanels(t *testing.T) {
 	for _, l := range Levels() {
 		r := rand.New(rand.NewPCG(5, 6))
 		for _, width := range []int{7, 16, 32, 48, 64} {
 			for _, panels := range []int{1, 2, 3, 5, 8} {
-				for _, gap := range []int{width, width + 16} {
-					depth := 1 + r.IntN(40)
-					a, w, start := odd(r, depth), odd(r, panels*depth*width), odd(r, panels*gap)
-					got, want := append([]float32(nil), start...), start
-					MulAddPanels(l, got, gap, a, depth, w, width, panels)
-					for p := range panels {
-						MulAdd(l, want[p*gap:], width, a, depth, 1, depth, w[p*depth*width:], width)
-					}
-					for i := range want {
-						if !same(got[i], want[i]) {
-							t.Fatalf("%v width %d panels %d gap %d: sum %d is %v, want %v", l, width, panels, gap, i, got[i], want[i])
-						}
+				for rows := 1; rows <= fewMost+1; rows++ {
+					for _, gap := range []int{width, width + 16} {
+						checkPanels(t, l, r, rows, 1+r.IntN(40), width, panels, gap)
 					}
 				}
 			}
+		}
+	}
+}
+
+func checkPanels(t *testing.T, l Level, r *rand.Rand, rows, depth, width, panels, gap int) {
+	t.Helper()
+	span, pitch := panels*gap+r.IntN(2)*16, depth+r.IntN(20)
+	a, w, start := odd(r, rows*pitch), odd(r, panels*depth*width), odd(r, rows*span)
+	got, want := append([]float32(nil), start...), start
+	MulAddPanels(l, got, gap, span, a, pitch, rows, depth, w, width, panels)
+	for i := range rows {
+		for p := range panels {
+			MulAdd(l, want[i*span+p*gap:], width, a[i*pitch:], depth, 1, depth, w[p*depth*width:], width)
+		}
+	}
+	for i := range want {
+		if !same(got[i], want[i]) {
+			t.Fatalf("%v rows %d depth %d width %d panels %d gap %d: sum %d is %v, want %v", l, rows, depth, width, panels, gap, i, got[i], want[i])
 		}
 	}
 }
@@ -137,7 +147,7 @@ func FuzzProducts(f *testing.F) {
 }
 
 func BenchmarkMulAdd(b *testing.B) {
-	for _, c := range []struct{ rows, depth, width int }{{1, 256, 64}, {4, 256, 64}, {32, 256, 64}, {32, 256, 48}, {32, 256, 32}, {32, 1024, 64}} {
+	for _, c := range []struct{ rows, depth, width int }{{1, 256, 64}, {2, 256, 96}, {3, 256, 64}, {4, 256, 96}, {8, 256, 64}, {32, 256, 64}, {32, 256, 48}, {32, 256, 32}, {32, 1024, 64}} {
 		for _, l := range Levels() {
 			b.Run(fmt.Sprintf("rows=%d/depth=%d/width=%d/%v", c.rows, c.depth, c.width, l), func(b *testing.B) {
 				r := rand.New(rand.NewPCG(1, 1))

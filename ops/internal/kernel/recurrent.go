@@ -46,18 +46,22 @@ func MulAdd[T Float](l Level, sums []T, span int, a []T, pitch, rows, depth int,
 	}
 }
 
-// MulAddPanels is MulAdd of one row and several panels, which follow each
-// other in w; their sums begin gap apart.
-func MulAddPanels[T Float](l Level, sums []T, gap int, a []T, depth int, w []T, width, panels int) {
-	if s := l.Strip(width); depth > 0 && panels > 0 && l != Go && (s == width || gap == width) && width%16 == 0 {
+// fewMost is the number of rows that take several strips of weights at a time
+// at most.
+const fewMost = 4
+
+// MulAddPanels is MulAdd of several panels, which follow each other in w; in a
+// row of sums theirs begin gap apart.
+func MulAddPanels[T Float](l Level, sums []T, gap, span int, a []T, pitch, rows, depth int, w []T, width, panels int) {
+	if s := l.Strip(width); 0 < rows && rows <= fewMost && depth > 0 && panels > 0 && l != Go && (s == width || gap == width) && width%16 == 0 {
 		if sums, ok := any(sums).([]float32); ok {
 			n := width / s
-			mulAddRow(l, sums, gap/n, any(a).([]float32)[:depth], any(w).([]float32), panels*n, s)
+			mulAddStrips(l, sums, gap/n, span, any(a).([]float32), pitch, rows, depth, any(w).([]float32), panels*n, s)
 			return
 		}
 	}
 	for p := range panels {
-		MulAdd(l, sums[p*gap:], width, a, depth, 1, depth, w[p*depth*width:], width)
+		MulAdd(l, sums[p*gap:], span, a, pitch, rows, depth, w[p*depth*width:], width)
 	}
 }
 

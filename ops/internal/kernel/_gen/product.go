@@ -13,6 +13,7 @@ func (m *machine) products() {
 	for _, t := range m.tiles {
 		m.product(t)
 		m.rowProduct(t)
+		m.fewProduct(t)
 	}
 }
 
@@ -211,15 +212,214 @@ func (m *machine) rowProduct(t tile) {
 		term(0)
 		Label(label("store%d", n))
 		each(func(mem Mem, v reg.VecPhysical) { VMOVUPS(v, mem) })
-		for _, by := range [][2]reg.GPPhysical{{sums, gap}, {w, lead}} {
-			if n == 3 {
-				ADDQ(by[1], by[0])
-			}
-			LEAQ(at(0, by[0], by[1], map[int]uint8{1: 1, 2: 2, 3: 2, 4: 4}[n]), by[0])
-		}
+		forward(n, sums, gap)
+		forward(n, w, lead)
 		SUBQ(Imm(uint64(n)), strips)
 		JMP(LabelRef(label("strips%d", n)))
 		Label(label("under%d", n))
 	}
 	end()
+}
+
+// fewRows is the number of rows that fewProduct takes at most.
+const fewRows = 4
+
+// fewStrips is how many strips of a shape some rows take at a time: enough
+// sums for the multiply-adds in flight, as far as there are registers.
+func (m *machine) fewStrips(t tile, rows int) int {
+	if len(m.regs) == 16 { // rows*vectors of 12 sums; four rows halve the three strips
+		return map[int]int{2: 3, 3: 2, 4: 3}[rows]
+	}
+	return max(1, min(4, 7-rows, 16/(rows*t.vectors)))
+}
+
+// fewVector is a vector of a strip.
+type fewVector struct{ strip, vector int }
+
+// fewGroups cuts the vectors of n strips into groups whose sums fit the
+// registers, beside an element of a row and the vectors themselves.
+func (m *machine) fewGroups(t tile, rows, n int) [][]fewVector {
+	var all []fewVector
+	for s := range n {
+		for v := range t.vectors {
+			all = append(all, fewVector{s, v})
+		}
+	}
+	size := len(all)
+	for rows*size+min(rows, size)+1 > len(m.regs) {
+		size /= 2
+	}
+	var groups [][]fewVector
+	for ; len(all) > 0; all = all[min(size, len(all)):] {
+		groups = append(groups, all[:min(size, len(all))])
+	}
+	return groups
+}
+
+// fewProduct is the product of two to four rows with several strips of
+// weights.
+func (m *machine) fewProduct(t tile) {
+	width := t.vectors * m.lanes
+	TEXT(fmt.Sprintf("mulAddFew%d%s", width, m.name), NOSPLIT, "func(sums *float32, gap, span int, a *float32, pitch, depth int, w *float32, lead, strips, rows int)")
+	Doc(fmt.Sprintf("mulAddFew%d%s is, for 2 <= rows <= %d, with fma rounding once,", width, m.name, fewRows),
+		"",
+		"\tfor s := range strips {",
+		"\t\tfor r := range rows {",
+		fmt.Sprintf("\t\t\tfor u := range %d {", width),
+		"\t\t\t\tfor k := range depth {",
+		fmt.Sprintf("\t\t\t\t\tsums[r*span+s*gap+u] = fma(a[r*pitch+k], w[s*lead+k*%d+u], sums[r*span+s*gap+u])", width),
+		"\t\t\t\t}",
+		"\t\t\t}",
+		"\t\t}",
+		"\t}")
+	Pragma("noescape")
+	g := fewRegisters{sums: reg.RDI, gap: reg.RSI, span: reg.R15, a: reg.RAX, pitch: reg.RBX, w: reg.R10, lead: reg.R11, triple: reg.R12,
+		depth: reg.RCX, strips: reg.R13, x: reg.R8, wk: reg.R9, ak: reg.RDX}
+	Load(Param("sums"), g.sums)
+	loadBytes("gap", g.gap)
+	loadBytes("span", g.span)
+	Load(Param("a"), g.a)
+	loadBytes("pitch", g.pitch)
+	Load(Param("depth"), g.depth)
+	Load(Param("w"), g.w)
+	loadBytes("lead", g.lead)
+	Load(Param("strips"), g.strips)
+	Load(Param("rows"), g.x)
+	for rows := 3; rows <= fewRows; rows++ {
+		CMPQ(g.x, Imm(uint64(rows)))
+		JEQ(LabelRef(label("rows%d", rows)))
+	}
+	for rows := 2; rows <= fewRows; rows++ {
+		Label(label("rows%d", rows))
+		by := g.lead
+		if rows == 4 {
+			by = g.pitch
+		}
+		LEAQ(at(0, by, by, 2), g.triple)
+		for n := m.fewStrips(t, rows); n >= 1; n-- {
+			m.fewTile(t, rows, n, &g)
+		}
+		end()
+	}
+}
+
+// fewRegisters are those of fewProduct. triple is three times lead, and of four
+// rows, which take at most three strips at a time, three times pitch.
+type fewRegisters struct {
+	sums, gap, span, a, pitch, w, lead, triple, depth, strips, x, wk, ak reg.GPPhysical
+}
+
+// fewTile computes n strips of some rows at a time, while there are as many.
+func (m *machine) fewTile(t tile, rows, n int, g *fewRegisters) {
+	name := func(part string) string { return label("rows%d_"+part+"%d", rows, n) }
+	Label(name("strips"))
+	CMPQ(g.strips, Imm(uint64(n)))
+	JLT(LabelRef(name("under")))
+	for i, group := range m.fewGroups(t, rows, n) {
+		m.fewGroup(t, rows, group, g, func(part string) string { return name(fmt.Sprintf("%s%d_", part, i)) })
+	}
+	forward(n, g.sums, g.gap)
+	forward(n, g.w, g.lead)
+	SUBQ(Imm(uint64(n)), g.strips)
+	JMP(LabelRef(name("strips")))
+	Label(name("under"))
+}
+
+// fewGroup computes a group of vectors of some rows.
+func (m *machine) fewGroup(t tile, rows int, group []fewVector, g *fewRegisters, name func(string) string) {
+	width := t.vectors * m.bytes()
+	acc := func(r, i int) reg.VecPhysical { return m.regs[r*len(group)+i] }
+	free := m.regs[rows*len(group):]
+	each := func(f func(Mem, reg.VecPhysical)) {
+		MOVQ(g.sums, g.x)
+		strip := 0
+		for i, v := range group {
+			for ; strip < v.strip; strip++ {
+				ADDQ(g.gap, g.x)
+			}
+			for r := range min(rows, 3) {
+				f(times(v.vector*m.bytes(), g.x, g.span, nil, r), acc(r, i))
+			}
+		}
+		if rows < 4 {
+			return
+		}
+		MOVQ(g.sums, g.x)
+		ADDQ(g.span, g.x)
+		LEAQ(at(0, g.x, g.span, 2), g.x)
+		for i, v := range group {
+			f(times(v.vector*m.bytes(), g.x, g.gap, nil, v.strip), acc(3, i))
+		}
+	}
+	weight := func(u int, v fewVector) Mem {
+		return times(u*width+v.vector*m.bytes(), g.wk, g.lead, g.triple, v.strip)
+	}
+	element := func(u, r int) Mem { return times(4*u, g.ak, g.pitch, g.triple, r) }
+	term := func(u int) {
+		if len(group) <= rows { // weights stay in registers, elements come one after the other
+			for i, v := range group {
+				VMOVUPS(weight(u, v), free[i])
+			}
+			spread := free[len(group):]
+			for r := range rows {
+				to := spread[r%len(spread)]
+				VBROADCASTSS(element(u, r), to)
+				for i := range group {
+					VFMADD231PS(free[i], to, acc(r, i))
+				}
+			}
+			return
+		}
+		for r := range rows {
+			VBROADCASTSS(element(u, r), free[r])
+		}
+		weights := free[rows:]
+		for i, v := range group {
+			to := weights[i%min(len(weights), 4)]
+			VMOVUPS(weight(u, v), to)
+			for r := range rows {
+				VFMADD231PS(to, free[r], acc(r, i))
+			}
+		}
+	}
+	each(func(mem Mem, v reg.VecPhysical) { VMOVUPS(mem, v) })
+	MOVQ(g.w, g.wk)
+	MOVQ(g.a, g.ak)
+	MOVQ(g.depth, g.x)
+	SHRQ(Imm(1), g.x)
+	JZ(LabelRef(name("rest")))
+	Label(name("terms"))
+	term(0)
+	term(1)
+	ADDQ(Imm(8), g.ak)
+	ADDQ(U32(2*width), g.wk)
+	DECQ(g.x)
+	JNZ(LabelRef(name("terms")))
+	Label(name("rest"))
+	TESTQ(U32(1), g.depth)
+	JZ(LabelRef(name("store")))
+	term(0)
+	Label(name("store"))
+	each(func(mem Mem, v reg.VecPhysical) { VMOVUPS(v, mem) })
+}
+
+// times is disp bytes past base plus n <= 3 times a distance; triple is three
+// times the distance.
+func times(disp int, base, distance, triple reg.GPPhysical, n int) Mem {
+	switch n {
+	case 0:
+		return at(disp, base, nil, 0)
+	case 3:
+		return at(disp, base, triple, 1)
+	}
+	return at(disp, base, distance, uint8(n))
+}
+
+// forward moves p by n <= 4 times a distance.
+func forward(n int, p, by reg.GPPhysical) {
+	if n == 3 {
+		ADDQ(by, p)
+		n = 2
+	}
+	LEAQ(at(0, p, by, uint8(n)), p)
 }

@@ -7,25 +7,6 @@ package kernel
 // the cache.
 const rowBlock = 1024
 
-// MomentsRow gives the mean and the population variance of a row, NaN of no
-// elements. The sums are those of Lanes.
-func MomentsRow(l Level, x []float32) (mean, variance float64) {
-	n := float64(len(x))
-	var lanes Lanes
-	lanes.Clear(Value)
-	AddValuesRow(l, &lanes, x)
-	mean = lanes.Sum(Value) / n
-	return mean, SumSquaresRow(l, x, mean) / n
-}
-
-// SumSquaresRow adds (x[i]-mean)^2 in lanes.
-func SumSquaresRow(l Level, x []float32, mean float64) float64 {
-	var lanes Lanes
-	lanes.Clear(Square)
-	AddSquaresRow(l, &lanes, x, mean)
-	return lanes.Sum(Square)
-}
-
 // StandardizeRow is Standardize.
 func StandardizeRow(l Level, y, x []float32, mean, factor float32) {
 	for i := 0; i < len(y); i += rowBlock {

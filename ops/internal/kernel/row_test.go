@@ -23,12 +23,6 @@ func TestRows(t *testing.T) {
 				func(l Level, y []float32) { AffineRow(l, y, x, 0.3, 1.7) },
 				func(l Level, y []float32) { AffineVector(l, y, x, f, o) },
 				func(l Level, y []float32) {
-					if len(y) > 1 {
-						mean, variance := MomentsRow(l, x)
-						y[0], y[1] = float32(mean), float32(variance)
-					}
-				},
-				func(l Level, y []float32) {
 					for i := range min(len(y), 4) {
 						y[i] = float32(ArgVector(l, x, i&1 != 0, i&2 != 0))
 					}

@@ -10,9 +10,10 @@ import (
 
 // tidy replaces movements of data by cheaper ones that give the same: a chain
 // of changes of shape by one Reshape, a transposition that moves nothing but
-// dimensions of size 1 by a Reshape, and by an Identity what leaves a value as
-// it is: a Cast to its own type, a Slice of all, an Expand to its own shape, a
-// Concat of one, a Pad by nothing. A ScatterND over a range is a Concat.
+// dimensions of size 1 by a Reshape, a stacking of what was unstacked by a
+// transposition, and by an Identity what leaves a value as it is: a Cast to its
+// own type, a Slice of all, an Expand to its own shape, a Concat of one, a Pad by
+// nothing. A ScatterND over a range is a Concat.
 // Initial states of zeros, and lengths that are all the number of steps, are
 // what a recurrent operator has without them.
 //
@@ -63,6 +64,9 @@ func (t *tidier) node(n *onnx.Node) {
 		t.forward(t.graph, n)
 		return
 	}
+	if n.OpType == "Concat" {
+		t.restack(n)
+	}
 	if n.OpType == "Transpose" {
 		t.meet(n)
 	}
@@ -92,6 +96,19 @@ func (t *tidier) idle(n *onnx.Node) bool {
 		return ok && zeros(pads)
 	}
 	return false
+}
+
+// restack replaces a Concat of all that a tensor was cut into by a Transpose, or
+// by an Identity where it lies as it did.
+func (t *tidier) restack(n *onnx.Node) {
+	x, perm, ok := t.restacked(n)
+	if !ok {
+		return
+	}
+	n.OpType, n.Inputs, n.Attributes = "Transpose", []string{x}, []*onnx.Attribute{attrInts("perm", perm...)}
+	if slices.IsSorted(perm) {
+		t.forward(t.graph, n)
+	}
 }
 
 func zeros(list []int64) bool {
@@ -232,15 +249,15 @@ func target(s onnx.Shape) ([]int64, bool) {
 
 // isView reports whether a node gives the elements of its first input in their
 // order.
-func (t *tidier) isView(n *onnx.Node) bool {
-	if n.Domain != "" || len(n.Outputs) != 1 || n.Outputs[0] == "" || t.typeOf(n.Inputs[0]).Kind != onnx.KindTensor {
+func (f *facts) isView(n *onnx.Node) bool {
+	if n.Domain != "" || len(n.Outputs) != 1 || n.Outputs[0] == "" || f.typeOf(n.Inputs[0]).Kind != onnx.KindTensor {
 		return false
 	}
 	switch n.OpType {
 	case "Identity", "Squeeze", "Unsqueeze", "Reshape", "Flatten":
 		return true
 	case "Transpose":
-		perm, x := n.Attr("perm"), t.typeOf(n.Inputs[0]).Shape
+		perm, x := n.Attr("perm"), f.typeOf(n.Inputs[0]).Shape
 		if perm == nil || len(perm.Ints) != len(x) || !isPermutation(perm.Ints) {
 			return false
 		}
@@ -257,14 +274,14 @@ func (t *tidier) isView(n *onnx.Node) bool {
 
 // certain reports whether a change of shape cannot fail in a run, or fails
 // where a Reshape to the shape y fails too.
-func (t *tidier) certain(n *onnx.Node, y onnx.Shape) bool {
-	x, out := t.typeOf(n.Inputs[0]).Shape, t.typeOf(n.Outputs[0]).Shape
+func (f *facts) certain(n *onnx.Node, y onnx.Shape) bool {
+	x, out := f.typeOf(n.Inputs[0]).Shape, f.typeOf(n.Outputs[0]).Shape
 	if !x.Ranked() || !out.Ranked() {
 		return false
 	}
 	switch n.OpType {
 	case "Squeeze":
-		axes := t.axesOf(n)
+		axes := f.axesOf(n)
 		if axes == nil {
 			_, known := x.Ints()
 			return known

@@ -26,6 +26,14 @@ func TestTidy(t *testing.T) {
 		{"a slice of all", "a = Slice(X, i0, end, ax2)\nc = Slice(a, i0, max, ax0)\nY = Neg(c)", "Y", "Y = Neg(X)\n"},
 		{"a slice of what may be more", "a = Slice(N, i0, i4, ax0)\nY = Neg(a)", "Y", "a = Slice(N, i0, i4, ax0)\nY = Neg(a)\n"},
 		{"a slice backwards", "a = Slice(X, last, first, ax1, last)\nY = Neg(a)", "Y", "a = Slice(X, last, first, ax1, last)\nY = Neg(a)\n"},
+		{"steps stacked again", "a, c, d = Split(X) axis=1\na2 = Squeeze(a, ax1)\nc2 = Squeeze(c, ax1)\nd2 = Squeeze(d, ax1)\na3 = Unsqueeze(a2, ax0)\nc3 = Unsqueeze(c2, ax0)\nd3 = Unsqueeze(d2, ax0)\ne = Concat(a3, c3, d3) axis=0\nY = Neg(e)", "Y", "e = Transpose(X)\nY = Neg(e)\n"},
+		{"parts put together as they were", "a, c, d = Split(X) axis=1\ne = Concat(a, c, d) axis=-2\nY = Neg(e)", "Y", "Y = Neg(X)\n"},
+		{"parts in another order", "a, c, d = Split(X) axis=1\ne = Concat(a, d, c) axis=1\nY = Neg(e)", "Y", "a, c, d = Split(X) axis=1\ne = Concat(a, d, c) axis=1\nY = Neg(e)\n"},
+		{"some of the parts", "a, c, d = Split(X) axis=1\ne = Concat(a, c) axis=1\nY = Neg(e)", "Y", "a, c, d = Split(X) axis=1\ne = Concat(a, c) axis=1\nY = Neg(e)\n"},
+		{"thicker parts", "a, c = Split(X) axis=2\ne = Concat(a, c) axis=0\nY = Neg(e)", "Y", "a, c = Split(X) axis=2\ne = Concat(a, c) axis=0\nY = Neg(e)\n"},
+		{"parts turned", "a, c = Split(X) axis=0\na2 = Transpose(a) perm=0,2,1\nc2 = Transpose(c) perm=0,2,1\ne = Concat(a2, c2) axis=0\nY = Neg(e)", "Y", "a, c = Split(X) axis=0\na2 = Transpose(a)\nc2 = Transpose(c)\ne = Concat(a2, c2) axis=0\nY = Neg(e)\n"},
+		{"rows gathered and sliced", "a = Gather(X, at0) axis=0\na1 = Unsqueeze(a, ax1)\nc = Slice(X, ax1, ax2, i0)\nc1 = Squeeze(c, ax0)\nc2 = Unsqueeze(c1, ax1)\ne = Concat(a1, c2) axis=1\nY = Neg(e)", "Y", "e = Transpose(X)\nY = Neg(e)\n"},
+		{"columns of an open dimension", "a, c, d, g = Split(N) axis=1\na1 = Unsqueeze(a, ax0)\nc1 = Unsqueeze(c, ax0)\nd1 = Unsqueeze(d, ax0)\ng1 = Unsqueeze(g, ax0)\ne = Concat(a1, c1, d1, g1) axis=2\nY = Neg(e)", "Y", "a, c, d, g = Split(N) axis=1\na1 = Unsqueeze(a, ax0)\nc1 = Unsqueeze(c, ax0)\nd1 = Unsqueeze(d, ax0)\ng1 = Unsqueeze(g, ax0)\ne = Concat(a1, c1, d1, g1) axis=2\nY = Neg(e)\n"},
 		{"one part", "a = Concat(X) axis=1\nY = Neg(a)", "Y", "Y = Neg(X)\n"},
 		{"no padding", "a = Pad(X, none)\nY = Neg(a)", "Y", "Y = Neg(X)\n"},
 		{"its own shape", "a = Expand(X, to234)\nY = Neg(a)", "Y", "Y = Neg(X)\n"},
@@ -44,6 +52,7 @@ func TestTidy(t *testing.T) {
 			for name, v := range map[string][]int64{"to24": {24}, "to234": {2, 3, 4}, "by28": {-1, 28}, "by4": {-1, 4}, "max": {1<<63 - 1}, "none": {0, 0, 0, 0, 0, 0}} {
 				more[name] = onnx.MustTensor([]int{len(v)}, v)
 			}
+			more["at0"] = onnx.Scalar(int64(0))
 			more["full3"], more["some"] = onnx.MustTensor([]int{2}, []int32{3, 3}), onnx.MustTensor([]int{2}, []int32{3, 2})
 			for name, v := range more {
 				p.model.Graph.Initializers = append(p.model.Graph.Initializers, &onnx.Initializer{Name: name, Tensor: v})
@@ -76,6 +85,31 @@ func (p problem) checkBits(t *testing.T) *onnx.Model {
 		}
 	}
 	return s.Model()
+}
+
+// TestBidirectionalRestacked: two directions over one sequence, which one reads
+// transposed and the other taken apart and stacked again, become one operator.
+func TestBidirectionalRestacked(t *testing.T) {
+	p := fuseProblem(t, `
+x = Transpose(X) perm=1,0,2
+Ya, Ha = GRU(x, Wa, Ra) hidden_size=4
+a, c, d = Split(X) axis=1
+a2 = Squeeze(a, ax1)
+c2 = Squeeze(c, ax1)
+d2 = Squeeze(d, ax1)
+a3 = Unsqueeze(a2, ax0)
+c3 = Unsqueeze(c2, ax0)
+d3 = Unsqueeze(d2, ax0)
+e = Concat(a3, c3, d3) axis=0
+r = Slice(e, last, first, i0, last)
+Yr, Hb = GRU(r, Wb, Rb) hidden_size=4
+q = Squeeze(Yr, ax1)
+Yb = Slice(q, last, first, i0, last)
+`, "Ya", "Yb", "Ha", "Hb")
+	for name, v := range weightsOf(4, map[string][]int{"Wa": {1, 12, 4}, "Ra": {1, 12, 4}, "Wb": {1, 12, 4}, "Rb": {1, 12, 4}}) {
+		p.model.Graph.Initializers = append(p.model.Graph.Initializers, &onnx.Initializer{Name: name, Tensor: v})
+	}
+	p.check(t, nil, "GRU:1")
 }
 
 // TestTidyKeepsFailures: what fails in a run without the passes fails with them.

@@ -201,8 +201,9 @@ func (f *facts) sameLengths(x, y string) bool {
 	return ok1 && ok2 && slices.Equal(vx, vy)
 }
 
-// origin follows a sequence of [T, B, ...] back over transpositions: the axes
-// of the result are those of the value at the given places.
+// origin follows a sequence of [T, B, ...] back over transpositions, and over
+// its steps stacked again: the axes of the result are those of the value at the
+// given places.
 func (f *facts) origin(name string) (string, []int64) {
 	perm := []int64{0, 1, 2}
 	for range 20 {
@@ -214,14 +215,14 @@ func (f *facts) origin(name string) (string, []int64) {
 			name = n.Inputs[0]
 			continue
 		}
-		p := n.Attr("perm")
-		if n.OpType != "Transpose" || p == nil || len(p.Ints) != 3 || !isPermutation(p.Ints) {
+		x, p, ok := f.moved(n)
+		if !ok || len(p) != 3 {
 			break
 		}
 		for i := range perm {
-			perm[i] = p.Ints[perm[i]]
+			perm[i] = p[perm[i]]
 		}
-		name = n.Inputs[0]
+		name = x
 	}
 	return name, perm
 }

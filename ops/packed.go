@@ -36,12 +36,17 @@ func (n *Node) constants(inputs ...int) []*onnx.Tensor {
 }
 
 // newPacked is for Build: pack makes the layout of that name from the constants
-// of, which are all that it depends on beside the node's level. It runs at once
-// in the model's own graph; in a body, which may never run, when get is called
-// first. What it makes is shared, and must not be modified.
+// of, which are all that it depends on beside the node's level. In the model's
+// own graph it runs at once, or when Analysis.Pack says; in a body, which may
+// never run, when get is called first. What it makes is shared, and must not be
+// modified.
 func newPacked[P any](n *Node, layout string, pack func() *P, of ...*onnx.Tensor) *packed[P] {
 	p := newPackedLater(n, layout, pack, of...)
-	if n.scope.outer == nil {
+	switch a := n.scope.analysis; {
+	case n.scope.outer != nil:
+	case a.Pack != nil:
+		a.Pack(func() { p.get() })
+	default:
 		p.get()
 	}
 	return p

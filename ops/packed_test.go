@@ -86,3 +86,27 @@ func TestPackedPanics(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestPackHook wants the packing of the model's own graph to be handed over, that
+// of a body to wait, and a kernel not to care.
+func TestPackHook(t *testing.T) {
+	runtime.GC()
+	w := onnx.MustTensor([]int{2, 3}, []float32{11, 12, 13, 14, 15, 16})
+	var packs []func()
+	a := &Analysis{Level: testLevel, Pack: func(pack func()) { packs = append(packs, pack) }}
+	done := 0
+	pack := func() *int { done++; return new(int) }
+	top, body := &Node{scope: a.NewScope(nil)}, &Node{scope: a.NewScope(a.NewScope(nil))}
+	first := newPacked(top, "hook", pack, w)
+	newPacked(body, "hook of a body", pack, w)
+	if done != 0 || len(packs) != 1 {
+		t.Fatalf("packed %d times, %d handed over; want 0 and 1", done, len(packs))
+	}
+	packs[0]()
+	if done != 1 || first.value.Load() == nil {
+		t.Errorf("packed %d times, want once", done)
+	}
+	if packs[0](); done != 1 {
+		t.Error("packed again")
+	}
+}

@@ -16,6 +16,10 @@ type Analysis struct {
 	// float32 to float16, those that multiply a state, where all of them are
 	// numbers in its range.
 	HalfWeights bool
+	// Pack, when it is not nil, is given what brings the constant operands of
+	// the model's own graph into the layouts of its kernels: to be called by any
+	// goroutine, at any time or never. A kernel that needs one does it itself.
+	Pack func(pack func())
 	// Overridable says that an initializer that is also an input of the model
 	// is only that input's default (from IR version 4 on), not a constant.
 	Overridable bool

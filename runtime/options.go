@@ -19,8 +19,8 @@ type options struct {
 	level    ops.Level // of the engine
 	programs int
 	profile  *Profile
-	// see WithHalfWeights
-	halfWeights bool
+	// see WithHalfWeights, WithLazyPacking
+	halfWeights, lazyPacking bool
 }
 
 // WithThreads bounds the goroutines that one Run computes on, the caller's
@@ -57,6 +57,13 @@ func WithRegistry(r *ops.Registry) Option { return func(o *options) { o.registry
 // rounded so, for any batch. An engine without instructions for float16, plain
 // Go for one, rounds too, but keeps float32.
 func WithHalfWeights() Option { return func(o *options) { o.halfWeights = true } }
+
+// WithLazyPacking brings a weight into the layout of its kernel when a run first
+// needs it: the load takes less time, and the first run more. Without it that
+// happens at load, on as many goroutines as WithThreads allows; weights of bodies,
+// such as the branches of an If, wait for the first run either way. Results do
+// not depend on it.
+func WithLazyPacking() Option { return func(o *options) { o.lazyPacking = true } }
 
 // WithPrograms bounds the programs that a session makes, and keeps, for shapes
 // of inputs that it sees again: shape arithmetic is then computed once, and an

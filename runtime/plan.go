@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -348,6 +349,8 @@ func compile(m *onnx.Model, o *options) (*program, map[string]int, error) {
 			}
 		}
 	}
+	var packs []func()
+	p.analysis.Pack = func(pack func()) { packs = append(packs, pack) }
 	prog, err := p.plan(m.Graph, nil, nil)
 	if len(p.refusals) > 0 {
 		return nil, nil, &RefusalError{Model: m.Path, Refusals: p.refusals}
@@ -355,7 +358,21 @@ func compile(m *onnx.Model, o *options) (*program, map[string]int, error) {
 	if err != nil {
 		return nil, nil, withPath(m.Path, err)
 	}
+	if !o.lazyPacking {
+		packAll(o.threads, packs)
+	}
 	return prog, p.symbols, nil
+}
+
+// packAll packs the weights of a program. They differ in size, so that each
+// thread takes the next one when it has done one.
+func packAll(threads int, packs []func()) {
+	var next atomic.Int64
+	parallel(threads, min(threads, len(packs)), 1, func(int, int) {
+		for i := next.Add(1); i <= int64(len(packs)); i = next.Add(1) {
+			packs[i-1]()
+		}
+	})
 }
 
 func withPath(path string, err error) error {

@@ -21,16 +21,19 @@ type facts struct {
 // factsOf infers a graph, unless that was done before and nothing has changed
 // since. The nodes are brought into order.
 func (s *state) factsOf(a *ops.Analysis, g *onnx.Graph, outer *facts) (*facts, error) {
-	before := s.factsOfGraphs[g]
-	if before != nil && before.outer == outer && before.of == s.fingerprint(g) {
-		return before, nil
+	of := s.fingerprint(g)
+	if f := s.factsOfGraphs[g]; f != nil && f.outer == outer && f.of == of {
+		return f, nil
 	}
 	nodes, err := onnx.Sort(g)
 	if err != nil {
 		return nil, err
 	}
-	g.Nodes = nodes
-	f := &facts{makers: producers(g), outer: outer, of: s.fingerprint(g)}
+	if !slices.Equal(nodes, g.Nodes) {
+		g.Nodes = nodes
+		of = s.fingerprint(g)
+	}
+	f := &facts{makers: producers(g), outer: outer, of: of}
 	if outer == nil {
 		f.infer(a.NewScope(nil), g)
 	} else if f.scope = outer.scope.Branch(g); f.scope == nil {

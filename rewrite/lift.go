@@ -11,7 +11,7 @@ import (
 
 // lift replaces a Loop or Scan that computes RNN, GRU or LSTM cells step by
 // step by these operators. What is not exactly an operator's mathematics stays
-// a loop.
+// a loop; where a step only makes it of the cells' outputs, a loop of its own.
 //
 // Where the trip count is 0 a loop gives its initial states; the operators'
 // final states are zeros then.
@@ -102,6 +102,9 @@ func (l *lifter) loop(g *onnx.Graph, f *facts, lp *loop, uses map[string]int) ([
 		if err = r.solve(); err == nil {
 			var nodes []*onnx.Node
 			if nodes, err = r.emit(g); err == nil {
+				if r.more != nil {
+					l.left(r.more.written, "its cells have become operators, and this is what each step makes of them")
+				}
 				return nodes, ""
 			}
 		}
@@ -124,6 +127,7 @@ type recurrence struct {
 	mask    *expr // holds at the steps that count, nil for all
 	negated bool  // the mask holds at the steps that do not count
 	cells   []*liftedCell
+	more    *leftover // what is computed of the cells' outputs, nil for nothing
 }
 
 // loopState is a value that the loop carries.

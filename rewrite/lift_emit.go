@@ -37,12 +37,17 @@ func (r *recurrence) emit(g *onnx.Graph) ([]*onnx.Node, error) {
 		}
 	}
 	for k, e := range r.outs {
-		if name := r.outName(k); r.uses[name] > 0 {
+		if name := r.outName(k); r.uses[name] > 0 && (r.more == nil || !slices.Contains(r.more.outs, k)) {
 			v, err := w.output(e)
 			if err != nil {
 				return nil, err
 			}
 			w.name(v, name)
+		}
+	}
+	if r.more != nil {
+		if err := w.scan(r.more); err != nil {
+			return nil, err
 		}
 	}
 	for i := range r.loop.states {

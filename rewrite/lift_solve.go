@@ -34,9 +34,15 @@ func (r *recurrence) solve() error {
 		}
 		s.role = stateCarrier
 	}
+	var others []int
 	for k, e := range r.outs {
 		if name := r.outName(k); r.uses[name] > 0 && !r.expressible(e) {
-			return because("output %d of the steps is not made of the cells' outputs", k)
+			others = append(others, k)
+		}
+	}
+	if len(others) > 0 {
+		if r.more = r.rest(others); r.more == nil {
+			return because("output %d of the steps is not made of the cells' outputs", others[0])
 		}
 	}
 	for i := range r.vars {

@@ -153,7 +153,7 @@ func nodeOf(t *testing.T, line string, bodies map[string]*onnx.Graph) *onnx.Node
 				k, _ := strconv.Atoi(p)
 				at.Ints = append(at.Ints, int64(k))
 			}
-		case name == "alpha" || name == "beta" || name == "momentum":
+		case name == "alpha" || name == "beta" || name == "momentum" || name == "seed":
 			f, _ := strconv.ParseFloat(value, 32)
 			at.Type, at.Float = onnx.AttrFloat, float32(f)
 		default:

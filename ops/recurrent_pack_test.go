@@ -181,6 +181,9 @@ func TestRecurrentHalfRange(t *testing.T) {
 // TestRecurrentHalfAllocations: half weights, one row and several, take nothing
 // from the garbage collector.
 func TestRecurrentHalfAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector empties pools")
+	}
 	for _, op := range []string{"RNN", "GRU", "LSTM"} {
 		for _, b := range []int{1, 3, 9} {
 			in := benchmarkInputs(op, 6, b, 28, 100)

@@ -30,8 +30,15 @@ func (s *state) tidy(a *ops.Analysis, g *onnx.Graph, outer *facts) error {
 	}
 	for _, n := range g.Nodes {
 		if n.Domain == "" {
+			before, made := slices.Clone(n.Inputs), len(t.more)
 			t.node(n)
 			t.scatter(n)
+			if !slices.Equal(before, n.Inputs) {
+				t.note(n)
+			}
+			for _, m := range t.more[made:] {
+				t.note(m)
+			}
 		}
 		for _, sub := range n.Subgraphs() {
 			if err := s.tidy(a, sub, f); err != nil {
@@ -50,6 +57,16 @@ type tidier struct {
 	graph *onnx.Graph
 	uses  map[string][]*onnx.Node // nil stands for an output of the graph, or a nested graph
 	more  []*onnx.Node            // new nodes
+}
+
+// note takes down what a node reads now. What it read before may stay in uses:
+// a value is then thought to have more readers than it has.
+func (t *tidier) note(n *onnx.Node) {
+	for _, in := range n.Inputs {
+		if in != "" && !slices.Contains(t.uses[in], n) {
+			t.uses[in] = append(t.uses[in], n)
+		}
+	}
 }
 
 func (t *tidier) node(n *onnx.Node) {
@@ -115,10 +132,11 @@ func zeros(list []int64) bool {
 	return !slices.ContainsFunc(list, func(v int64) bool { return v != 0 })
 }
 
-// list reads integers that are an attribute or a constant input.
+// list reads integers that are an attribute or a constant input. The slice is the
+// caller's.
 func (f *facts) list(n *onnx.Node, i int, attr string) ([]int64, bool) {
 	if a := n.Attr(attr); a != nil && attr != "" {
-		return a.Ints, true
+		return slices.Clone(a.Ints), true
 	}
 	k := f.info(input(n, i)).Tensor()
 	if k == nil || k.External() != nil {
@@ -335,7 +353,7 @@ func (t *tidier) meet(n *onnx.Node) {
 		return
 	}
 	var between []*onnx.Node
-	v := n.Inputs[0]
+	v, reader := n.Inputs[0], n
 	for range maxBetween {
 		m := t.makers[v]
 		if m == nil || m.Domain != "" {
@@ -348,11 +366,11 @@ func (t *tidier) meet(n *onnx.Node) {
 			return
 		}
 		i := t.single(m)
-		if u := t.uses[v]; i < 0 || len(u) != 1 || u[0] == nil {
+		if u := t.uses[v]; i < 0 || len(u) != 1 || u[0] != reader {
 			return
 		}
 		between = append(between, m)
-		v = m.Inputs[i]
+		v, reader = m.Inputs[i], m
 	}
 }
 

@@ -79,6 +79,28 @@ func TestLayoutAndBudget(t *testing.T) {
 	}
 }
 
+// TestLayoutWithinBudget: what is enough for the first run is enough for those
+// that have a layout, with the outputs; and the program stays.
+func TestLayoutWithinBudget(t *testing.T) {
+	for _, rows := range []any{64, "n"} {
+		m := modelOf(&onnx.Graph{
+			Inputs: []onnx.ValueInfo{value("x", onnx.Float, rows, 64)}, Outputs: []onnx.ValueInfo{value("y", onnx.Float)},
+			Initializers: []*onnx.Initializer{initOf("zero", i64(nil, 0)), initOf("reps", i64([]int{2}, 16, 1)), initOf("ax", i64([]int{1}, 0))},
+			Nodes: []*onnx.Node{op("Tile", "x reps", "a"), op("CumSum", "a zero", "b"), op("ReduceSum", "b ax", "c", intAttr("keepdims", 1)),
+				op("Tile", "c reps", "d"), op("Tile", "d reps", "y")}})
+		m.Graph.Outputs[0].Type.Shape = nil
+		s := load(t, m, rt.WithThreads(1), rt.WithLimits(onnx.Limits{RunBytes: 262400}))
+		for i := range 12 {
+			if _, err := s.Run(t.Context(), onnx.Values{"x": f32([]int{64, 64}, make([]float32, 4096)...)}); err != nil {
+				t.Fatalf("rows %v, run %d: %v", rows, i, err)
+			}
+		}
+		if running, refused := rt.Programs(s); rows == "n" && (running != 1 || refused != 0) {
+			t.Errorf("%d programs run, %d are refused; want 1 and none", running, refused)
+		}
+	}
+}
+
 // need gives the budget that a run of the general program takes.
 func need(t *testing.T, m *onnx.Model, in onnx.Values) int64 {
 	t.Helper()

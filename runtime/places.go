@@ -30,8 +30,9 @@ type layout struct {
 type piece struct {
 	size int // a multiple of alignment
 	at   int
-	// under lists the pieces that were taken before and share some of the
-	// memory: they must have been given back.
+	// under lists pieces that were taken before and share some of the memory, the
+	// last ones at each place: they must have been given back, as those before
+	// them had been when they were taken.
 	under []int32
 }
 
@@ -96,14 +97,37 @@ func (r *recorder) layout() *layout {
 		placed = slices.Insert(placed, next, i)
 	}
 	for i := range l.pieces {
-		p := &l.pieces[i]
-		for k := range i {
-			if o := &l.pieces[k]; o.at < p.at+p.size && p.at < o.at+o.size {
-				p.under = append(p.under, int32(k))
-			}
-		}
+		l.pieces[i].under = l.last(i)
 	}
 	return l
+}
+
+// last finds the pieces that were the last ones before piece i in its memory.
+func (l *layout) last(i int) (under []int32) {
+	p := &l.pieces[i]
+	open := [][2]int{{p.at, p.at + p.size}} // of which none is found yet
+	for k := i - 1; k >= 0 && len(open) > 0; k-- {
+		from, to := l.pieces[k].at, l.pieces[k].at+l.pieces[k].size
+		var rest [][2]int
+		found := false
+		for _, o := range open {
+			if to <= o[0] || o[1] <= from {
+				rest = append(rest, o)
+				continue
+			}
+			found = true
+			if o[0] < from {
+				rest = append(rest, [2]int{o[0], from})
+			}
+			if to < o[1] {
+				rest = append(rest, [2]int{to, o[1]})
+			}
+		}
+		if found {
+			under, open = append(under, int32(k)), rest
+		}
+	}
+	return under
 }
 
 // places are the pieces of a layout as buffers of an arena. They have no memory
@@ -157,6 +181,12 @@ func (a *arena) begin(v *variant, p *places) {
 	}
 	p.next = 0
 	a.places = p
+}
+
+// refuseLayout lets all runs of a program take buffers from now on.
+func (v *variant) refuseLayout() {
+	v.layouts.Store(maxLayouts)
+	v.layout.Store(nil)
 }
 
 // reserve makes the block at least so large, between two runs, and reports

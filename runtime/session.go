@@ -244,6 +244,15 @@ func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into, lo
 	if err == nil {
 		return nil
 	}
+	if v := r.chosen; v != nil && r.arena.block != nil && errors.Is(err, onnx.ErrLimit) && ctx.Err() == nil {
+		// A block stays whole until the end of a run, where buffers are let go
+		// of when the budget wants it.
+		v.refuseLayout()
+		r = newRun(s)
+		if err = s.compute(ctx, r, inputs, outputs, into, loose, false); err == nil {
+			return nil
+		}
+	}
 	if v := r.chosen; v != nil && v != s.variants.general && ctx.Err() == nil {
 		// What the general program says of the inputs counts.
 		if err = s.compute(ctx, newRun(s), inputs, outputs, into, loose, true); err == nil {

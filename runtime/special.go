@@ -81,7 +81,7 @@ func (vs *variants) begin(s *Session, most int) {
 		}
 	}
 	if vs.most > 0 { // the programs for shapes have layouts
-		vs.general.layouts.Store(maxLayouts)
+		vs.general.refuseLayout()
 	}
 }
 

@@ -242,6 +242,9 @@ func (r *recurrentRun[T]) bringWeights() error {
 	if src.p != nil {
 		takeScratch(r.ctx, &err, &w.peepholes, directions, 3, w.units)
 	}
+	// Rounded as constants are, for a program in which these are constants may
+	// serve the next run; but for this run alone float16 is not worth making.
+	w.rounded = err == nil && r.half && src.fitHalf()
 	for i := 0; err == nil && i < directions*w.panels; i++ {
 		src.pack(w, i/w.panels, i%w.panels)
 		err = r.ctx.Err()

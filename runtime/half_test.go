@@ -71,3 +71,43 @@ func TestHalfWeights(t *testing.T) {
 		}
 	}
 }
+
+// TestHalfWeightsOfRuns: weights that a caller may replace are rounded as well,
+// so that a program in which they are constants gives the same bits.
+func TestHalfWeightsOfRuns(t *testing.T) {
+	for _, replaceable := range [][]string{{"B"}, {"W", "R", "B"}} {
+		m, in := recurrentModel("LSTM", 4, 5, 3, 20, 40)
+		want, err := load(t, m, rt.WithHalfWeights()).Run(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range replaceable {
+			for _, i := range m.Graph.Initializers {
+				if i.Name == name {
+					shape := i.Tensor.Shape()
+					m.Graph.Inputs = append(m.Graph.Inputs, value(name, onnx.Float, shape[0], shape[1]))
+					if len(shape) == 3 {
+						m.Graph.Inputs[len(m.Graph.Inputs)-1] = value(name, onnx.Float, shape[0], shape[1], shape[2])
+					}
+				}
+			}
+		}
+		for _, engine := range rt.Engines() {
+			s := load(t, m, rt.WithHalfWeights(), rt.WithEngine(engine))
+			first, err := s.Run(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if engine == rt.Engines()[0] {
+				sameValues(t, "constants", first, want)
+			}
+			for range 4 {
+				again, err := s.Run(t.Context(), in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sameValues(t, engine, again, first)
+			}
+		}
+	}
+}

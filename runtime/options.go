@@ -46,8 +46,9 @@ func WithRegistry(r *ops.Registry) Option { return func(o *options) { o.registry
 // WithHalfWeights stores the recurrent weights R of LSTM, GRU and RNN as
 // float16, which is half the memory to keep and to read: for a batch of 1 and
 // layers that no cache holds that is most of the time. It is for nodes that
-// compute in float32 and whose weights are constants. A node with a weight in R
-// that is not a number, or beyond ±65504, keeps its float32.
+// compute in float32, those of float16 and bfloat16 among them. A node with a
+// weight in R that is not a number, or beyond ±65504, keeps its float32. Weights
+// that are no constants are rounded too, in each run, which then saves nothing.
 //
 // The weights are rounded to the nearest of 11 bits, a relative error of at
 // most 2^-11 (below 2^-14 an absolute one of 2^-25); all sums and states stay

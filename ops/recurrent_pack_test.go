@@ -144,7 +144,7 @@ func TestRecurrentHalfWide(t *testing.T) {
 }
 
 // TestRecurrentHalfRange: one weight that float16 has no number near keeps the
-// node in float32; W does not matter; neither do weights that come with a run.
+// node in float32, a constant and one that comes with a run; W does not matter.
 func TestRecurrentHalfRange(t *testing.T) {
 	p := node("LSTM", 2, "hidden_size", 16)
 	for _, c := range []struct {
@@ -155,7 +155,7 @@ func TestRecurrentHalfRange(t *testing.T) {
 	}{
 		{inR, 65504, true, true}, {inR, -65504, true, true}, {inR, 65505, true, false}, {inR, -1e30, true, false},
 		{inR, float32(math.NaN()), true, false}, {inR, float32(math.Inf(1)), true, false},
-		{inW, 1e30, true, true}, {inR, 1, false, false},
+		{inW, 1e30, true, true}, {inR, 65505, false, false}, {inR, float32(math.NaN()), false, false},
 	} {
 		in := benchmarkInputs("LSTM", 2, 1, 8, 16)
 		onnx.Elements[float32](in[c.input].(*onnx.Tensor))[77] = c.v

@@ -54,7 +54,9 @@ type Options struct {
 	// results do not depend on which inputs are constants; the default, plain
 	// Go, gives the same model on every machine.
 	Level ops.Level
-	// HalfWeights is the session's option of that name, for the same reason.
+	// HalfWeights rounds the recurrent weights of what is computed here, as
+	// runtime.WithHalfWeights does: results do not depend on which inputs are
+	// constants.
 	HalfWeights bool
 	// Left, when it is not nil, is told of each Loop and Scan that the pass
 	// lift leaves, and why.

@@ -89,3 +89,26 @@ func TestFactsOf(t *testing.T) {
 		})
 	}
 }
+
+// TestFactsOfChangedBranch wants a branch that has changed to be inferred anew,
+// though the graph around has not been looked at since.
+func TestFactsOfChangedBranch(t *testing.T) {
+	s := newState(factsModel(), Options{})
+	a := ops.NewAnalysis(s.registry, s.model, s.limits)
+	f, err := s.factsOf(a, s.model.Graph, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	branch := s.model.Graph.Nodes[2].Attributes[1].Graph
+	if _, err := s.factsOf(a, branch, f); err != nil {
+		t.Fatal(err)
+	}
+	branch.Nodes[0].OpType = "Shape"
+	again, err := s.factsOf(a, branch, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := again.typeOf("Relu").Elem; got != onnx.Int64 {
+		t.Errorf("the shape that the branch gives is of %v", got)
+	}
+}

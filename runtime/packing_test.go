@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"fmt"
+	goruntime "runtime"
 	"sync"
 	"testing"
 
@@ -43,5 +44,30 @@ func TestLazyPacking(t *testing.T) {
 			}
 			all.Wait()
 		}
+	}
+}
+
+// TestLazyPackingLoads: a load that leaves the packing does not take the memory
+// for it; the first run does.
+func TestLazyPackingLoads(t *testing.T) {
+	m, in := recurrentModel("LSTM", 4, 1, 1, 250, 250)
+	const weights = 4 * 4 * (250 + 250) * 250 // bytes of W and R
+	taken := func(f func()) uint64 {
+		var a, b goruntime.MemStats
+		goruntime.ReadMemStats(&a)
+		f()
+		goruntime.ReadMemStats(&b)
+		return b.TotalAlloc - a.TotalAlloc
+	}
+	var s *rt.Session
+	if n := taken(func() { s = load(t, m, rt.WithThreads(1), rt.WithLazyPacking()) }); n >= weights {
+		t.Errorf("the load takes %d bytes, the weights are %d", n, weights)
+	}
+	if n := taken(func() {
+		if _, err := s.Run(t.Context(), in); err != nil {
+			t.Error(err)
+		}
+	}); n < weights {
+		t.Errorf("the first run takes %d bytes, the weights are %d", n, weights)
 	}
 }

@@ -92,14 +92,21 @@ type recurrentRun[T singleOrDouble] struct {
 	block             int
 	pitch, xPitch     int // from one row of a state, of x, to the next
 
-	compute func(lo, hi int) // the method of that name
+	compute func(lo, hi int) // the method computeUnits
+
+	// Where several threads compute one strand.
+	team             *team
+	meeting          func(lo, hi int) // the method meet
+	shares, perShare int              // of a phase, panels of one
+	patience         int              // looks at what another thread does
+	told             strand[T]        // the leader's, before the first phase
 }
 
 // Run computes the node.
 func (k *recurrentCore[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	r := Local[recurrentRun[T]](c)
 	if r.compute == nil {
-		r.compute = r.computeUnits
+		r.compute, r.meeting, r.team = r.computeUnits, r.meet, &team{}
 	}
 	r.recurrentCore, r.ctx = k, c
 	defer r.forget()
@@ -117,6 +124,11 @@ func (k *recurrentCore[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	}
 	r.clearRest()
 	r.sortRows()
+	if r.shares = r.cut(); r.shares > 1 {
+		r.team.open()
+		c.Parallel(r.shares, 1, r.meeting)
+		return c.Err()
+	}
 	units, grain := r.directions()*r.units, 1+threadWork/max(1, dealt*r.size[dimT]*r.weights.work())
 	if _, ok := r.cells[0].(quantizer[T]); ok {
 		grain = units
@@ -126,7 +138,9 @@ func (k *recurrentCore[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 }
 
 // forget lets go of what the run held.
-func (r *recurrentRun[T]) forget() { *r = recurrentRun[T]{compute: r.compute} }
+func (r *recurrentRun[T]) forget() {
+	*r = recurrentRun[T]{compute: r.compute, meeting: r.meeting, team: r.team}
+}
 
 // bind takes the inputs and checks all of them.
 func (r *recurrentRun[T]) bind(in []onnx.Value) error {

@@ -20,7 +20,23 @@ type strand[T singleOrDouble] struct {
 	// Where the cell is a quantizer: it, and the number of rows at the start.
 	quantizer quantizer[T]
 	all       int
+
+	team *team  // who computes it together; nil: one thread alone
+	own  uint64 // the leader's shares, a bit each
+	led  uint64 // how many it has computed
+	job
 }
+
+// job says what is computed of all panels.
+type job struct {
+	phase  int  // of the step, productX for the block's product with W
+	first  int  // where the sums of the step begin, in rows of the block's
+	n      int  // rows
+	turned bool // h and next have changed places since the first step
+}
+
+// productX is before the phases of a block's steps.
+const productX = -1
 
 // strand takes the rows of units lo..hi-1 of direction d.
 func (r *recurrentRun[T]) strand(d, lo, hi int) strand[T] {
@@ -62,7 +78,7 @@ func (s *strand[T]) walk() {
 			continue
 		}
 		steps, total := s.gather(s.block * cap(s.rows))
-		if !s.multiplyX(total) {
+		if !s.compute(productX, 0, total) {
 			return
 		}
 		first := 0
@@ -137,14 +153,32 @@ func (s *strand[T]) begin(panel int, sums []T, gap, rows int) {
 	}
 }
 
+// compute does what a job says of all panels, with the team where there is
+// one. It reports whether to go on.
+func (s *strand[T]) compute(phase, first, n int) bool {
+	s.phase, s.first, s.n = phase, first, n
+	if s.team != nil {
+		return s.together()
+	}
+	return s.part(0, s.weights.panels)
+}
+
+// part does the job for panels lo..hi-1.
+func (s *strand[T]) part(lo, hi int) bool {
+	if s.phase == productX {
+		return s.multiplyX(lo, hi)
+	}
+	return s.computePhase(lo, hi)
+}
+
 // multiplyX makes the sums of a block's rows of bias and product with W. The
-// sums of a row lie together, panel by panel. It reports whether to go on.
-func (s *strand[T]) multiplyX(total int) bool {
+// sums of a row lie together, panel by panel.
+func (s *strand[T]) multiplyX(lo, hi int) bool {
 	span := s.weights.span
 	gap := s.weights.panels * span
-	for p := range s.weights.panels {
-		s.begin(p, s.sums[p*span:], gap, total)
-		if !s.multiply(0, p, total, s.sums[p*span:], gap) {
+	for p := lo; p < hi; p++ {
+		s.begin(p, s.sums[p*span:], gap, s.n)
+		if !s.multiply(0, p, s.n, s.sums[p*span:], gap) {
 			return false
 		}
 	}
@@ -239,39 +273,47 @@ func (s *strand[T]) advanceMany() bool {
 // advance computes a step of the n rows that still run, few, whose sums begin
 // at row first of a block.
 func (s *strand[T]) advance(first, n int) bool {
-	w := s.weights
-	cell, p, gap := s.cells[s.d], s.panel(n), w.panels*w.span
-	block := s.sums[first*gap:]
 	for phase := range s.form.products[1:] {
-		if !s.multiplyPanels(1+phase, n, block) {
+		if !s.compute(phase, first, n) {
 			return false
-		}
-		if n == 1 && w.level != kernel.Go {
-			// Each panel as a row of its own.
-			q := p
-			q.rows, q.pitch, q.along = w.panels, w.lanes, w.lanes
-			s.place(&q, 0, block)
-			cell.point(phase, q)
-			continue
-		}
-		p.span = gap
-		for i := range w.panels {
-			s.place(&p, i, block[i*w.span:])
-			cell.point(phase, p)
 		}
 	}
 	s.end()
 	return true
 }
 
-// multiplyPanels is multiply of all panels, whose sums lie together in a row.
-func (s *strand[T]) multiplyPanels(k, rows int, sums []T) bool {
+// computePhase does a phase of a step of few rows.
+func (s *strand[T]) computePhase(lo, hi int) bool {
+	w := s.weights
+	cell, p, gap := s.cells[s.d], s.panel(s.n), w.panels*w.span
+	block := s.sums[s.first*gap:]
+	if !s.multiplyPanels(1+s.phase, lo, hi, s.n, block) {
+		return false
+	}
+	if s.n == 1 && w.level != kernel.Go {
+		// Each panel as a row of its own.
+		p.rows, p.pitch, p.along = hi-lo, w.lanes, w.lanes
+		s.place(&p, lo, block[lo*w.span:])
+		cell.point(s.phase, p)
+		return true
+	}
+	p.span = gap
+	for i := lo; i < hi; i++ {
+		s.place(&p, i, block[i*w.span:])
+		cell.point(s.phase, p)
+	}
+	return true
+}
+
+// multiplyPanels is multiply of panels lo..hi-1, whose sums lie together in a
+// row.
+func (s *strand[T]) multiplyPanels(k, lo, hi, rows int, sums []T) bool {
 	w, product := s.weights, &s.form.products[k]
 	depth, width := product.depth(&s.size), len(product.gates)*w.lanes
 	operand, pitch := s.operand(k)
 	half := w.kept(product) == 1
 	if half && rows > 1 { // each panel is widened once for all of them
-		for p := range w.panels {
+		for p := lo; p < hi; p++ {
 			if !s.multiply(k, p, rows, sums[p*w.span:], w.panels*w.span) {
 				return false
 			}
@@ -279,15 +321,15 @@ func (s *strand[T]) multiplyPanels(k, rows int, sums []T) bool {
 		return true
 	}
 	some := max(24, stopWork/max(rows*depth*width, 1)/24*24)
-	for p := 0; p < w.panels; p += some {
-		to, n := sums[p*w.span+product.at*w.lanes:], min(some, w.panels-p)
+	for p := lo; p < hi; p += some {
+		to, n := sums[p*w.span+product.at*w.lanes:], min(some, hi-p)
 		if half {
 			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, any(operand).([]float32), depth,
 				w.halfOf(s.d, k, p, depth, width), width, n)
 		} else {
 			kernel.MulAddPanels(w.level, to, w.span, w.panels*w.span, operand, pitch, rows, depth, w.of(s.d, k, p, depth, width), width, n)
 		}
-		if !s.worked(some * rows * depth * width) {
+		if !s.worked(n * rows * depth * width) {
 			return false
 		}
 	}
@@ -297,6 +339,7 @@ func (s *strand[T]) multiplyPanels(k, rows int, sums []T) bool {
 // end goes to the next step.
 func (s *strand[T]) end() {
 	s.h, s.next = s.next, s.h
+	s.turned = !s.turned
 	s.write()
 	s.step++
 }

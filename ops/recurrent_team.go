@@ -1,0 +1,234 @@
+package ops
+
+import (
+	"math"
+	"math/bits"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// team lets several threads compute the panels of one strand, where there are
+// too few rows to deal: each phase of a step is cut into shares of panels, and
+// no phase begins before all shares of the one before are done.
+//
+// The first thread that comes leads: it walks the strand, and what others do
+// not take of a phase it does by itself. It waits for shares that are being
+// computed, never for a thread that has not come. The others help from when
+// they are given a processor until the leader closes, or keeps them waiting
+// for long: then it has lost its processor, and wants theirs. A thread takes
+// its own shares first, so that their weights stay in its cache.
+type team struct {
+	led    atomic.Bool
+	failed atomic.Bool // a helper saw that the run was cancelled
+
+	// state counts the phases that have begun, above a bit for each share of
+	// the last that is taken. Who takes one may read the job, which holds
+	// until the share is done. The two are read together: one cache line.
+	_     [64]byte
+	state atomic.Uint64
+	job   job
+
+	_    [64]byte
+	done atomic.Uint64 // shares of all phases
+	_    [64]byte
+}
+
+const (
+	sharesMost = 16
+	allTaken   = 1<<sharesMost - 1
+	closed     = math.MaxUint64
+
+	// patience is how often the leader looks, at some nanosecond each, whether
+	// shares are done, and once more for every so many multiplications of the
+	// phase: longer than they take, and shorter than it takes to get a
+	// processor back. A helper waits so many times longer for a phase.
+	patience    = 1 << 14
+	patienceFor = 16
+	helping     = 50
+)
+
+// shareWork is the number of multiplications of a phase that make a share,
+// teamWork that of a run that make it worth while to wake a thread. Tests
+// change them.
+var (
+	shareWork = 1 << 15
+	teamWork  = 1 << 20
+)
+
+// open makes the team ready for a run.
+func (t *team) open() {
+	t.led.Store(false)
+	t.failed.Store(false)
+	t.state.Store(allTaken)
+	t.done.Store(0)
+}
+
+// begin begins a phase, of which the leader takes shares, and gives its number.
+func (t *team) begin(j job, shares uint64) uint64 {
+	phase := t.state.Load()>>sharesMost + 1
+	t.job = j
+	t.state.Store(phase<<sharesMost | shares)
+	return phase
+}
+
+// take takes free shares of the phase: the caller's own, or else one of some.
+// It gives 0 when there is none, and reports whether another phase may come.
+func (t *team) take(own, some uint64) (shares uint64, more bool) {
+	for {
+		state := t.state.Load()
+		if shares = own &^ state; shares == 0 {
+			shares = some &^ state
+			shares &= -shares
+		}
+		if shares == 0 || t.state.CompareAndSwap(state, state|shares) {
+			return shares, state != closed
+		}
+	}
+}
+
+// cut chooses the shares of a run, 1 or less where a team does not pay: where
+// there are several units to deal, or the cell looks across all units.
+func (r *recurrentRun[T]) cut() int {
+	w, rows := r.weights, min(dealt, r.size[dimB])
+	_, across := r.cells[0].(quantizer[T])
+	if across || r.directions()*r.units != 1 || rows*r.size[dimT]*w.work() < teamWork || resting.now() {
+		return 1
+	}
+	products := r.form.products[1:]
+	phase := 0
+	for i := range products {
+		phase += rows * products[i].depth(&r.size) * len(products[i].gates) * w.lanes * w.panels / len(products)
+	}
+	shares := min(sharesMost, w.panels, phase/shareWork)
+	if shares < 2 {
+		return 1
+	}
+	r.patience = patience + phase/patienceFor
+	r.perShare = (w.panels + shares - 1) / shares
+	return (w.panels + r.perShare - 1) / r.perShare
+}
+
+// meet is what each thread of a team does; shares lo..hi-1 are its own.
+func (r *recurrentRun[T]) meet(lo, hi int) {
+	own := uint64(1)<<hi - uint64(1)<<lo
+	if !r.team.led.CompareAndSwap(false, true) {
+		r.help(own)
+		return
+	}
+	defer r.team.state.Store(closed)
+	s := r.strand(0, 0, 1)
+	if hi-lo < r.shares {
+		s.team, s.own = r.team, own
+	}
+	r.told = s
+	s.walk()
+	if s.team != nil {
+		resting.less()
+	}
+}
+
+// help computes shares until the leader closes.
+func (r *recurrentRun[T]) help(own uint64) {
+	var s strand[T]
+	all := uint64(1)<<r.shares - 1
+	for looks := 1; looks <= helping*r.patience; looks++ {
+		shares, more := r.team.take(own, all)
+		switch {
+		case shares != 0:
+			if s.team == nil {
+				s = r.told
+			}
+			s.help(shares)
+			looks = 0
+		case !more:
+			return
+		case looks%r.patience == 0:
+			runtime.Gosched()
+		}
+	}
+}
+
+// help computes shares that a helper took.
+func (s *strand[T]) help(shares uint64) {
+	defer s.team.done.Add(uint64(bits.OnesCount64(shares))) // in a panic too: the leader waits for it
+	if s.turned != s.team.job.turned {
+		s.h, s.next = s.next, s.h
+	}
+	s.job = s.team.job
+	if !s.computeShares(shares) {
+		s.team.failed.Store(true)
+	}
+}
+
+// together is compute with a team.
+func (s *strand[T]) together() bool {
+	all := uint64(1)<<s.shares - 1
+	total := s.team.begin(s.job, s.own) * uint64(s.shares)
+	for shares := s.own; shares != 0; shares, _ = s.team.take(0, all) {
+		if !s.computeShares(shares) {
+			return false
+		}
+		s.led += uint64(bits.OnesCount64(shares))
+	}
+	for range s.patience {
+		if s.led+s.team.done.Load() == total {
+			return !s.team.failed.Load()
+		}
+	}
+	// A helper lost its processor with shares begun. To wait for more of
+	// these costs more than helpers give.
+	s.team.state.Store(closed)
+	resting.more()
+	for s.led+s.team.done.Load() < total {
+		time.Sleep(patience)
+	}
+	failed := s.team.failed.Load()
+	s.team = nil
+	return !failed
+}
+
+// computeShares computes shares, runs of neighbours at a time.
+func (s *strand[T]) computeShares(shares uint64) bool {
+	for shares != 0 {
+		lo := bits.TrailingZeros64(shares)
+		hi := lo + bits.TrailingZeros64(^(shares >> lo))
+		if !s.part(lo*s.perShare, min(hi*s.perShare, s.weights.panels)) {
+			return false
+		}
+		shares &^= uint64(1)<<hi - 1
+	}
+	return true
+}
+
+// rest is the time for which no team forms after one that lost its time
+// waiting: processors are wanted by others. It doubles each time, and shrinks
+// with each run of a team that went well.
+type rest struct{ until, length atomic.Int64 } // nanoseconds, until is since the start of the process
+
+const restLeast, restMost = 4 * time.Millisecond, time.Second
+
+var (
+	resting rest
+	started = time.Now()
+)
+
+// now reports whether it is such a time.
+func (r *rest) now() bool {
+	until := r.until.Load()
+	return until != 0 && int64(time.Since(started)) < until
+}
+
+// more begins one.
+func (r *rest) more() {
+	length := min(max(2*r.length.Load(), int64(restLeast)), int64(restMost))
+	r.length.Store(length)
+	r.until.Store(int64(time.Since(started)) + length)
+}
+
+// less shortens the next one.
+func (r *rest) less() {
+	if length := r.length.Load(); length > 0 {
+		r.length.Store(length - length/8)
+	}
+}

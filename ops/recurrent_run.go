@@ -57,7 +57,7 @@ const (
 
 // threadWork is the number of multiplications that make it worth while to wake
 // a thread. Tests change it.
-var threadWork = 1 << 18
+var threadWork = 5 << 20
 
 // recurrentRun is one call of a node.
 //
@@ -98,7 +98,6 @@ type recurrentRun[T singleOrDouble] struct {
 	team             *team
 	meeting          func(lo, hi int) // the method meet
 	shares, perShare int              // of a phase, panels of one
-	patience         int              // looks at what another thread does
 	told             strand[T]        // the leader's, before the first phase
 }
 

@@ -3,7 +3,6 @@ package ops
 import (
 	"math"
 	"math/bits"
-	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -39,13 +38,12 @@ const (
 	allTaken   = 1<<sharesMost - 1
 	closed     = math.MaxUint64
 
-	// patience is how often the leader looks, at some nanosecond each, whether
-	// shares are done, and once more for every so many multiplications of the
-	// phase: longer than they take, and shorter than it takes to get a
-	// processor back. A helper waits so many times longer for a phase.
-	patience    = 1 << 14
+	// patience is how often a thread looks, at some nanosecond each, whether
+	// others have done their part, and once more for every so many
+	// multiplications of the whole: longer than that takes with weights from
+	// memory, and shorter than it takes to get a processor back.
+	patience    = 1 << 17
 	patienceFor = 16
-	helping     = 50
 )
 
 // shareWork is the number of multiplications of a phase that make a share,
@@ -53,7 +51,7 @@ const (
 // change them.
 var (
 	shareWork = 1 << 15
-	teamWork  = 1 << 20
+	teamWork  = 1 << 22
 )
 
 // open makes the team ready for a run.
@@ -95,18 +93,27 @@ func (r *recurrentRun[T]) cut() int {
 	if across || r.directions()*r.units != 1 || rows*r.size[dimT]*w.work() < teamWork || resting.now() {
 		return 1
 	}
-	products := r.form.products[1:]
-	phase := 0
-	for i := range products {
-		phase += rows * products[i].depth(&r.size) * len(products[i].gates) * w.lanes * w.panels / len(products)
+	least := math.MaxInt // of the phases
+	for i := range r.form.products[1:] {
+		least = min(least, r.multiplications(1+i, rows))
 	}
-	shares := min(sharesMost, w.panels, phase/shareWork)
+	shares := min(sharesMost, w.panels, least/shareWork)
 	if shares < 2 {
 		return 1
 	}
-	r.patience = patience + phase/patienceFor
 	r.perShare = (w.panels + shares - 1) / shares
 	return (w.panels + r.perShare - 1) / r.perShare
+}
+
+// multiplications counts those of product k for some rows.
+func (r *recurrentRun[T]) multiplications(k, rows int) int {
+	p := &r.form.products[k]
+	return rows * p.depth(&r.size) * len(p.gates) * r.weights.lanes * r.weights.panels
+}
+
+// looks is how often to look whether others have done their part of the job.
+func (s *strand[T]) looks() int {
+	return patience + s.multiplications(1+s.phase, s.n)/patienceFor
 }
 
 // meet is what each thread of a team does; shares lo..hi-1 are its own.
@@ -132,21 +139,20 @@ func (r *recurrentRun[T]) meet(lo, hi int) {
 func (r *recurrentRun[T]) help(own uint64) {
 	var s strand[T]
 	all := uint64(1)<<r.shares - 1
-	for looks := 1; looks <= helping*r.patience; looks++ {
+	for looks := patience; looks > 0; looks-- {
 		shares, more := r.team.take(own, all)
-		switch {
-		case shares != 0:
+		if !more {
+			return
+		}
+		if shares != 0 {
 			if s.team == nil {
 				s = r.told
 			}
 			s.help(shares)
-			looks = 0
-		case !more:
-			return
-		case looks%r.patience == 0:
-			runtime.Gosched()
+			looks = s.looks()
 		}
 	}
+	resting.more()
 }
 
 // help computes shares that a helper took.
@@ -171,7 +177,7 @@ func (s *strand[T]) together() bool {
 		}
 		s.led += uint64(bits.OnesCount64(shares))
 	}
-	for range s.patience {
+	for range s.looks() {
 		if s.led+s.team.done.Load() == total {
 			return !s.team.failed.Load()
 		}
@@ -181,7 +187,7 @@ func (s *strand[T]) together() bool {
 	s.team.state.Store(closed)
 	resting.more()
 	for s.led+s.team.done.Load() < total {
-		time.Sleep(patience)
+		time.Sleep(20 * time.Microsecond)
 	}
 	failed := s.team.failed.Load()
 	s.team = nil
@@ -206,7 +212,7 @@ func (s *strand[T]) computeShares(shares uint64) bool {
 // with each run of a team that went well.
 type rest struct{ until, length atomic.Int64 } // nanoseconds, until is since the start of the process
 
-const restLeast, restMost = 4 * time.Millisecond, time.Second
+const restLeast, restMost = time.Millisecond, time.Second
 
 var (
 	resting rest

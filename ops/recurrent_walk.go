@@ -79,7 +79,9 @@ func (s *strand[T]) walk() {
 // start brings the initial states.
 func (s *strand[T]) start() {
 	hidden := s.size[dimH]
-	s.quantizer, _ = s.cells[s.d].(quantizer[T])
+	if s.quantizing {
+		s.quantizer = s.cells[s.d].(quantizer[T])
+	}
 	s.all = len(s.rows)
 	for i, row := range s.rows {
 		s.initial(s.h[i*s.pitch:][:hidden], inH, row)

@@ -144,6 +144,10 @@ func (s *strand[T]) begin(panel int, sums []T, gap, rows int) {
 func (s *strand[T]) multiplyX(total int) bool {
 	span := s.weights.span
 	gap := s.weights.panels * span
+	if total == 1 {
+		copy(s.sums, s.weights.bias[s.d*gap:][:gap])
+		return s.multiplyPanels(0, 1, s.sums)
+	}
 	for p := range s.weights.panels {
 		s.begin(p, s.sums[p*span:], gap, total)
 		if !s.multiply(0, p, total, s.sums[p*span:], gap) {

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"math"
+	"math/bits"
 	"unsafe"
 
 	"github.com/recur-ml/recur/onnx"
@@ -180,6 +182,51 @@ func Scratch[T onnx.Element](c *Ctx, n int) ([]T, error) {
 		return nil, err
 	}
 	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n), nil
+}
+
+// slab is Scratch of which a kernel wants several pieces at once.
+type slab struct {
+	bytes  uint64
+	memory []byte
+}
+
+// extent is a piece of a slab: the bytes before it, and its elements.
+type extent struct{ at, n int }
+
+// slabMost is more than there is of anything, and small enough that no sum of
+// pieces overflows.
+const slabMost = 1 << 58
+
+// piece adds a piece of a times b elements of a size. Each begins a cache line.
+// One that no memory holds shows in take.
+func (s *slab) piece(size uintptr, a, b int) extent {
+	hi, n := bits.Mul64(uint64(a), uint64(b))
+	if hi != 0 || n > slabMost || s.bytes > slabMost {
+		s.bytes = math.MaxInt64
+		return extent{}
+	}
+	p := extent{int(s.bytes), int(n)}
+	s.bytes += (n*uint64(size) + 63) &^ 63
+	return p
+}
+
+// take takes the memory.
+func (s *slab) take(c *Ctx) (err error) {
+	if s.bytes > math.MaxInt || s.bytes > slabMost {
+		return &onnx.LimitError{What: "scratch bytes", Got: int64(s.bytes), Max: math.MaxInt}
+	}
+	s.memory, err = Scratch[byte](c, int(s.bytes))
+	return err
+}
+
+// pieceOf gives the elements of a piece, nil when there are none.
+func pieceOf[T onnx.Element](s *slab, p extent) []T {
+	if p.n == 0 {
+		return nil
+	}
+	var z T
+	b := s.memory[p.at:][:p.n*int(unsafe.Sizeof(z))]
+	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), p.n)
 }
 
 // Temp makes t, a header that the kernel owns, a tensor over new memory with

@@ -134,6 +134,7 @@ func newQuantizeKernel(outer *recurrent, in *[quantizeInputs]*onnx.Tensor) (*lst
 	inner.has[inB], inner.has[inP] = false, false // they are the cell's
 	inner.declare()
 	core := newRecurrentCore(&inner, func(r *recurrent, f []activation) recurrentCell[float64] { return nil })
+	core.quantizing = true
 	core.packed = packedAlready(core.packWeights(&plain, &size))
 	return &lstmQuantized{recurrent: outer, core: core}, nil
 }

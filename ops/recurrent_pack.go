@@ -265,6 +265,7 @@ func (k *recurrentCore[T]) packConstants(n *Node) error {
 	if err != nil {
 		return err
 	}
+	k.elem, k.fixed = in[inW].DataType(), size
 	k.packed = newPacked(n, k.layoutName(&size), func() *gateWeights[T] { return k.packWeights(&in, &size) }, of...)
 	return nil
 }

@@ -17,9 +17,13 @@ type recurrentCore[T singleOrDouble] struct {
 	form   gateForm
 	cells  []recurrentCell[T]      // one a direction
 	packed *packed[gateWeights[T]] // nil when the weights come with a run
+	elem   onnx.DataType           // of the weights that are packed
+	fixed  recurrentSizes          // what their shapes tell
 	codecs [3]floatCodec[T]        // of T, float16 and bfloat16
 	early  bool                    // a test wants reversed rows to start in the padding
 	shared bool                    // and the second direction to have the first one's weights
+
+	quantizing bool // the cells are quantizers
 }
 
 func newRecurrentCore[T singleOrDouble](r *recurrent, newCell func(*recurrent, []activation) recurrentCell[T]) *recurrentCore[T] {
@@ -129,7 +133,7 @@ func (k *recurrentCore[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 		return c.Err()
 	}
 	units, grain := r.directions()*r.units, 1+threadWork/max(1, dealt*r.size[dimT]*r.weights.work())
-	if _, ok := r.cells[0].(quantizer[T]); ok {
+	if r.quantizing {
 		grain = units
 	}
 	c.Parallel(units, grain, r.compute)
@@ -143,6 +147,67 @@ func (r *recurrentRun[T]) forget() {
 
 // bind takes the inputs and checks all of them.
 func (r *recurrentRun[T]) bind(in []onnx.Value) error {
+	if !r.bindFitting(in) {
+		if err := r.bindAny(in); err != nil {
+			return err
+		}
+	}
+	if limit := r.ctx.Limits().TimeSteps; r.size[dimT] > limit {
+		return &onnx.LimitError{What: "time steps", Got: int64(r.size[dimT]), Max: int64(limit)}
+	}
+	if t := r.in[inLens]; t != nil {
+		r.lens = onnx.Elements[int32](t)
+		for b, l := range r.lens {
+			if err := checkRowLength(b, int64(l), r.size[dimT]); err != nil {
+				return err
+			}
+		}
+	}
+	if r.size[dimB] > math.MaxInt/16 { // no memory holds a state of so many rows
+		return &onnx.LimitError{What: "batch_size", Got: int64(r.size[dimB]), Max: math.MaxInt / 16}
+	}
+	r.codec = r.codecFor(r.in[inX].DataType())
+	r.units = (r.size[dimB] + dealt - 1) / dealt
+	r.stride()
+	return nil
+}
+
+// bindFitting takes the inputs beside weights that are packed, where all of them
+// fit these, and reports whether they do. bindAny says what is wrong.
+func (r *recurrentRun[T]) bindFitting(in []onnx.Value) bool {
+	x, ok := in[inX].(*onnx.Tensor)
+	if r.packed == nil || !ok || x.Rank() != 3 || x.DataType() != r.elem || x.Shape()[2] != r.fixed[dimI] {
+		return false
+	}
+	r.size = r.fixed
+	r.size[dimT], r.size[dimB] = x.Shape()[0], x.Shape()[1]
+	state := [3]int{r.size[dimD], r.size[dimB], r.size[dimH]}
+	if r.batchFirst {
+		r.size[dimT], r.size[dimB] = r.size[dimB], r.size[dimT]
+		state[0], state[1] = r.size[dimB], state[0]
+	}
+	r.in[inX] = x
+	for _, i := range [...]int{inLens, inH, inC} {
+		if i >= len(in) || in[i] == nil {
+			continue
+		}
+		t, ok := in[i].(*onnx.Tensor)
+		switch {
+		case !ok:
+			return false
+		case i == inLens && (t.DataType() != onnx.Int32 || t.Rank() != 1 || t.Len() != r.size[dimB]):
+			return false
+		case i != inLens && (t.DataType() != r.elem || !slices.Equal(t.Shape(), state[:])):
+			return false
+		case r.has[i]:
+			r.in[i] = t
+		}
+	}
+	return true
+}
+
+// bindAny is bind for any inputs.
+func (r *recurrentRun[T]) bindAny(in []onnx.Value) error {
 	var shapes [recurrentInputs][]int
 	for i := range min(r.inputs(), len(in)) {
 		if in[i] == nil {
@@ -167,27 +232,8 @@ func (r *recurrentRun[T]) bind(in []onnx.Value) error {
 		}
 	}
 	var err error
-	if r.size, err = r.measure(&shapes); err != nil {
-		return err
-	}
-	if limit := r.ctx.Limits().TimeSteps; r.size[dimT] > limit {
-		return &onnx.LimitError{What: "time steps", Got: int64(r.size[dimT]), Max: int64(limit)}
-	}
-	if t := r.in[inLens]; t != nil {
-		r.lens = onnx.Elements[int32](t)
-		for b, l := range r.lens {
-			if err := checkRowLength(b, int64(l), r.size[dimT]); err != nil {
-				return err
-			}
-		}
-	}
-	if r.size[dimB] > math.MaxInt/16 { // no memory holds a state of so many rows
-		return &onnx.LimitError{What: "batch_size", Got: int64(r.size[dimB]), Max: math.MaxInt / 16}
-	}
-	r.codec = r.codecFor(r.in[inX].DataType())
-	r.units = (r.size[dimB] + dealt - 1) / dealt
-	r.stride()
-	return nil
+	r.size, err = r.measure(&shapes)
+	return err
 }
 
 // stride sets the distances; layout 1 changes nothing else.
@@ -297,20 +343,25 @@ func (r *recurrentRun[T]) allocate() error {
 	sums := r.weights.panels * r.weights.span
 	perRow := (sums + input) * int(unsafe.Sizeof(T(0)))
 	r.block = max(1, min(r.size[dimT], blockBytes/perRow/max(r.units*dealt, 1)))
-	var err error
-	takeScratch(r.ctx, &err, &r.h, rows, hidden)
-	takeScratch(r.ctx, &err, &r.next, rows, hidden)
+	var m slab
+	state, other := m.piece(unsafe.Sizeof(T(0)), rows, hidden), m.piece(unsafe.Sizeof(T(0)), rows, hidden)
+	var c, reset extent
 	if r.cellState {
-		takeScratch(r.ctx, &err, &r.c, rows, hidden)
+		c = m.piece(unsafe.Sizeof(T(0)), rows, hidden)
 	}
 	if r.form.products[len(r.form.products)-1].of == ofReset {
-		takeScratch(r.ctx, &err, &r.reset, rows, hidden)
+		reset = m.piece(unsafe.Sizeof(T(0)), rows, hidden)
 	}
-	takeScratch(r.ctx, &err, &r.x, rows, r.block, input)
-	takeScratch(r.ctx, &err, &r.sums, rows, r.block, sums)
-	takeScratch(r.ctx, &err, &r.sorted, r.size[dimB])
-	takeScratch(r.ctx, &err, &r.rows, rows)
-	return err
+	xs := m.piece(unsafe.Sizeof(T(0)), rows*r.block, input)
+	all := m.piece(unsafe.Sizeof(T(0)), rows*r.block, sums)
+	batch, some := m.piece(8, r.size[dimB], 1), m.piece(8, rows, 1)
+	if err := m.take(r.ctx); err != nil {
+		return err
+	}
+	r.h, r.next, r.c, r.reset = pieceOf[T](&m, state), pieceOf[T](&m, other), pieceOf[T](&m, c), pieceOf[T](&m, reset)
+	r.x, r.sums = pieceOf[T](&m, xs), pieceOf[T](&m, all)
+	r.sorted, r.rows = pieceOf[int64](&m, batch), pieceOf[int64](&m, some)
+	return nil
 }
 
 // apart rounds the length of a row up so that rows begin cache lines, and not

@@ -89,8 +89,7 @@ func (t *team) take(own, some uint64) (shares uint64, more bool) {
 // there are several units to deal, or the cell looks across all units.
 func (r *recurrentRun[T]) cut() int {
 	w, rows := r.weights, min(dealt, r.size[dimB])
-	_, across := r.cells[0].(quantizer[T])
-	if across || r.directions()*r.units != 1 || rows*r.size[dimT]*w.work() < teamWork || resting.now() {
+	if r.quantizing || r.directions()*r.units != 1 || rows*r.size[dimT]*w.work() < teamWork || resting.now() {
 		return 1
 	}
 	least := math.MaxInt // of the phases

@@ -95,7 +95,9 @@ func (s *strand[T]) walk() {
 // start brings the initial states.
 func (s *strand[T]) start() {
 	hidden := s.size[dimH]
-	s.quantizer, _ = s.cells[s.d].(quantizer[T])
+	if s.quantizing {
+		s.quantizer = s.cells[s.d].(quantizer[T])
+	}
 	s.all = len(s.rows)
 	for i, row := range s.rows {
 		s.initial(s.h[i*s.pitch:][:hidden], inH, row)
@@ -176,6 +178,10 @@ func (s *strand[T]) part(lo, hi int) bool {
 func (s *strand[T]) multiplyX(lo, hi int) bool {
 	span := s.weights.span
 	gap := s.weights.panels * span
+	if s.n == 1 {
+		copy(s.sums[lo*span:hi*span], s.weights.bias[s.d*gap+lo*span:])
+		return s.multiplyPanels(0, lo, hi, 1, s.sums)
+	}
 	for p := lo; p < hi; p++ {
 		s.begin(p, s.sums[p*span:], gap, s.n)
 		if !s.multiply(0, p, s.n, s.sums[p*span:], gap) {

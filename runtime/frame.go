@@ -28,6 +28,7 @@ type run struct {
 	top     *frame         // and its frame
 	outputs int64          // bytes charged for outputs
 	into    []*onnx.Tensor // the caller's tensors by output, for RunInto
+	wanted  []bool         // by output, for RunInto: it is in the caller's map
 	loose   bool           // those that do not fit are passed over
 
 	profile *Profile      // nil: nothing is measured
@@ -86,7 +87,7 @@ type variantFrame struct {
 
 func newRun(s *Session) *run {
 	r := &run{threads: s.opts.threads, limits: s.opts.limits, profile: s.opts.profile, symbols: make([]int, len(s.symbols)),
-		given: make([]onnx.Value, len(s.params)), into: make([]*onnx.Tensor, len(s.prog.outputs))}
+		given: make([]onnx.Value, len(s.params)), into: make([]*onnx.Tensor, len(s.prog.outputs)), wanted: make([]bool, len(s.prog.outputs))}
 	r.arena.budget = s.opts.limits.RunBytes
 	return r
 }

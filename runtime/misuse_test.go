@@ -292,3 +292,23 @@ func TestCancelsAndClose(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestUnknownOutputs gives RunInto and Run names that the model does not have,
+// one of them beside an output that the model lists twice.
+func TestUnknownOutputs(t *testing.T) {
+	out := value("y", onnx.Float, 2)
+	for name, outputs := range map[string][]onnx.ValueInfo{"once": {out}, "twice": {out, out}} {
+		g := &onnx.Graph{Inputs: []onnx.ValueInfo{value("x", onnx.Float, 2)}, Outputs: outputs, Nodes: []*onnx.Node{op("Neg", "x", "y")}}
+		s := load(t, modelOf(g), rt.WithThreads(1))
+		in := onnx.Values{"x": f32([]int{2}, 1, 2)}
+		for _, into := range []onnx.Values{{"z": nil}, {"y": nil, "z": nil}, {"y": f32([]int{2}, 0, 0), "z": f32([]int{2}, 0, 0)}} {
+			wantError(t, name, s.RunInto(t.Context(), in, into), onnx.ErrShape, `output "z": no such output; the model has "y"`)
+		}
+		_, err := s.Run(t.Context(), in, "z")
+		wantError(t, name, err, onnx.ErrShape, `output "z": no such output; the model has "y"`)
+		y := f32([]int{2}, 0, 0)
+		if err := s.RunInto(t.Context(), in, onnx.Values{"y": y}); err != nil || onnx.Elements[float32](y)[1] != -2 {
+			t.Errorf("%s: after that %v, y is %v", name, err, onnx.Elements[float32](y))
+		}
+	}
+}

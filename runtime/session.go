@@ -34,6 +34,7 @@ type Session struct {
 	inputs  []onnx.ValueInfo
 	outputs []onnx.ValueInfo
 	params  []input // all inputs of the graph, initializers with defaults included
+	repeats bool    // two outputs have one name
 
 	variants variants
 	streams  streamConfigs
@@ -131,6 +132,9 @@ func newSession(m *onnx.Model, o *options) (s *Session, err error) {
 		}
 	}
 	s.outputs = m.Graph.Outputs
+	for i := range s.outputs {
+		s.repeats = s.repeats || s.outputIndex(s.outputs[i].Name) != i
+	}
 	s.variants.begin(s, o.programs)
 	return s, nil
 }
@@ -180,7 +184,7 @@ func (s *Session) Close() error {
 func (s *Session) Run(ctx context.Context, inputs onnx.Values, names ...string) (onnx.Values, error) {
 	for _, n := range names {
 		if s.outputIndex(n) < 0 {
-			return nil, onnx.Errorf(onnx.ErrShape, "output %q: no such output; the model has %s", n, quoted(s.outputs))
+			return nil, s.noOutput(n)
 		}
 	}
 	out := make(onnx.Values, len(s.outputs))
@@ -205,12 +209,11 @@ func (s *Session) Run(ctx context.Context, inputs onnx.Values, names ...string) 
 // After an error the outputs' elements are undefined. Tensors that share memory
 // with an input or with each other are an error, which matches onnx.ErrShape.
 func (s *Session) RunInto(ctx context.Context, inputs, outputs onnx.Values) error {
-	for n := range outputs {
-		if s.outputIndex(n) < 0 {
-			return onnx.Errorf(onnx.ErrShape, "output %q: no such output; the model has %s", n, quoted(s.outputs))
-		}
-	}
 	return s.run(ctx, inputs, outputs, true, false)
+}
+
+func (s *Session) noOutput(name string) error {
+	return onnx.Errorf(onnx.ErrShape, "output %q: no such output; the model has %s", name, quoted(s.outputs))
 }
 
 func (s *Session) outputIndex(name string) int {
@@ -282,7 +285,7 @@ func (s *Session) compute(ctx context.Context, r *run, inputs, outputs onnx.Valu
 		return err
 	}
 	if into {
-		if err := s.bindOutputs(r, inputs, outputs); err != nil {
+		if err := s.bindOutputs(r, outputs); err != nil {
 			return err
 		}
 	}
@@ -317,7 +320,9 @@ func (s *Session) finish(r *run) {
 	f.clear()
 	clear(f.in)
 	clear(f.out)
-	clear(f.fresh)
+	for _, slot := range f.prog.outputs {
+		f.fresh[slot] = nil
+	}
 	clear(r.into)
 	clear(r.given)
 	r.ctx, r.done = nil, nil
@@ -415,10 +420,15 @@ func (s *Session) checkInput(r *run, p *input, v onnx.Value) error {
 
 // bindOutputs takes the caller's tensors for the outputs. One that shares memory
 // with an input or another output would be overwritten while it is read.
-func (s *Session) bindOutputs(r *run, inputs, outputs onnx.Values) error {
+func (s *Session) bindOutputs(r *run, outputs onnx.Values) error {
+	found := 0
 	for i := range s.outputs {
 		name := s.outputs[i].Name
-		t, _ := outputs[name].(*onnx.Tensor)
+		v, wanted := outputs[name]
+		if r.wanted[i] = wanted; wanted {
+			found++
+		}
+		t, _ := v.(*onnx.Tensor)
 		if t == nil {
 			continue
 		}
@@ -430,25 +440,35 @@ func (s *Session) bindOutputs(r *run, inputs, outputs onnx.Values) error {
 				return onnx.Errorf(onnx.ErrShape, "output %q: the tensor shares memory with that of output %q", name, s.outputs[k].Name)
 			}
 		}
-		for k, v := range inputs {
+		for k, v := range r.given {
 			if x, ok := v.(*onnx.Tensor); ok && overlap(t, x) {
-				return onnx.Errorf(onnx.ErrShape, "output %q: the tensor shares memory with input %q", name, k)
+				return onnx.Errorf(onnx.ErrShape, "output %q: the tensor shares memory with input %q", name, s.params[k].Name)
 			}
 		}
 		r.into[i] = t
+	}
+	if found == len(outputs) && !s.repeats {
+		return nil
+	}
+	for name := range outputs {
+		if s.outputIndex(name) < 0 {
+			return s.noOutput(name)
+		}
 	}
 	return nil
 }
 
 // overlap reports whether two tensors share memory.
 func overlap(a, b *onnx.Tensor) bool {
-	if a == nil || b == nil {
+	switch {
+	case a == nil || b == nil:
 		return false
-	}
-	if a == b {
+	case a == b:
 		return true
+	case a.DataType() == onnx.String:
+		return overlapping(a.Strings(), b.Strings())
 	}
-	return overlapping(a.Bytes(), b.Bytes()) || overlapping(a.Strings(), b.Strings())
+	return overlapping(a.Bytes(), b.Bytes())
 }
 
 func overlapping[T any](a, b []T) bool {
@@ -467,10 +487,8 @@ func (s *Session) deliver(r *run, outputs onnx.Values, into bool) error {
 	for i, slot := range f.prog.outputs {
 		name := s.outputs[i].Name
 		v := f.vals[slot]
-		if into {
-			if _, wanted := outputs[name]; !wanted {
-				continue
-			}
+		if into && !r.wanted[i] {
+			continue
 		}
 		if v == nil {
 			return onnx.Errorf(onnx.ErrMalformed, "output %q has no value", name)

@@ -264,6 +264,11 @@ func (s *strand[T]) advance(first, n int) bool {
 	return true
 }
 
+// turnWork is about how many weights a piece of a product with a step's panels
+// has. Odd steps take the pieces from the last to the first, which find the
+// weights that the step before read last still in the cache.
+const turnWork = 1 << 16
+
 // multiplyPanels is multiply of all panels, whose sums lie together in a row.
 func (s *strand[T]) multiplyPanels(k, rows int, sums []T) bool {
 	w, product := s.weights, &s.form.products[k]
@@ -278,16 +283,25 @@ func (s *strand[T]) multiplyPanels(k, rows int, sums []T) bool {
 		}
 		return true
 	}
-	some := max(24, stopWork/max(rows*depth*width, 1)/24*24)
-	for p := 0; p < w.panels; p += some {
-		to, n := sums[p*w.span+product.at*w.lanes:], min(some, w.panels-p)
+	least := 4 // panels that the kernel's loops leave nothing of
+	if rows > 1 {
+		least = 12
+	}
+	some := max(least, turnWork/max(depth*width, 1)/least*least)
+	for done := 0; done < w.panels; done += some {
+		n := min(some, w.panels-done)
+		p := done
+		if s.step%2 != 0 {
+			p = w.panels - done - n
+		}
+		to := sums[p*w.span+product.at*w.lanes:]
 		if half {
 			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, any(operand).([]float32), depth,
 				w.halfOf(s.d, k, p, depth, width), width, n)
 		} else {
 			kernel.MulAddPanels(w.level, to, w.span, w.panels*w.span, operand, pitch, rows, depth, w.of(s.d, k, p, depth, width), width, n)
 		}
-		if !s.worked(some * rows * depth * width) {
+		if !s.worked(n * rows * depth * width) {
 			return false
 		}
 	}

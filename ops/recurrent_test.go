@@ -1075,6 +1075,34 @@ func TestRecurrentLevels(t *testing.T) {
 	}
 }
 
+// TestRecurrentTurns: rows of a layer whose weights are read in several pieces,
+// in turn from the first and from the last, have the bits that they have in a
+// batch, which reads them panel by panel.
+func TestRecurrentTurns(t *testing.T) {
+	defer func(l Level) { testLevel = l }(testLevel)
+	const steps, batch, input, hidden = 4, 5, 8, 430
+	for _, testLevel = range Levels() {
+		for _, op := range []string{"RNN", "GRU", "LSTM"} {
+			p := node(op, 2, "hidden_size", hidden)
+			in := benchmarkInputs(op, steps, batch, input, hidden)
+			all := onnx.Elements[float32](newRunner(t, p, 14, in, true).run(t, in)[outY].(*onnx.Tensor))
+			for _, rows := range []int{1, 2} {
+				some := slices.Clone(in)
+				var x, want []float32
+				for s := range steps {
+					x = append(x, onnx.Elements[float32](in[inX].(*onnx.Tensor))[s*batch*input:][:rows*input]...)
+					want = append(want, all[s*batch*hidden:][:rows*hidden]...)
+				}
+				some[inX] = onnx.MustTensor([]int{steps, rows, input}, x)
+				got := newRunner(t, p, 14, some, true).run(t, some)[outY]
+				if d := differ(got, onnx.MustTensor([]int{steps, 1, rows, hidden}, want), 0, 0); d != "" {
+					t.Errorf("%s at %v, %d rows: %s", op, testLevel, rows, d)
+				}
+			}
+		}
+	}
+}
+
 func benchmarkRecurrent(b *testing.B, op string, attrs ...any) {
 	defer func(l Level) { testLevel = l }(testLevel)
 	for _, s := range []struct{ t, b, i, h int }{{28, 150, 28, 150}, {1, 1, 128, 128}, {100, 1, 128, 256}, {100, 32, 128, 256}, {50, 64, 512, 512}, {200, 1, 512, 1024}} {

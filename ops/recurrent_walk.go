@@ -311,6 +311,11 @@ func (s *strand[T]) computePhase(lo, hi int) bool {
 	return true
 }
 
+// turnWork is about how many weights a piece of a product with a step's panels
+// has. Odd steps take the pieces from the last to the first, which find the
+// weights that the step before read last still in the cache.
+const turnWork = 1 << 16
+
 // multiplyPanels is multiply of panels lo..hi-1, whose sums lie together in a
 // row.
 func (s *strand[T]) multiplyPanels(k, lo, hi, rows int, sums []T) bool {
@@ -326,9 +331,18 @@ func (s *strand[T]) multiplyPanels(k, lo, hi, rows int, sums []T) bool {
 		}
 		return true
 	}
-	some := max(24, stopWork/max(rows*depth*width, 1)/24*24)
-	for p := lo; p < hi; p += some {
-		to, n := sums[p*w.span+product.at*w.lanes:], min(some, hi-p)
+	least := 4 // panels that the kernel's loops leave nothing of
+	if rows > 1 {
+		least = 12
+	}
+	some := max(least, turnWork/max(depth*width, 1)/least*least)
+	for done := lo; done < hi; done += some {
+		n := min(some, hi-done)
+		p := done
+		if s.turned {
+			p = lo + hi - done - n
+		}
+		to := sums[p*w.span+product.at*w.lanes:]
 		if half {
 			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, any(operand).([]float32), depth,
 				w.halfOf(s.d, k, p, depth, width), width, n)

@@ -28,7 +28,7 @@ var parts = map[string]func(){
 	"row":       each((*machine).rowFunctions),
 	"choose":    each((*machine).chooseFunctions),
 	"conv":      each((*machine).convolutions),
-	"half":      each((*machine).halves),
+	"half":      halves,
 }
 
 // each writes a part for every machine.
@@ -79,6 +79,16 @@ var avx512 = machine{
 		reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23,
 		reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31},
 	tiles: []tile{{1, 12}, {2, 12}, {3, 8}, {4, 6}},
+}
+
+// narrow512 is avx512 with vectors of eight: all registers, and tiles of the
+// same widths.
+var narrow512 = machine{
+	name:  avx512.name,
+	lanes: 8,
+	regs: append(slices.Clone(avx2.regs), reg.Y16, reg.Y17, reg.Y18, reg.Y19, reg.Y20, reg.Y21, reg.Y22, reg.Y23,
+		reg.Y24, reg.Y25, reg.Y26, reg.Y27, reg.Y28, reg.Y29, reg.Y30, reg.Y31),
+	tiles: []tile{{2, 12}, {4, 12}, {6, 8}, {8, 6}},
 }
 
 // bytes is the size of a vector.

@@ -137,7 +137,7 @@ func (m *machine) strip(v, u int, w, step, step3 reg.GPPhysical) Mem {
 // rowStrips is how many strips of a shape a single row takes at a time: enough
 // sums for the multiply-adds in flight.
 func (m *machine) rowStrips(t tile) int {
-	if t.vectors > 2 {
+	if t.vectors*m.lanes > 32 {
 		return 2
 	}
 	return 4

@@ -14,12 +14,19 @@ import (
 // The first thread that comes leads: it walks the strand, and what others do
 // not take of a phase it does by itself. It waits for shares that are being
 // computed, never for a thread that has not come. The others help from when
-// they are given a processor until the leader closes, or keeps them waiting
-// for long: then it has lost its processor, and wants theirs. A thread takes
-// its own shares first, so that their weights stay in its cache.
+// they are given a processor until the leader closes. A thread takes its own
+// shares first, so that their weights stay in its cache.
+//
+// Who waits for longer than a phase takes waits for a thread that has no
+// processor, often because a system that woke one of them put it where the
+// other ran. It sleeps for a moment, which lets the other one go on, and
+// begins anew wherever there is room. Where that happens often, others have
+// the processors: the team breaks up, and none is formed for a while.
 type team struct {
 	led    atomic.Bool
-	failed atomic.Bool // a helper saw that the run was cancelled
+	helped atomic.Bool // another thread came
+	failed atomic.Bool // and saw that the run was cancelled
+	naps   atomic.Int64
 
 	// state counts the phases that have begun, above a bit for each share of
 	// the last that is taken. Who takes one may read the job, which holds
@@ -40,10 +47,13 @@ const (
 
 	// patience is how often a thread looks, at some nanosecond each, whether
 	// others have done their part, and once more for every so many
-	// multiplications of the whole: longer than that takes with weights from
-	// memory, and shorter than it takes to get a processor back.
-	patience    = 1 << 17
-	patienceFor = 16
+	// multiplications of the whole: longer than that takes.
+	patience    = 1 << 14
+	patienceFor = 64
+	// nap is then the time between looks, and napsMost how often it may pass
+	// before a run goes on without a team, or several runs in turn.
+	nap      = 20 * time.Microsecond
+	napsMost = 8
 )
 
 // shareWork is the number of multiplications of a phase that make a share,
@@ -57,7 +67,9 @@ var (
 // open makes the team ready for a run.
 func (t *team) open() {
 	t.led.Store(false)
+	t.helped.Store(false)
 	t.failed.Store(false)
+	t.naps.Store(0)
 	t.state.Store(allTaken)
 	t.done.Store(0)
 }
@@ -110,9 +122,31 @@ func (r *recurrentRun[T]) multiplications(k, rows int) int {
 	return rows * p.depth(&r.size) * len(p.gates) * r.weights.lanes * r.weights.panels
 }
 
-// looks is how often to look whether others have done their part of the job.
-func (s *strand[T]) looks() int {
-	return patience + s.multiplications(1+s.phase, s.n)/patienceFor
+// wait is one wait of a thread for others: how many looks are left.
+type wait int
+
+// newWait begins a wait in the job.
+func (s *strand[T]) newWait() wait {
+	return wait(patience + s.multiplications(1+s.phase, s.n)/patienceFor)
+}
+
+// again passes the time between two looks. It reports whether it is worth
+// while to go on.
+func (w *wait) again(t *team) bool {
+	if *w > 0 {
+		*w--
+		return true
+	}
+	time.Sleep(nap)
+	return t.naps.Add(1) < napsMost
+}
+
+// loss is what a run counts for that lost time with the team, in naps.
+func (t *team) loss() int64 {
+	if !t.helped.Load() { // but a thread was woken, and must be waited for
+		return napsMost / 2
+	}
+	return t.naps.Load()
 }
 
 // meet is what each thread of a team does; shares lo..hi-1 are its own.
@@ -129,16 +163,17 @@ func (r *recurrentRun[T]) meet(lo, hi int) {
 	}
 	r.told = s
 	s.walk()
-	if s.team != nil {
-		resting.less()
+	if s.own != 0 {
+		resting.count(r.team.loss())
 	}
 }
 
 // help computes shares until the leader closes.
 func (r *recurrentRun[T]) help(own uint64) {
+	r.team.helped.Store(true)
 	var s strand[T]
 	all := uint64(1)<<r.shares - 1
-	for looks := patience; looks > 0; looks-- {
+	for w := wait(patience); w.again(r.team); {
 		shares, more := r.team.take(own, all)
 		if !more {
 			return
@@ -148,10 +183,9 @@ func (r *recurrentRun[T]) help(own uint64) {
 				s = r.told
 			}
 			s.help(shares)
-			looks = s.looks()
+			w = s.newWait()
 		}
 	}
-	resting.more()
 }
 
 // help computes shares that a helper took.
@@ -168,29 +202,26 @@ func (s *strand[T]) help(shares uint64) {
 
 // together is compute with a team.
 func (s *strand[T]) together() bool {
-	all := uint64(1)<<s.shares - 1
-	total := s.team.begin(s.job, s.own) * uint64(s.shares)
-	for shares := s.own; shares != 0; shares, _ = s.team.take(0, all) {
+	t, all := s.team, uint64(1)<<s.shares-1
+	own := all
+	if t.helped.Load() {
+		own = s.own
+	}
+	total := t.begin(s.job, own) * uint64(s.shares)
+	for shares := own; shares != 0; shares, _ = t.take(0, all) {
 		if !s.computeShares(shares) {
 			return false
 		}
 		s.led += uint64(bits.OnesCount64(shares))
 	}
-	for range s.looks() {
-		if s.led+s.team.done.Load() == total {
-			return !s.team.failed.Load()
-		}
+	for w := s.newWait(); s.led+t.done.Load() < total; {
+		w.again(t)
 	}
-	// A helper lost its processor with shares begun. To wait for more of
-	// these costs more than helpers give.
-	s.team.state.Store(closed)
-	resting.more()
-	for s.led+s.team.done.Load() < total {
-		time.Sleep(20 * time.Microsecond)
+	if t.naps.Load() >= napsMost {
+		t.state.Store(closed)
+		s.team = nil
 	}
-	failed := s.team.failed.Load()
-	s.team = nil
-	return !failed
+	return !t.failed.Load()
 }
 
 // computeShares computes shares, runs of neighbours at a time.
@@ -206,12 +237,15 @@ func (s *strand[T]) computeShares(shares uint64) bool {
 	return true
 }
 
-// rest is the time for which no team forms after one that lost its time
-// waiting: processors are wanted by others. It doubles each time, and shrinks
-// with each run of a team that went well.
-type rest struct{ until, length atomic.Int64 } // nanoseconds, until is since the start of the process
+// rest is the time for which no team forms after runs whose threads napped
+// often: processors are wanted by others. It doubles each time, and shrinks
+// with each run that went well.
+type rest struct {
+	until, length atomic.Int64 // nanoseconds, until is since the start of the process
+	naps          atomic.Int64 // of late
+}
 
-const restLeast, restMost = time.Millisecond, time.Second
+const restLeast, restMost = time.Millisecond, time.Second / 4
 
 var (
 	resting rest
@@ -224,16 +258,19 @@ func (r *rest) now() bool {
 	return until != 0 && int64(time.Since(started)) < until
 }
 
-// more begins one.
-func (r *rest) more() {
-	length := min(max(2*r.length.Load(), int64(restLeast)), int64(restMost))
-	r.length.Store(length)
-	r.until.Store(int64(time.Since(started)) + length)
-}
-
-// less shortens the next one.
-func (r *rest) less() {
-	if length := r.length.Load(); length > 0 {
+// count takes note of a run.
+func (r *rest) count(naps int64) {
+	length := r.length.Load()
+	switch {
+	case naps == 0:
+		if r.naps.Load() > 0 {
+			r.naps.Add(-1)
+		}
 		r.length.Store(length - length/8)
+	case r.naps.Add(naps) >= napsMost:
+		length = min(max(2*length, int64(restLeast)), int64(restMost))
+		r.naps.Store(0)
+		r.length.Store(length)
+		r.until.Store(int64(time.Since(started)) + length)
 	}
 }

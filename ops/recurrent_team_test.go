@@ -245,3 +245,84 @@ func TestRecurrentTeamAllocations(t *testing.T) {
 		}
 	}
 }
+
+// TestRest: runs that lose time keep teams from forming, each time for twice as
+// long, and runs that go well forgive.
+func TestRest(t *testing.T) {
+	var r rest
+	r.count(napsMost - 1)
+	r.count(0)
+	r.count(1)
+	if r.now() {
+		t.Error("a run that lost little was followed by rest")
+	}
+	last := int64(0)
+	for range 12 {
+		r.count(napsMost)
+		if !r.now() {
+			t.Fatal("a run that lost much was not followed by rest")
+		}
+		length := r.length.Load()
+		if want := min(max(2*last, int64(restLeast)), int64(restMost)); length != want {
+			t.Errorf("rest of %d ns after one of %d, want %d", length, last, want)
+		}
+		last = length
+	}
+	for range 50 {
+		r.count(0)
+	}
+	if got := r.length.Load(); got > last/100 {
+		t.Errorf("rest of %d ns after 50 runs that went well, was %d", got, last)
+	}
+	r.until.Store(1)
+	if r.now() {
+		t.Error("a rest does not end")
+	}
+}
+
+// stopped is an engine whose second thread never gets a processor.
+type stopped struct{ *pooled }
+
+func (stopped) Parallel(n, _ int, f func(lo, hi int)) { f(0, n/2) }
+
+// TestRecurrentTeamAlone: a leader to whom nobody comes computes everything,
+// and after a few such runs there is no team.
+func TestRecurrentTeamAlone(t *testing.T) {
+	defer smallTeams()()
+	n, in := teamNode("LSTM", "forward", 0, 12, 2, 16, 64, true)
+	r := newRunner(t, n, 14, in, true)
+	want := r.run(t, in)
+	r.c = teamCtx(stopped{&pooled{heap: r.e}})
+	for runs := 0; !resting.now(); runs++ {
+		if runs > 2 {
+			t.Fatal("teams still form after runs to which nobody came")
+		}
+		for i, got := range r.run(t, in) {
+			if string(tensorOf(got).Bytes()) != string(tensorOf(want[i]).Bytes()) {
+				t.Errorf("output %d: not the same bits", i)
+			}
+		}
+	}
+}
+
+// BenchmarkRecurrentTeam is one row's strand on one thread and on two.
+func BenchmarkRecurrentTeam(b *testing.B) {
+	for _, h := range []int{256, 1024} {
+		for threads := 1; threads <= 2; threads++ {
+			b.Run(fmt.Sprintf("H%d/threads=%d", h, threads), func(b *testing.B) {
+				n, in := teamNode("LSTM", "forward", 0, 100, 1, 128, h, false)
+				r := newRunner(b, n, 14, in, true)
+				pool := &pooled{heap: r.e}
+				r.c = teamCtx(dealing{pooled: pool, threads: threads})
+				r.c.Bind(make([]onnx.Value, 3))
+				b.ReportAllocs()
+				for b.Loop() {
+					pool.next = 0
+					if err := r.k.Run(r.c, in, nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

@@ -49,6 +49,9 @@ type Engine interface {
 	New(i int, d onnx.DataType, shape []int, reuse uint64) (*onnx.Tensor, error)
 	// View makes output i a tensor of another shape over the elements of t.
 	View(i int, t *onnx.Tensor, shape []int) (*onnx.Tensor, error)
+	// Part makes output i the elements of t from one on, as many as the shape
+	// has; nil where the engine would rather have them copied.
+	Part(i int, t *onnx.Tensor, from int, shape []int) *onnx.Tensor
 	// Own gives t a header of its own, for a value that goes into a sequence.
 	Own(t *onnx.Tensor) *onnx.Tensor
 	// Append grows output i, a stack along a new first axis, by t. reserve is
@@ -149,6 +152,20 @@ func (c *Ctx) View(i int, t *onnx.Tensor, shape []int) (*onnx.Tensor, error) {
 	}
 	c.out[i] = v
 	return v, nil
+}
+
+// part makes output i the elements of t from one on, without a copy. It reports
+// whether it did: the engine may rather have them copied.
+func (c *Ctx) part(i int, t *onnx.Tensor, from int, shape []int) bool {
+	if len(shape) > c.rank {
+		return false
+	}
+	p := c.eng.Part(i, t, from, c.keep(shape))
+	if p == nil {
+		return false
+	}
+	c.out[i] = p
+	return true
 }
 
 // Own gives a tensor that may be kept in a sequence, an optional or a map: the

@@ -66,6 +66,7 @@ type elementwise struct {
 	slots  int // blocks that steps need
 	inputs int
 	reuse  []int
+	fixed  []bool // by input: a constant
 }
 
 func buildElementwise(n *Node) (Kernel, error) {
@@ -75,7 +76,7 @@ func buildElementwise(n *Node) (Kernel, error) {
 		return nil, onnx.Errorf(onnx.ErrMalformed, "steps is empty, want one or more")
 	}
 	for i := range k.inputs {
-		k.reuse = append(k.reuse, i)
+		k.reuse, k.fixed = append(k.reuse, i), append(k.fixed, n.Const(i) != nil)
 	}
 	for i, line := range lines {
 		s, err := parseStep(n.Level(), line, k.inputs+i)
@@ -208,7 +209,8 @@ type elementwiseRun struct {
 	lies   []lie            // of the values
 	strips int              // blocks of a row, 0 where rows are put together
 	blocks int
-	spread int // inputs that are repeated in scratch memory
+	spread int         // inputs that are repeated in scratch memory
+	kept   [][]float32 // by input: what is kept of it, for all of the result
 
 	k       *elementwise
 	c       *Ctx
@@ -235,6 +237,7 @@ const (
 	lieScalar            // one element
 	lieRow               // a row of the operand, at a stride of 1
 	lieSpread            // repeated in scratch memory
+	lieKept              // repeated once, of a constant where the result is a single block
 )
 
 func (k *elementwise) Run(c *Ctx, in, _ []onnx.Value) error {
@@ -336,6 +339,7 @@ func (r *elementwiseRun) layNew(k *elementwise, in []onnx.Value) error {
 		r.dims = append(r.dims, elementwiseDim{1, make([]int, len(in))})
 	}
 	r.layValues(k, in)
+	r.keep(k)
 	for _, v := range in {
 		s := v.(*onnx.Tensor).Shape()
 		r.known = append(append(r.known, len(s)), s...)
@@ -391,6 +395,24 @@ func (r *elementwiseRun) layValues(k *elementwise, in []onnx.Value) {
 	r.values = k.slots + r.spread
 }
 
+// keep repeats the constants of a small result once for all runs.
+func (r *elementwiseRun) keep(k *elementwise) {
+	r.kept = make([][]float32, len(r.in))
+	if r.blocks != 1 {
+		return
+	}
+	pos := make([]int, len(r.dims))
+	for j := range r.in {
+		if r.lies[j] == lieSpread && k.fixed[j] {
+			r.kept[j] = make([]float32, r.n)
+			r.repeat(r.kept[j], pos, j, 0)
+			r.lies[j] = lieKept
+			r.values--
+			r.spread--
+		}
+	}
+}
+
 // run computes the blocks lo..hi-1. Each range has its own part of the scratch
 // memory, since ranges are elementwiseGrain blocks apart.
 func (r *elementwiseRun) run(lo, hi int) {
@@ -433,6 +455,8 @@ func (r *elementwiseRun) operands(values [][]float32, pos []int, memory []float3
 		case lieRow:
 			at := r.place(j, from)
 			values[j] = x[at : at+n]
+		case lieKept:
+			values[j] = r.kept[j]
 		default:
 			values[j] = memory[spread*size:][:n]
 			r.repeat(values[j], pos, j, from)

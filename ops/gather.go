@@ -99,6 +99,9 @@ func (m *mover) gather(x, index *onnx.Tensor, axis int64) error {
 		return &onnx.LimitError{What: "rank", Got: int64(len(m.shape)), Max: int64(limit)}
 	}
 	outer, size, inner := split3(s, a)
+	if index.Len() == 1 {
+		return m.gatherOne(x, index, outer, size, inner)
+	}
 	at, err := m.indexPlaces(index, "indices", size, inner)
 	if err != nil {
 		return err
@@ -108,6 +111,29 @@ func (m *mover) gather(x, index *onnx.Tensor, axis int64) error {
 		return err
 	}
 	return m.take(y, x, outer, size*inner, at, inner)
+}
+
+// gatherOne is gather for a single index, once m.shape is the output's.
+func (m *mover) gatherOne(x, index *onnx.Tensor, outer, size, inner int) error {
+	var at [1]int
+	if err := placesOf(at[:], index, "indices", size, inner); err != nil {
+		return err
+	}
+	if size == 1 {
+		_, err := m.c.View(0, x, m.shape)
+		return err
+	}
+	if outer == 1 && inner > 0 && m.c.part(0, x, at[0], m.shape) {
+		return nil
+	}
+	y, err := m.c.New(0, x.DataType(), m.shape)
+	if err != nil || y.Len() == 0 {
+		return err
+	}
+	m.start()
+	m.add(outer, inner, size*inner)
+	m.add(inner, 1, 1)
+	return m.copy(y, 0, x, at[0])
 }
 
 func inferGatherElements(n *Node) error {

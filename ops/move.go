@@ -63,6 +63,12 @@ type mover struct {
 	f        func(lo, hi int)
 	first    []kernel.Stride // dims of the call that has the first steps
 
+	// What a plan says for tensors of the shape known.
+	known   []int
+	planned bool
+	making  making
+	place   int // where the output begins in the source
+
 	takes    *taking
 	shape    []int
 	lists    [4][]int64
@@ -75,6 +81,45 @@ func moverOf(c *Ctx) *mover {
 	m := Local[mover](c)
 	m.c = c
 	return m
+}
+
+// making is how an output is made of a tensor: all of it has the shape m.shape.
+type making uint8
+
+const (
+	makeCopy making = iota // the copy m.dims from m.place on
+	makePart               // so, or without one: its elements lie in one piece
+	makeView               // all elements as they lie
+	makeNone               // there are no elements
+)
+
+// plan begins a plan for tensors of a shape, which serves again where nothing
+// else tells what the output is: a copy.
+func (m *mover) plan(shape []int) {
+	m.known = append(m.known[:0], shape...)
+	m.planned, m.making, m.place = true, makeCopy, 0
+}
+
+// forgetPlan makes isPlanned false, for a plan that is not completed.
+func (m *mover) forgetPlan() { m.planned = false }
+
+// isPlanned reports whether the plan is for tensors of this shape.
+func (m *mover) isPlanned(shape []int) bool { return m.planned && slices.Equal(m.known, shape) }
+
+// cutOut makes output 0 of a tensor as the plan says.
+func (m *mover) cutOut(x *onnx.Tensor) error {
+	switch {
+	case m.making == makeView:
+		_, err := m.c.View(0, x, m.shape)
+		return err
+	case m.making == makePart && m.c.part(0, x, m.place, m.shape):
+		return nil
+	}
+	y, err := m.c.New(0, x.DataType(), m.shape)
+	if err != nil || m.making == makeNone {
+		return err
+	}
+	return m.copy(y, 0, x, m.place)
 }
 
 // start begins a new copy, without dimensions.
@@ -317,6 +362,11 @@ func (m *mover) indexPlaces(t *onnx.Tensor, name string, size, step int) ([]int,
 		return nil, err
 	}
 	places := intsOver(at)
+	return places, placesOf(places, t, name, size, step)
+}
+
+// placesOf is indexPlaces into a list of that length.
+func placesOf(places []int, t *onnx.Tensor, name string, size, step int) error {
 	bad := -1
 	switch t.DataType() {
 	case onnx.Int64:
@@ -324,12 +374,12 @@ func (m *mover) indexPlaces(t *onnx.Tensor, name string, size, step int) ([]int,
 	case onnx.Int32:
 		bad = placeIndices(places, onnx.Elements[int32](t), size, step)
 	default:
-		return nil, onnx.Errorf(onnx.ErrType, "%s is of type %v, want int64 or int32", name, t.DataType())
+		return onnx.Errorf(onnx.ErrType, "%s is of type %v, want int64 or int32", name, t.DataType())
 	}
 	if bad >= 0 {
-		return nil, indexError(name, t.Shape(), bad, indexAt(t, bad), size)
+		return indexError(name, t.Shape(), bad, indexAt(t, bad), size)
 	}
-	return places, nil
+	return nil
 }
 
 // intsOver uses memory for int64 as such for int.

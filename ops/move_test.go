@@ -540,3 +540,28 @@ func checkSentinel(t *testing.T, name string, err, want error) {
 		t.Errorf("%s: error %v, want %v", name, err, want)
 	}
 }
+
+// TestPadLong pads a row that is written in several blocks.
+func TestPadLong(t *testing.T) {
+	const n, begin, end = 9*cancelEvery + 5, 3, 6*cancelEvery + 1
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(i)
+	}
+	for mode, index := range map[string]func(j int) int{
+		"reflect": func(j int) int {
+			if j < 0 {
+				return -j
+			}
+			return min(j, 2*(n-1)-j)
+		},
+		"edge": func(j int) int { return min(max(j, 0), n-1) },
+		"wrap": func(j int) int { return (j + n) % n },
+	} {
+		want := make([]float32, begin+n+end)
+		for j := range want {
+			want[j] = float32(index(j - begin))
+		}
+		runElementCases(t, []elementCase{{name: mode, op: "Pad", opset: 19, attrs: []any{"mode", mode}, in: []onnx.Value{vec(x...), vec[int64](begin, end)}, want: vec(want...)}})
+	}
+}

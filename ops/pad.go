@@ -311,8 +311,11 @@ func (l *padLocal) mapped(y, x *onnx.Tensor, mode padMode) error {
 		stride := strideAfter(x.Shape(), i)
 		list := places[:a.out]
 		places = places[a.out:]
-		for j := range list {
-			list[j] = (a.from + mode.index(j-a.to, a.n)) * stride
+		if i < len(l.axes)-1 {
+			mode.places(list, a, stride, 0)
+		} else { // those of the input follow the first of them
+			mode.places(list[:a.to+1], a, stride, 0)
+			mode.places(list[a.to+a.n:], a, stride, a.to+a.n)
 		}
 		l.maps = append(l.maps, list)
 	}
@@ -320,14 +323,29 @@ func (l *padLocal) mapped(y, x *onnx.Tensor, mode padMode) error {
 	rows := l.maps[0]
 	block := max(1, 4*cancelEvery/(y.Len()/len(rows)))
 	loop := mapLoops.of(x.DataType())
+	last := l.axes[len(l.axes)-1]
+	inside := [2]int{last.to, last.to + last.n}
 	for at, lo := 0, 0; lo < len(rows); lo += block {
 		l.maps[0] = rows[lo:min(lo+block, len(rows))]
-		at += loop(y, at, x, l.maps)
+		if n := len(l.maps[0]); len(l.maps) == 1 {
+			inside = [2]int{min(max(last.to-lo, 0), n), min(max(last.to+last.n-lo, 0), n)}
+			if first := inside[0]; first < inside[1] {
+				mode.places(l.maps[0][first:first+1], last, 1, lo+first)
+			}
+		}
+		at += loop(y, at, x, l.maps, inside)
 		if err := l.c.Err(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// places gives where the elements of an axis from one on stand in the input.
+func (m padMode) places(list []int, a paddedAxis, stride, first int) {
+	for j := range list {
+		list[j] = (a.from + m.index(first+j-a.to, a.n)) * stride
+	}
 }
 
 // index gives the element that stands at place j of an axis of n elements.
@@ -341,18 +359,22 @@ func (m padMode) index(j, n int) int {
 		return ((j % n) + n) % n
 	case n == 1:
 		return 0
+	case j < 0 && j > -n:
+		return -j
+	case j >= n && j < 2*n-1:
+		return 2*(n-1) - j
 	}
 	period := 2 * (n - 1)
 	j = ((j % period) + period) % period
 	return min(j, period-j)
 }
 
-var mapLoops = byWidth[func(y *onnx.Tensor, at int, x *onnx.Tensor, maps [][]int) int]{
+var mapLoops = byWidth[func(y *onnx.Tensor, at int, x *onnx.Tensor, maps [][]int, inside [2]int) int]{
 	mapLoop[uint8], mapLoop[uint16], mapLoop[uint32], mapLoop[uint64], mapLoop[wide], mapLoop[string],
 }
 
-func mapLoop[T any](y *onnx.Tensor, at int, x *onnx.Tensor, maps [][]int) int {
-	return kernel.CopyMapped(cells[T](y)[at:], cells[T](x), 0, maps)
+func mapLoop[T any](y *onnx.Tensor, at int, x *onnx.Tensor, maps [][]int, inside [2]int) int {
+	return kernel.CopyMapped(cells[T](y)[at:], cells[T](x), 0, maps, inside[0], inside[1])
 }
 
 // centerCropPad brings axes to given sizes by cutting or zero-padding both ends.

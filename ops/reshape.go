@@ -183,7 +183,7 @@ func buildReshape(n *Node) (Kernel, error) {
 			}
 		}
 	}
-	return k, nil
+	return viewing(n, k), nil
 }
 
 func (k *reshape) Run(c *Ctx, in, _ []onnx.Value) error {
@@ -302,7 +302,7 @@ func inferFlatten(n *Node) error {
 
 func buildFlatten(n *Node) (Kernel, error) {
 	axis, since := n.Int("axis", 1), n.Since
-	return KernelFunc(func(c *Ctx, in, _ []onnx.Value) error {
+	return viewing(n, KernelFunc(func(c *Ctx, in, _ []onnx.Value) error {
 		x, err := inputTensor(in, 0)
 		if err != nil {
 			return err
@@ -314,7 +314,7 @@ func buildFlatten(n *Node) (Kernel, error) {
 		shape := [2]int{elements(x.Shape()[:a]), elements(x.Shape()[a:])}
 		_, err = c.View(0, x, shape[:])
 		return err
-	}), nil
+	})), nil
 }
 
 // axesKernel is a Squeeze or an Unsqueeze.
@@ -406,7 +406,7 @@ func inferSqueeze(n *Node) error {
 	return n.Err()
 }
 
-func buildSqueeze(n *Node) (Kernel, error) { return readAxes(n), nil }
+func buildSqueeze(n *Node) (Kernel, error) { return viewing(n, readAxes(n)), nil }
 
 func inferUnsqueeze(n *Node) error {
 	k := readAxes(n)
@@ -441,7 +441,7 @@ func inferUnsqueeze(n *Node) error {
 	return n.Err()
 }
 
-func buildUnsqueeze(n *Node) (Kernel, error) { return readAxes(n), nil }
+func buildUnsqueeze(n *Node) (Kernel, error) { return viewing(n, readAxes(n)), nil }
 
 func (k *axesKernel) Run(c *Ctx, in, _ []onnx.Value) error {
 	x, err := inputTensor(in, 0)

@@ -14,6 +14,7 @@ func init() {
 type slicing struct {
 	attr                bool // version 1: starts, ends and axes are attributes
 	starts, ends, taken []int64
+	fixed               bool // all but the data is known at load
 }
 
 func readSlice(n *Node) *slicing {
@@ -199,7 +200,14 @@ func slicedContent(c *Content, start, end Sym, step int64) *Content {
 	return out
 }
 
-func buildSlice(n *Node) (Kernel, error) { return readSlice(n), nil }
+func buildSlice(n *Node) (Kernel, error) {
+	k := readSlice(n)
+	k.fixed = true
+	for i := 1; i < n.NumInputs(); i++ {
+		k.fixed = k.fixed && (!n.Has(i) || n.Const(i) != nil)
+	}
+	return k, nil
+}
 
 func (k *slicing) Run(c *Ctx, in, _ []onnx.Value) error {
 	x, err := inputTensor(in, 0)
@@ -207,6 +215,9 @@ func (k *slicing) Run(c *Ctx, in, _ []onnx.Value) error {
 		return err
 	}
 	m := moverOf(c)
+	if k.fixed && m.isPlanned(x.Shape()) {
+		return m.cutOut(x)
+	}
 	starts, ends, axes := k.starts, k.ends, k.taken
 	var steps []int64
 	if !k.attr {
@@ -227,12 +238,16 @@ func (k *slicing) Run(c *Ctx, in, _ []onnx.Value) error {
 			}
 		}
 	}
-	return m.slice(x, starts, ends, axes, steps)
+	if err := m.planSlice(x.Shape(), starts, ends, axes, steps); err != nil {
+		return err
+	}
+	return m.cutOut(x)
 }
 
-// slice makes output 0 of ranges of x.
-func (m *mover) slice(x *onnx.Tensor, starts, ends, axes, steps []int64) error {
-	s := x.Shape()
+// planSlice finds out what ranges of a tensor of shape s are: m.shape, and how
+// they are made.
+func (m *mover) planSlice(s []int, starts, ends, axes, steps []int64) error {
+	m.forgetPlan()
 	if len(starts) != len(ends) {
 		return onnx.Errorf(onnx.ErrShape, "%d starts and %d ends", len(starts), len(ends))
 	}
@@ -262,21 +277,42 @@ func (m *mover) slice(x *onnx.Tensor, starts, ends, axes, steps []int64) error {
 		m.shape = append(m.shape, r.n)
 		whole = whole && r == sliceAxis{0, 1, s[axis]}
 	}
+	m.plan(s)
 	if whole {
-		_, err := m.c.View(0, x, m.shape)
-		return err
+		m.making = makeView
+		return nil
 	}
-	y, err := m.c.New(0, x.DataType(), m.shape)
-	if err != nil || y.Len() == 0 {
-		return err
+	n, stride := elements(m.shape), elements(s)
+	if n == 0 {
+		m.making = makeNone
+		return nil
+	}
+	if _, run := m.run(s); run {
+		m.making = makePart
 	}
 	m.start()
-	from, step, stride := 0, y.Len(), x.Len()
+	step := n
 	for axis, r := range m.settings {
 		step /= r.n
 		stride /= s[axis]
-		from += r.start * stride
+		m.place += r.start * stride
 		m.add(r.n, step, r.step*stride)
 	}
-	return m.copy(y, 0, x, from)
+	return nil
+}
+
+// run reports whether what m.settings take of a tensor of shape s lies in one
+// piece, in order, and gives the place where it begins.
+func (m *mover) run(s []int) (from int, ok bool) {
+	inner, cut := 1, false
+	for axis := len(s) - 1; axis >= 0; axis-- {
+		r := m.settings[axis]
+		if r.n == 0 || cut && r.n != 1 || r.n > 1 && r.step != 1 {
+			return 0, false
+		}
+		from += r.start * inner
+		inner *= s[axis]
+		cut = cut || r.n != s[axis]
+	}
+	return from, true
 }

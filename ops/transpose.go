@@ -63,7 +63,14 @@ func permuted(perm []int64, i, rank int) int {
 	return int(perm[i])
 }
 
-func buildTranspose(n *Node) (Kernel, error) { return &transpose{n.Ints("perm")}, nil }
+func buildTranspose(n *Node) (Kernel, error) {
+	k := &transpose{n.Ints("perm")}
+	var m mover
+	if s, ok := n.Shape(0).Ints(); ok && m.planTranspose(s, k.perm) == nil && m.making == makeView {
+		return viewing(n, k), nil
+	}
+	return k, nil
+}
 
 type transpose struct{ perm []int64 }
 
@@ -72,36 +79,43 @@ func (k *transpose) Run(c *Ctx, in, _ []onnx.Value) error {
 	if err != nil {
 		return err
 	}
-	s := x.Shape()
-	if k.perm != nil {
-		if err := checkPerm(k.perm, len(s)); err != nil {
+	m := moverOf(c)
+	if !m.isPlanned(x.Shape()) {
+		if err := m.planTranspose(x.Shape(), k.perm); err != nil {
 			return err
 		}
 	}
-	m := moverOf(c)
+	return m.cutOut(x)
+}
+
+// planTranspose finds out how a tensor of shape s is transposed.
+func (m *mover) planTranspose(s []int, perm []int64) error {
+	m.forgetPlan()
+	if perm != nil {
+		if err := checkPerm(perm, len(s)); err != nil {
+			return err
+		}
+	}
 	m.shape = m.shape[:0]
 	last, moved := -1, false // whether axes of more than one element change their order
 	for i := range s {
-		p := permuted(k.perm, i, len(s))
+		p := permuted(perm, i, len(s))
 		m.shape = append(m.shape, s[p])
 		if s[p] != 1 {
 			moved = moved || p < last
 			last = p
 		}
 	}
-	if !moved || x.Len() == 0 {
-		_, err := c.View(0, x, m.shape)
-		return err
-	}
-	y, err := c.New(0, x.DataType(), m.shape)
-	if err != nil {
-		return err
+	m.plan(s)
+	step := elements(s)
+	if !moved || step == 0 {
+		m.making = makeView
+		return nil
 	}
 	m.start()
-	step := y.Len()
 	for i, d := range m.shape {
 		step /= d
-		m.add(d, step, strideAfter(s, permuted(k.perm, i, len(s))))
+		m.add(d, step, strideAfter(s, permuted(perm, i, len(s))))
 	}
-	return m.copy(y, 0, x, 0)
+	return nil
 }

@@ -158,6 +158,9 @@ func (f *frame) walk() error {
 }
 
 func (f *frame) one(s *step) error {
+	if s.view != nil && f.review(s) {
+		return nil
+	}
 	in, out := f.in[:len(s.in)], f.out[:len(s.out)]
 	for k, slot := range s.in {
 		if slot >= 0 {
@@ -193,6 +196,24 @@ func (f *frame) one(s *step) error {
 		f.drop(slot)
 	}
 	return nil
+}
+
+// review makes the output of a step that is a view, and reports false for an
+// input that the kernel is to look at.
+func (f *frame) review(s *step) bool {
+	t, ok := f.vals[s.in[0]].(*onnx.Tensor)
+	if !ok || t == nil || !slices.Equal(t.Shape(), s.view.in) || s.types[0].Elem != t.DataType() {
+		return false
+	}
+	slot := s.out[0]
+	head := &f.heads[slot]
+	retain(t)
+	head.ResetView(t, s.view.out)
+	f.vals[slot] = head
+	for _, slot := range s.free {
+		f.drop(slot)
+	}
+	return true
 }
 
 // drop empties a slot.
@@ -381,6 +402,35 @@ func (f *frame) View(i int, t *onnx.Tensor, shape []int) (*onnx.Tensor, error) {
 	retain(t)
 	head.ResetView(t, shape)
 	return head, nil
+}
+
+// partMost is how much memory a part of a tensor may hold back without regard to
+// what it needs itself.
+const partMost = 64 << 10
+
+// Part copies what goes to the caller of the model, strings, and small parts of
+// large buffers, which these parts would hold.
+func (f *frame) Part(i int, t *onnx.Tensor, from int, shape []int) *onnx.Tensor {
+	slot := f.step.out[i]
+	if t.DataType() == onnx.String || slot >= 0 && f.top && f.prog.isOutput[slot] {
+		return nil
+	}
+	n := t.DataType().Size()
+	from *= n
+	for _, d := range shape {
+		n *= d
+	}
+	buf := t.Buffer()
+	if b, ok := buf.(*buffer); ok && len(b.data) > partMost && n < len(b.data)/2 {
+		return nil
+	}
+	head := &f.spare[i]
+	if slot >= 0 {
+		head = &f.heads[slot]
+	}
+	retain(t)
+	head.Reset(t.DataType(), shape, t.Bytes()[from:from+n:from+n], nil, buf)
+	return head
 }
 
 // Own holds the memory behind t until the step's outputs have been taken, so

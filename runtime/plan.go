@@ -46,6 +46,24 @@ type step struct {
 	checks  []outputCheck
 	symbols []symbolCheck
 	bodies  []body
+	view    *view // what makes the output without the kernel, else nil
+}
+
+// view says that of an input of a shape the output is a view of another shape.
+type view struct{ in, out []int }
+
+// viewOf gives the view that a step's kernel makes, nil where it may make
+// something else.
+func (s *step) viewOf(rank int) *view {
+	k, ok := s.kernel.(ops.Viewer)
+	if !ok || len(s.out) != 1 || s.out[0] < 0 || len(s.in) == 0 || s.in[0] < 0 || len(s.symbols) > 0 || len(s.bodies) > 0 {
+		return nil
+	}
+	in, out := k.Viewed()
+	if len(out) > rank {
+		return nil
+	}
+	return &view{in, out}
 }
 
 // symbolCheck demands that an axis of an output has the size that a named
@@ -303,6 +321,9 @@ func (gp *graphPlan) liveness() {
 				prog.steps[i].out[k] = -1
 			}
 		}
+	}
+	for i := range prog.steps {
+		prog.steps[i].view = prog.steps[i].viewOf(gp.analysis.Limits.Rank)
 	}
 	for _, c := range prog.consts {
 		if slices.Contains(prog.inputs, c.slot) {

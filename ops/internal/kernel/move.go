@@ -49,19 +49,37 @@ func copyRow[T any](dst, src []T, to, from int, d Stride) {
 // shortRun is the length up to which a loop copies faster than a call.
 const shortRun = 8
 
-// copyRuns copies runs of n elements, d.N of them.
+// copyRuns copies runs of n elements, d.N of them. Short ones are copied as two
+// arrays, which may overlap.
 func copyRuns[T any](dst, src []T, to, from int, d Stride, n int) {
-	for range d.N {
-		if n > shortRun {
-			copy(dst[to:to+n], src[from:from+n])
-		} else {
+	switch {
+	case n < 4:
+		for range d.N {
 			a, b := dst[to:to+n], src[from:from+n]
 			for i := range a {
 				a[i] = b[i]
 			}
+			to, from = to+d.Dst, from+d.Src
 		}
-		to += d.Dst
-		from += d.Src
+	case n <= 8:
+		for range d.N {
+			a, b := dst[to:to+n], src[from:from+n]
+			first, last := [4]T(b), [4]T(b[n-4:])
+			*(*[4]T)(a), *(*[4]T)(a[n-4:]) = first, last
+			to, from = to+d.Dst, from+d.Src
+		}
+	case n <= 16:
+		for range d.N {
+			a, b := dst[to:to+n], src[from:from+n]
+			first, last := [8]T(b), [8]T(b[n-8:])
+			*(*[8]T)(a), *(*[8]T)(a[n-8:]) = first, last
+			to, from = to+d.Dst, from+d.Src
+		}
+	default:
+		for range d.N {
+			copy(dst[to:to+n], src[from:from+n])
+			to, from = to+d.Dst, from+d.Src
+		}
 	}
 }
 
@@ -181,15 +199,20 @@ func FoldRuns[T any](f func(a, b T) T, dst, src []T, at []int, n int) {
 
 // CopyMapped is dst[i...] = src[from + Σ at[k][i_k]], with dst in row-major
 // order of the dimensions, whose sizes are the lengths of the lists in at. It
-// returns how many elements it wrote.
-func CopyMapped[T any](dst, src []T, from int, at [][]int) int {
-	if len(at) == 1 {
-		TakeAt(dst, src, from, 0, at[0])
-		return len(at[0])
+// returns how many elements it wrote. The places lo..hi-1 of the last list follow
+// each other, and only the first of them is looked at.
+func CopyMapped[T any](dst, src []T, from int, at [][]int, lo, hi int) int {
+	if row := at[0]; len(at) == 1 {
+		TakeAt(dst[:lo], src, from, 0, row[:lo])
+		if lo < hi {
+			copy(dst[lo:hi], src[from+row[lo]:][:hi-lo])
+		}
+		TakeAt(dst[hi:], src, from, 0, row[hi:])
+		return len(row)
 	}
 	n := 0
 	for _, i := range at[0] {
-		n += CopyMapped(dst[n:], src, from+i, at[1:])
+		n += CopyMapped(dst[n:], src, from+i, at[1:], lo, hi)
 	}
 	return n
 }

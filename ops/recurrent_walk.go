@@ -166,14 +166,15 @@ func (s *strand[T]) operand(k int) ([]T, int) {
 // are gap apart. It reports false when the run was cancelled.
 func (s *strand[T]) multiply(k, panel, rows int, sums []T, gap int) bool {
 	product := &s.form.products[k]
-	depth, width := product.depth(&s.size), len(product.gates)*s.weights.lanes
+	lanes := s.weights.lanesOf(panel)
+	depth, width := product.depth(&s.size), len(product.gates)*lanes
 	operand, pitch := s.operand(k)
 	if s.weights.kept(product) == 1 {
-		kernel.MulAddHalf(s.weights.level, any(sums[product.at*s.weights.lanes:]).([]float32), gap, any(operand).([]float32), pitch, rows, depth,
-			s.weights.halfOf(s.d, k, panel, depth, width), width)
+		kernel.MulAddHalf(s.weights.level, any(sums[product.at*lanes:]).([]float32), gap, any(operand).([]float32), pitch, rows, depth,
+			s.weights.halfOf(s.d, k, panel), width)
 		return s.worked(rows * depth * width)
 	}
-	kernel.MulAdd(s.weights.level, sums[product.at*s.weights.lanes:], gap, operand, pitch, rows, depth, s.weights.of(s.d, k, panel, depth, width), width)
+	kernel.MulAdd(s.weights.level, sums[product.at*lanes:], gap, operand, pitch, rows, depth, s.weights.of(s.d, k, panel), width)
 	return s.worked(rows * depth * width)
 }
 
@@ -201,7 +202,7 @@ func (s *strand[T]) panel(n int) gatePanel[T] {
 
 // place lets p be panel i.
 func (s *strand[T]) place(p *gatePanel[T], i int, sums []T) {
-	p.sums, p.first = sums, i*p.lanes
+	p.sums, p.first, p.lanes = sums, i*s.weights.lanes, s.weights.lanesOf(i)
 	p.units = min(p.lanes, s.weights.units-p.first)
 }
 
@@ -249,9 +250,12 @@ func (s *strand[T]) advance(first, n int) bool {
 		if n == 1 && w.level != kernel.Go {
 			// Each panel as a row of its own.
 			q := p
-			q.rows, q.pitch, q.along = w.panels, w.lanes, w.lanes
-			s.place(&q, 0, block)
-			cell.point(phase, q)
+			q.pitch, q.along = w.lanes, w.lanes
+			for i := 0; i < w.panels; i += q.rows {
+				q.rows = max(1, w.full()-i)
+				s.place(&q, i, block[i*w.span:])
+				cell.point(phase, q)
+			}
 			continue
 		}
 		p.span = gap
@@ -288,24 +292,25 @@ func (s *strand[T]) multiplyPanels(k, rows int, sums []T) bool {
 		least = 12
 	}
 	some := max(least, turnWork/max(depth*width, 1)/least*least)
-	for done := 0; done < w.panels; done += some {
-		n := min(some, w.panels-done)
+	full := w.full()
+	for done := 0; done < full; done += some {
+		n := min(some, full-done)
 		p := done
 		if s.step%2 != 0 {
-			p = w.panels - done - n
+			p = full - done - n
 		}
 		to := sums[p*w.span+product.at*w.lanes:]
 		if half {
 			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, any(operand).([]float32), depth,
-				w.halfOf(s.d, k, p, depth, width), width, n)
+				w.halfOf(s.d, k, p), width, n)
 		} else {
-			kernel.MulAddPanels(w.level, to, w.span, w.panels*w.span, operand, pitch, rows, depth, w.of(s.d, k, p, depth, width), width, n)
+			kernel.MulAddPanels(w.level, to, w.span, w.panels*w.span, operand, pitch, rows, depth, w.of(s.d, k, p), width, n)
 		}
 		if !s.worked(n * rows * depth * width) {
 			return false
 		}
 	}
-	return true
+	return full == w.panels || s.multiply(k, full, rows, sums[full*w.span:], w.panels*w.span)
 }
 
 // end goes to the next step.

@@ -278,15 +278,6 @@ func (s *strand[T]) multiplyPanels(k, rows int, sums []T) bool {
 	w, product := s.weights, &s.form.products[k]
 	depth, width := product.depth(&s.size), len(product.gates)*w.lanes
 	operand, pitch := s.operand(k)
-	half := w.kept(product) == 1
-	if half && rows > 1 { // each panel is widened once for all of them
-		for p := range w.panels {
-			if !s.multiply(k, p, rows, sums[p*w.span:], w.panels*w.span) {
-				return false
-			}
-		}
-		return true
-	}
 	least := 4 // panels that the kernel's loops leave nothing of
 	if rows > 1 {
 		least = 12
@@ -300,8 +291,8 @@ func (s *strand[T]) multiplyPanels(k, rows int, sums []T) bool {
 			p = full - done - n
 		}
 		to := sums[p*w.span+product.at*w.lanes:]
-		if half {
-			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, any(operand).([]float32), depth,
+		if w.kept(product) == 1 {
+			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, w.panels*w.span, any(operand).([]float32), pitch, rows, depth,
 				w.halfOf(s.d, k, p), width, n)
 		} else {
 			kernel.MulAddPanels(w.level, to, w.span, w.panels*w.span, operand, pitch, rows, depth, w.of(s.d, k, p), width, n)

@@ -50,16 +50,19 @@ func (p *gateProduct) depth(size *recurrentSizes) int {
 //
 // A panel is a product's weights of lanes units: for each element k of its
 // operand, for each of its gates, the units' weights, cut into the strips that
-// kernel.MulAdd wants. Units past H have zeros. Of half weights those that
+// kernel.MulAdd wants. Units past H have zeros; where half the lanes do for the
+// units of the last panel, it has no more. Of half weights those that
 // multiply a state are in halves in the same way, and not in panel.
 type gateWeights[T singleOrDouble] struct {
 	level     kernel.Level
 	lanes     int
+	last      int    // lanes of the last panel
 	span      int    // sums of a panel: lanes of each sum of the form
 	panels    int    // of a direction
 	units     int    // of a row of a state: H, or at a level of vectors those of all panels
 	stride    [2]int // elements of a direction in panel and in halves
 	at        [3]int // where in a direction each product's panels begin
+	size      [3]int // of a panel of each product, but for the last
 	panel     []T    // for each direction, for each product, [panels, depth, width]
 	rounded   bool   // the weights that multiply a state are rounded to float16
 	half      bool   // and are in halves
@@ -76,15 +79,17 @@ func (w *gateWeights[T]) lay(f *gateForm, size *recurrentSizes, level kernel.Lev
 	w.lanes = w.fit(f, size[dimH])
 	w.span = len(f.sums) * w.lanes
 	w.panels = (size[dimH] + w.lanes - 1) / w.lanes
+	w.last = w.fitLast(f, size[dimH]-(w.panels-1)*w.lanes)
+	lanes := (w.panels-1)*w.lanes + w.last
 	if w.units = size[dimH]; w.level != kernel.Go {
-		w.units = w.panels * w.lanes
+		w.units = lanes
 	}
 	w.half = w.rounded && w.level.HasHalf()
 	w.stride = [2]int{}
 	for i, p := range f.products {
 		in := w.kept(&p)
-		w.at[i] = w.stride[in]
-		w.stride[in] += w.panels * p.depth(size) * len(p.gates) * w.lanes
+		w.at[i], w.size[i] = w.stride[in], p.depth(size)*len(p.gates)*w.lanes
+		w.stride[in] += p.depth(size) * len(p.gates) * lanes
 	}
 }
 
@@ -119,14 +124,44 @@ func (w *gateWeights[T]) fit(f *gateForm, hidden int) int {
 	return lanes
 }
 
+// fitLast chooses the lanes of the last panel, which has some units.
+func (w *gateWeights[T]) fitLast(f *gateForm, units int) int {
+	half := w.lanes / 2
+	if w.level == kernel.Go || half < units || half%8 != 0 {
+		return w.lanes
+	}
+	for _, p := range f.products {
+		if len(p.gates)*half%16 != 0 {
+			return w.lanes
+		}
+	}
+	return half
+}
+
+// lanesOf is the lanes of panel p.
+func (w *gateWeights[T]) lanesOf(p int) int {
+	if p == w.panels-1 {
+		return w.last
+	}
+	return w.lanes
+}
+
+// full is the number of panels with all lanes, the first ones.
+func (w *gateWeights[T]) full() int {
+	if w.last < w.lanes {
+		return w.panels - 1
+	}
+	return w.panels
+}
+
 // of gives the weights of product k for panel p of direction d and those after it.
-func (w *gateWeights[T]) of(d, k, p, depth, width int) []T {
-	return w.panel[d*w.stride[0]+w.at[k]+p*depth*width:]
+func (w *gateWeights[T]) of(d, k, p int) []T {
+	return w.panel[d*w.stride[0]+w.at[k]+p*w.size[k]:]
 }
 
 // halfOf is of for a product whose weights are in halves.
-func (w *gateWeights[T]) halfOf(d, k, p, depth, width int) []uint16 {
-	return w.halves[d*w.stride[1]+w.at[k]+p*depth*width:]
+func (w *gateWeights[T]) halfOf(d, k, p int) []uint16 {
+	return w.halves[d*w.stride[1]+w.at[k]+p*w.size[k]:]
 }
 
 // gatePacking is the source of weights.
@@ -146,7 +181,7 @@ func (s *gatePacking[T]) pack(dst *gateWeights[T], d, p int) {
 	if s.shared {
 		from = 0
 	}
-	lanes, hidden, first := dst.lanes, s.size[dimH], p*dst.lanes
+	lanes, hidden, first := dst.lanesOf(p), s.size[dimH], p*dst.lanes
 	units := min(lanes, hidden-first)
 	for i, product := range s.form.products {
 		m := s.r
@@ -158,9 +193,9 @@ func (s *gatePacking[T]) pack(dst *gateWeights[T], d, p int) {
 		var part []T
 		var half []uint16
 		if dst.kept(&product) == 1 {
-			half = dst.halfOf(d, i, p, depth, width)[:depth*width]
+			half = dst.halfOf(d, i, p)[:depth*width]
 		} else {
-			part = dst.of(d, i, p, depth, width)[:depth*width]
+			part = dst.of(d, i, p)[:depth*width]
 		}
 		clear(part)
 		for g, gate := range product.gates {

@@ -206,14 +206,15 @@ func (s *strand[T]) operand(k int) ([]T, int) {
 // are gap apart. It reports false when the run was cancelled.
 func (s *strand[T]) multiply(k, panel, rows int, sums []T, gap int) bool {
 	product := &s.form.products[k]
-	depth, width := product.depth(&s.size), len(product.gates)*s.weights.lanes
+	lanes := s.weights.lanesOf(panel)
+	depth, width := product.depth(&s.size), len(product.gates)*lanes
 	operand, pitch := s.operand(k)
 	if s.weights.kept(product) == 1 {
-		kernel.MulAddHalf(s.weights.level, any(sums[product.at*s.weights.lanes:]).([]float32), gap, any(operand).([]float32), pitch, rows, depth,
-			s.weights.halfOf(s.d, k, panel, depth, width), width)
+		kernel.MulAddHalf(s.weights.level, any(sums[product.at*lanes:]).([]float32), gap, any(operand).([]float32), pitch, rows, depth,
+			s.weights.halfOf(s.d, k, panel), width)
 		return s.worked(rows * depth * width)
 	}
-	kernel.MulAdd(s.weights.level, sums[product.at*s.weights.lanes:], gap, operand, pitch, rows, depth, s.weights.of(s.d, k, panel, depth, width), width)
+	kernel.MulAdd(s.weights.level, sums[product.at*lanes:], gap, operand, pitch, rows, depth, s.weights.of(s.d, k, panel), width)
 	return s.worked(rows * depth * width)
 }
 
@@ -241,7 +242,7 @@ func (s *strand[T]) panel(n int) gatePanel[T] {
 
 // place lets p be panel i.
 func (s *strand[T]) place(p *gatePanel[T], i int, sums []T) {
-	p.sums, p.first = sums, i*p.lanes
+	p.sums, p.first, p.lanes = sums, i*s.weights.lanes, s.weights.lanesOf(i)
 	p.units = min(p.lanes, s.weights.units-p.first)
 }
 
@@ -298,9 +299,12 @@ func (s *strand[T]) computePhase(lo, hi int) bool {
 	}
 	if s.n == 1 && w.level != kernel.Go {
 		// Each panel as a row of its own.
-		p.rows, p.pitch, p.along = hi-lo, w.lanes, w.lanes
-		s.place(&p, lo, block[lo*w.span:])
-		cell.point(s.phase, p)
+		p.pitch, p.along = w.lanes, w.lanes
+		for i := lo; i < hi; i += p.rows {
+			p.rows = max(1, min(hi, w.full())-i)
+			s.place(&p, i, block[i*w.span:])
+			cell.point(s.phase, p)
+		}
 		return true
 	}
 	p.span = gap
@@ -322,38 +326,30 @@ func (s *strand[T]) multiplyPanels(k, lo, hi, rows int, sums []T) bool {
 	w, product := s.weights, &s.form.products[k]
 	depth, width := product.depth(&s.size), len(product.gates)*w.lanes
 	operand, pitch := s.operand(k)
-	half := w.kept(product) == 1
-	if half && rows > 1 { // each panel is widened once for all of them
-		for p := lo; p < hi; p++ {
-			if !s.multiply(k, p, rows, sums[p*w.span:], w.panels*w.span) {
-				return false
-			}
-		}
-		return true
-	}
 	least := 4 // panels that the kernel's loops leave nothing of
 	if rows > 1 {
 		least = 12
 	}
 	some := max(least, turnWork/max(depth*width, 1)/least*least)
-	for done := lo; done < hi; done += some {
-		n := min(some, hi-done)
+	full := min(hi, w.full())
+	for done := lo; done < full; done += some {
+		n := min(some, full-done)
 		p := done
 		if s.turned {
-			p = lo + hi - done - n
+			p = lo + full - done - n
 		}
 		to := sums[p*w.span+product.at*w.lanes:]
-		if half {
-			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, any(operand).([]float32), depth,
-				w.halfOf(s.d, k, p, depth, width), width, n)
+		if w.kept(product) == 1 {
+			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, w.panels*w.span, any(operand).([]float32), pitch, rows, depth,
+				w.halfOf(s.d, k, p), width, n)
 		} else {
-			kernel.MulAddPanels(w.level, to, w.span, w.panels*w.span, operand, pitch, rows, depth, w.of(s.d, k, p, depth, width), width, n)
+			kernel.MulAddPanels(w.level, to, w.span, w.panels*w.span, operand, pitch, rows, depth, w.of(s.d, k, p), width, n)
 		}
 		if !s.worked(n * rows * depth * width) {
 			return false
 		}
 	}
-	return true
+	return full == hi || s.multiply(k, full, rows, sums[full*w.span:], w.panels*w.span)
 }
 
 // end goes to the next step.

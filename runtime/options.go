@@ -44,7 +44,7 @@ func WithLimits(l onnx.Limits) Option { return func(o *options) { o.limits = l }
 func WithRegistry(r *ops.Registry) Option { return func(o *options) { o.registry = r } }
 
 // WithHalfWeights stores the recurrent weights R of LSTM, GRU and RNN as
-// float16, which is half the memory to keep and to read: for a batch of 1 and
+// float16, which is half the memory to keep and to read: for a batch of 1 or 2 and
 // layers that no cache holds that is most of the time. It is for nodes that
 // compute in float32, those of float16 and bfloat16 among them. A node with a
 // weight in R that is not a number, or beyond ±65504, keeps its float32. Weights

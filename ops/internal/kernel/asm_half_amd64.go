@@ -26,6 +26,21 @@ func widenHalfAVX2(dst *float32, src *uint16, n int)
 //go:noescape
 func mulAddRowHalf16AVX2(sums *float32, gap int, a *float32, depth int, w *uint16, strips int)
 
+// mulAddFewHalf16AVX2 is, for 2 <= rows <= 4, with fma rounding once and w of float16,
+//
+//	for s := range strips {
+//		for r := range rows {
+//			for u := range 16 {
+//				for k := range depth {
+//					sums[r*span+s*gap+u] = fma(a[r*pitch+k], float32(w[s*lead+k*16+u]), sums[r*span+s*gap+u])
+//				}
+//			}
+//		}
+//	}
+//
+//go:noescape
+func mulAddFewHalf16AVX2(sums *float32, gap int, span int, a *float32, pitch int, depth int, w *uint16, lead int, strips int, rows int)
+
 // widenHalfAVX512 is, for a multiple n of 16,
 //
 //	for i := range n {
@@ -48,6 +63,21 @@ func widenHalfAVX512(dst *float32, src *uint16, n int)
 //go:noescape
 func mulAddRowHalf16AVX512(sums *float32, gap int, a *float32, depth int, w *uint16, strips int)
 
+// mulAddFewHalf16AVX512 is, for 2 <= rows <= 4, with fma rounding once and w of float16,
+//
+//	for s := range strips {
+//		for r := range rows {
+//			for u := range 16 {
+//				for k := range depth {
+//					sums[r*span+s*gap+u] = fma(a[r*pitch+k], float32(w[s*lead+k*16+u]), sums[r*span+s*gap+u])
+//				}
+//			}
+//		}
+//	}
+//
+//go:noescape
+func mulAddFewHalf16AVX512(sums *float32, gap int, span int, a *float32, pitch int, depth int, w *uint16, lead int, strips int, rows int)
+
 // mulAddRowHalf32AVX512 is, with fma rounding once and w of float16,
 //
 //	for s := range strips {
@@ -60,6 +90,21 @@ func mulAddRowHalf16AVX512(sums *float32, gap int, a *float32, depth int, w *uin
 //
 //go:noescape
 func mulAddRowHalf32AVX512(sums *float32, gap int, a *float32, depth int, w *uint16, strips int)
+
+// mulAddFewHalf32AVX512 is, for 2 <= rows <= 4, with fma rounding once and w of float16,
+//
+//	for s := range strips {
+//		for r := range rows {
+//			for u := range 32 {
+//				for k := range depth {
+//					sums[r*span+s*gap+u] = fma(a[r*pitch+k], float32(w[s*lead+k*32+u]), sums[r*span+s*gap+u])
+//				}
+//			}
+//		}
+//	}
+//
+//go:noescape
+func mulAddFewHalf32AVX512(sums *float32, gap int, span int, a *float32, pitch int, depth int, w *uint16, lead int, strips int, rows int)
 
 // mulAddRowHalf48AVX512 is, with fma rounding once and w of float16,
 //
@@ -74,6 +119,21 @@ func mulAddRowHalf32AVX512(sums *float32, gap int, a *float32, depth int, w *uin
 //go:noescape
 func mulAddRowHalf48AVX512(sums *float32, gap int, a *float32, depth int, w *uint16, strips int)
 
+// mulAddFewHalf48AVX512 is, for 2 <= rows <= 4, with fma rounding once and w of float16,
+//
+//	for s := range strips {
+//		for r := range rows {
+//			for u := range 48 {
+//				for k := range depth {
+//					sums[r*span+s*gap+u] = fma(a[r*pitch+k], float32(w[s*lead+k*48+u]), sums[r*span+s*gap+u])
+//				}
+//			}
+//		}
+//	}
+//
+//go:noescape
+func mulAddFewHalf48AVX512(sums *float32, gap int, span int, a *float32, pitch int, depth int, w *uint16, lead int, strips int, rows int)
+
 // mulAddRowHalf64AVX512 is, with fma rounding once and w of float16,
 //
 //	for s := range strips {
@@ -86,3 +146,18 @@ func mulAddRowHalf48AVX512(sums *float32, gap int, a *float32, depth int, w *uin
 //
 //go:noescape
 func mulAddRowHalf64AVX512(sums *float32, gap int, a *float32, depth int, w *uint16, strips int)
+
+// mulAddFewHalf64AVX512 is, for 2 <= rows <= 4, with fma rounding once and w of float16,
+//
+//	for s := range strips {
+//		for r := range rows {
+//			for u := range 64 {
+//				for k := range depth {
+//					sums[r*span+s*gap+u] = fma(a[r*pitch+k], float32(w[s*lead+k*64+u]), sums[r*span+s*gap+u])
+//				}
+//			}
+//		}
+//	}
+//
+//go:noescape
+func mulAddFewHalf64AVX512(sums *float32, gap int, span int, a *float32, pitch int, depth int, w *uint16, lead int, strips int, rows int)

@@ -2,8 +2,8 @@ package kernel
 
 // Cells are the arguments of what a recurrent operator with its default
 // activations does between sums and next state, at a level of vectors. Each
-// function computes Lanes units, a whole number of vectors, of some rows; in
-// the loops that they stand for
+// function computes Lanes units, a multiple of 8, of some rows; in the loops
+// that they stand for
 //
 //	sigmoid(x) is 1 / (1 + e^-x), clip(x) bounds x to -Clip..Clip,
 //	sum(r, j, u) is Sums[r*Span+j*Lanes+u],
@@ -41,6 +41,14 @@ func (c *Cells) sigmoid() float32 {
 	return tanhMost
 }
 
+// level is that of the vectors which the lanes fill, at a level.
+func (c *Cells) level(l Level) Level {
+	if c.Lanes%l.Lanes() != 0 {
+		return AVX2
+	}
+	return l
+}
+
 // check makes sure that what the loops for a number of sums read is there.
 func (c *Cells) check(sums int) bool {
 	if c.Rows == 0 {
@@ -67,6 +75,7 @@ func LSTM(l Level, c *Cells) {
 	if c.Peepholes != nil {
 		_ = c.Peepholes[2*c.Part+(c.Rows-1)*c.Along+c.Lanes-1]
 	}
+	l = c.level(l)
 	for u := 0; u < c.Lanes; u += l.Lanes() {
 		lstmCell(l, c, u, c.Peepholes)
 	}
@@ -81,6 +90,7 @@ func GRU(l Level, c *Cells) {
 	if !c.check(4) {
 		return
 	}
+	l = c.level(l)
 	for u := 0; u < c.Lanes; u += l.Lanes() {
 		gruCell(l, c, u)
 	}
@@ -93,6 +103,7 @@ func GRUReset(l Level, c *Cells) {
 	if !c.check(3) {
 		return
 	}
+	l = c.level(l)
 	for u := 0; u < c.Lanes; u += l.Lanes() {
 		gruResetCell(l, c, u)
 	}
@@ -106,6 +117,7 @@ func GRUBlend(l Level, c *Cells) {
 	if !c.check(2) {
 		return
 	}
+	l = c.level(l)
 	for u := 0; u < c.Lanes; u += l.Lanes() {
 		gruBlendCell(l, c, u)
 	}
@@ -120,6 +132,7 @@ func RNN(l Level, c *Cells) {
 	if !c.check(1) {
 		return
 	}
+	l = c.level(l)
 	for u := 0; u < c.Lanes; u += l.Lanes() {
 		rnnCell(l, c, u)
 	}

@@ -13,6 +13,10 @@ import (
 // they stay in the first cache.
 const halfRoom = 4096
 
+// halfRows is up to how many rows it takes less time to make the weights float32
+// in registers, again for each fewMost rows, than once in memory.
+const halfRows = 12
+
 var halfRooms = sync.Pool{New: func() any { return new([halfRoom]float32) }}
 
 // MulAddHalf is MulAdd with weights of float16, whose panel is at most halfRoom
@@ -22,8 +26,13 @@ func MulAddHalf(l Level, sums []float32, span int, a []float32, pitch, rows, dep
 		return
 	}
 	strip := l.Strip(width)
-	if rows == 1 && l.HasHalf() && width%16 == 0 && depth <= depthMost {
-		mulAddRowHalf(l, sums, strip, a[:depth], w, width/strip, strip)
+	if rows <= halfRows && l.HasHalf() && width%16 == 0 && depth <= depthMost {
+		blocks := (rows + fewMost - 1) / fewMost
+		for b, r := 0, 0; b < blocks; b++ {
+			n := (rows - r) / (blocks - b)
+			mulAddStripsHalf(l, sums[r*span:], strip, span, a[r*pitch:], pitch, n, depth, w, width/strip, strip)
+			r += n
+		}
 		return
 	}
 	room := halfRooms.Get().(*[halfRoom]float32)
@@ -39,15 +48,16 @@ func MulAddHalf(l Level, sums []float32, span int, a []float32, pitch, rows, dep
 	}
 }
 
-// MulAddPanelsHalf is MulAddPanels with weights of float16.
-func MulAddPanelsHalf(l Level, sums []float32, gap int, a []float32, depth int, w []uint16, width, panels int) {
-	if s := l.Strip(width); l.HasHalf() && depth > 0 && depth <= depthMost && panels > 0 && (s == width || gap == width) && width%16 == 0 {
+// MulAddPanelsHalf is MulAddPanels with weights of float16, in panels that are
+// at most halfRoom wide.
+func MulAddPanelsHalf(l Level, sums []float32, gap, span int, a []float32, pitch, rows, depth int, w []uint16, width, panels int) {
+	if s := l.Strip(width); l.HasHalf() && 0 < rows && rows <= fewMost && depth > 0 && depth <= depthMost && panels > 0 && (s == width || gap == width) && width%16 == 0 {
 		n := width / s
-		mulAddRowHalf(l, sums, gap/n, a[:depth], w, panels*n, s)
+		mulAddStripsHalf(l, sums, gap/n, span, a, pitch, rows, depth, w, panels*n, s)
 		return
 	}
 	for p := range panels {
-		MulAddHalf(l, sums[p*gap:], width, a, depth, 1, depth, w[p*depth*width:], width)
+		MulAddHalf(l, sums[p*gap:], span, a, pitch, rows, depth, w[p*depth*width:], width)
 	}
 }
 

@@ -27,15 +27,19 @@ func widenHalf(l Level, dst []float32, src []uint16) int {
 	return n
 }
 
-// mulAddRowHalf is mulAddRow with weights of float16, for a depth of 1 to
-// depthMost.
-func mulAddRowHalf(l Level, sums []float32, gap int, a []float32, w []uint16, strips, width int) {
-	depth := len(a)
-	most := max(4, rowWork/(depth*width)/4*4)
+// mulAddStripsHalf is mulAddStrips with weights of float16, for 1 to fewMost
+// rows and a depth of 1 to depthMost.
+func mulAddStripsHalf(l Level, sums []float32, gap, span int, a []float32, pitch, rows, depth int, w []uint16, strips, width int) {
+	a = a[:(rows-1)*pitch+depth]
+	most := max(12, rowWork/(rows*depth*width)/12*12)
 	for s := 0; s < strips; s += most {
 		n := min(most, strips-s)
-		y, v := sums[s*gap:][:(n-1)*gap+width], w[s*depth*width:][:n*depth*width]
-		rowHalf(l, width, &y[0], gap, &a[0], depth, &v[0], n)
+		y, v := sums[s*gap:][:(rows-1)*span+(n-1)*gap+width], w[s*depth*width:][:n*depth*width]
+		if rows == 1 {
+			rowHalf(l, width, &y[0], gap, &a[0], depth, &v[0], n)
+		} else {
+			fewHalf(l, width, &y[0], gap, span, &a[0], pitch, depth, &v[0], depth*width, n, rows)
+		}
 	}
 }
 
@@ -53,5 +57,22 @@ func rowHalf(l Level, width int, sums *float32, gap int, a *float32, depth int, 
 		mulAddRowHalf48AVX512(sums, gap, a, depth, w, strips)
 	case 64:
 		mulAddRowHalf64AVX512(sums, gap, a, depth, w, strips)
+	}
+}
+
+func fewHalf(l Level, width int, sums *float32, gap, span int, a *float32, pitch, depth int, w *uint16, lead, strips, rows int) {
+	if l == AVX2 {
+		mulAddFewHalf16AVX2(sums, gap, span, a, pitch, depth, w, lead, strips, rows)
+		return
+	}
+	switch width {
+	case 16:
+		mulAddFewHalf16AVX512(sums, gap, span, a, pitch, depth, w, lead, strips, rows)
+	case 32:
+		mulAddFewHalf32AVX512(sums, gap, span, a, pitch, depth, w, lead, strips, rows)
+	case 48:
+		mulAddFewHalf48AVX512(sums, gap, span, a, pitch, depth, w, lead, strips, rows)
+	case 64:
+		mulAddFewHalf64AVX512(sums, gap, span, a, pitch, depth, w, lead, strips, rows)
 	}
 }

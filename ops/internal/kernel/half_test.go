@@ -94,7 +94,7 @@ func TestMulAddHalf(t *testing.T) {
 				continue
 			}
 			for _, depth := range []int{1, 2, 3, 4, 5, 7, 63, 64, 65, 130, 300} {
-				for rows := 1; rows < 14; rows += 1 + rng.IntN(2) {
+				for rows := 1; rows < 20; rows += 1 + rng.IntN(3) {
 					span, pitch := width+rng.IntN(5), depth+rng.IntN(5)
 					got, a, w := halfCase(rng, rows*span, rows*pitch, width*depth, rng.IntN(3) == 0)
 					want, wide := append([]float32{}, got...), make([]float32, len(w))
@@ -106,14 +106,16 @@ func TestMulAddHalf(t *testing.T) {
 					}
 				}
 				for panels := range 10 {
-					gap := width + 16*rng.IntN(2)
-					got, a, w := halfCase(rng, (panels+1)*gap, depth, panels*width*depth, rng.IntN(3) == 0)
+					rows := 1 + rng.IntN(fewMost+1)
+					gap, pitch := width+16*rng.IntN(2), depth+rng.IntN(5)
+					span := panels*gap + rng.IntN(5)
+					got, a, w := halfCase(rng, rows*span+gap, rows*pitch, panels*width*depth, rng.IntN(3) == 0)
 					want, wide := append([]float32{}, got...), make([]float32, len(w))
 					WidenHalf(Go, wide, w)
-					MulAddPanels(l, want, gap, 0, a, depth, 1, depth, wide, width, panels)
-					MulAddPanelsHalf(l, got, gap, a, depth, w, width, panels)
+					MulAddPanels(l, want, gap, span, a, pitch, rows, depth, wide, width, panels)
+					MulAddPanelsHalf(l, got, gap, span, a, pitch, rows, depth, w, width, panels)
 					if err := sameFloats(got, want); err != nil {
-						t.Fatalf("%v, width %d, depth %d, %d panels: %v", l, width, depth, panels, err)
+						t.Fatalf("%v, width %d, depth %d, %d rows, %d panels: %v", l, width, depth, rows, panels, err)
 					}
 				}
 			}
@@ -130,7 +132,7 @@ func TestMulAddHalfDeep(t *testing.T) {
 		want, wide := append([]float32{}, got...), make([]float32, len(w))
 		WidenHalf(Go, wide, w)
 		MulAddPanels(l, want, width, 0, a, depth, 1, depth, wide, width, 2)
-		MulAddPanelsHalf(l, got, width, a, depth, w, width, 2)
+		MulAddPanelsHalf(l, got, width, 0, a, depth, 1, depth, w, width, 2)
 		if err := sameFloats(got, want); err != nil {
 			t.Fatalf("%v: %v", l, err)
 		}
@@ -150,7 +152,7 @@ func BenchmarkMulAddPanelsHalf(b *testing.B) {
 			continue
 		}
 		for name, run := range map[string]func(){
-			"float16": func() { MulAddPanelsHalf(l, sums, width, a, depth, w, width, panels) },
+			"float16": func() { MulAddPanelsHalf(l, sums, width, 0, a, depth, 1, depth, w, width, panels) },
 			"float32": func() { MulAddPanels(l, sums, width, 0, a, depth, 1, depth, wide, width, panels) },
 		} {
 			b.Run(fmt.Sprintf("%v/%s", l, name), func(b *testing.B) {

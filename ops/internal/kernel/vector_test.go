@@ -107,7 +107,7 @@ func TestOperators(t *testing.T) {
 
 // cellCase is random arguments of a cell.
 func cellCase(r *rand.Rand, l Level, sums int, peepholes bool) *Cells {
-	lanes := l.Lanes() * (1 + r.IntN(2))
+	lanes := 8 * (1 + r.IntN(4))
 	c := &Cells{Lanes: lanes, Rows: 1 + r.IntN(7)}
 	c.Span, c.Pitch = sums*lanes+r.IntN(2)*16, lanes+r.IntN(3)*16
 	c.Sums, c.State, c.Next = odd(r, c.Rows*c.Span), odd(r, c.Rows*c.Pitch), odd(r, c.Rows*c.Pitch)

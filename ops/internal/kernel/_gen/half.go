@@ -16,6 +16,7 @@ func halves() {
 		m.widenHalf()
 		for _, t := range m.tiles {
 			m.rowProductHalf(t)
+			m.fewProduct(t, 2)
 		}
 	}
 }

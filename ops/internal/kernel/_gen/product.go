@@ -13,7 +13,7 @@ func (m *machine) products() {
 	for _, t := range m.tiles {
 		m.product(t)
 		m.rowProduct(t)
-		m.fewProduct(t)
+		m.fewProduct(t, 4)
 	}
 }
 
@@ -257,24 +257,29 @@ func (m *machine) fewGroups(t tile, rows, n int) [][]fewVector {
 }
 
 // fewProduct is the product of two to four rows with several strips of
-// weights.
-func (m *machine) fewProduct(t tile) {
+// weights, of float32 or of float16 by their size in bytes.
+func (m *machine) fewProduct(t tile, size int) {
 	width := t.vectors * m.lanes
-	TEXT(fmt.Sprintf("mulAddFew%d%s", width, m.name), NOSPLIT, "func(sums *float32, gap, span int, a *float32, pitch, depth int, w *float32, lead, strips, rows int)")
-	Doc(fmt.Sprintf("mulAddFew%d%s is, for 2 <= rows <= %d, with fma rounding once,", width, m.name, fewRows),
+	name, of, weight, and := "mulAddFew", "*float32", fmt.Sprintf("w[s*lead+k*%d+u]", width), ""
+	if size == 2 {
+		name, of, weight, and = "mulAddFewHalf", "*uint16", "float32("+weight+")", " and w of float16"
+	}
+	name += fmt.Sprint(width) + m.name
+	TEXT(name, NOSPLIT, "func(sums *float32, gap, span int, a *float32, pitch, depth int, w "+of+", lead, strips, rows int)")
+	Doc(fmt.Sprintf("%s is, for 2 <= rows <= %d, with fma rounding once%s,", name, fewRows, and),
 		"",
 		"\tfor s := range strips {",
 		"\t\tfor r := range rows {",
 		fmt.Sprintf("\t\t\tfor u := range %d {", width),
 		"\t\t\t\tfor k := range depth {",
-		fmt.Sprintf("\t\t\t\t\tsums[r*span+s*gap+u] = fma(a[r*pitch+k], w[s*lead+k*%d+u], sums[r*span+s*gap+u])", width),
+		fmt.Sprintf("\t\t\t\t\tsums[r*span+s*gap+u] = fma(a[r*pitch+k], %s, sums[r*span+s*gap+u])", weight),
 		"\t\t\t\t}",
 		"\t\t\t}",
 		"\t\t}",
 		"\t}")
 	Pragma("noescape")
 	g := fewRegisters{sums: reg.RDI, gap: reg.RSI, span: reg.R15, a: reg.RAX, pitch: reg.RBX, w: reg.R10, lead: reg.R11, triple: reg.R12,
-		depth: reg.RCX, strips: reg.R13, x: reg.R8, wk: reg.R9, ak: reg.RDX}
+		depth: reg.RCX, strips: reg.R13, x: reg.R8, wk: reg.R9, ak: reg.RDX, size: size}
 	Load(Param("sums"), g.sums)
 	loadBytes("gap", g.gap)
 	loadBytes("span", g.span)
@@ -283,6 +288,9 @@ func (m *machine) fewProduct(t tile) {
 	Load(Param("depth"), g.depth)
 	Load(Param("w"), g.w)
 	loadBytes("lead", g.lead)
+	if size == 2 {
+		SHRQ(Imm(1), g.lead)
+	}
 	Load(Param("strips"), g.strips)
 	Load(Param("rows"), g.x)
 	for rows := 3; rows <= fewRows; rows++ {
@@ -304,9 +312,21 @@ func (m *machine) fewProduct(t tile) {
 }
 
 // fewRegisters are those of fewProduct. triple is three times lead, and of four
-// rows, which take at most three strips at a time, three times pitch.
+// rows, which take at most three strips at a time, three times pitch. size is the
+// bytes of a weight.
 type fewRegisters struct {
 	sums, gap, span, a, pitch, w, lead, triple, depth, strips, x, wk, ak reg.GPPhysical
+
+	size int
+}
+
+// load loads a vector of weights.
+func (g *fewRegisters) load(from Mem, to reg.VecPhysical) {
+	if g.size == 2 {
+		VCVTPH2PS(from, to)
+		return
+	}
+	VMOVUPS(from, to)
 }
 
 // fewTile computes n strips of some rows at a time, while there are as many.
@@ -327,7 +347,8 @@ func (m *machine) fewTile(t tile, rows, n int, g *fewRegisters) {
 
 // fewGroup computes a group of vectors of some rows.
 func (m *machine) fewGroup(t tile, rows int, group []fewVector, g *fewRegisters, name func(string) string) {
-	width := t.vectors * m.bytes()
+	bytes := m.lanes * g.size
+	width := t.vectors * bytes
 	acc := func(r, i int) reg.VecPhysical { return m.regs[r*len(group)+i] }
 	free := m.regs[rows*len(group):]
 	each := func(f func(Mem, reg.VecPhysical)) {
@@ -352,13 +373,13 @@ func (m *machine) fewGroup(t tile, rows int, group []fewVector, g *fewRegisters,
 		}
 	}
 	weight := func(u int, v fewVector) Mem {
-		return times(u*width+v.vector*m.bytes(), g.wk, g.lead, g.triple, v.strip)
+		return times(u*width+v.vector*bytes, g.wk, g.lead, g.triple, v.strip)
 	}
 	element := func(u, r int) Mem { return times(4*u, g.ak, g.pitch, g.triple, r) }
 	term := func(u int) {
 		if len(group) <= rows { // weights stay in registers, elements come one after the other
 			for i, v := range group {
-				VMOVUPS(weight(u, v), free[i])
+				g.load(weight(u, v), free[i])
 			}
 			spread := free[len(group):]
 			for r := range rows {
@@ -376,7 +397,7 @@ func (m *machine) fewGroup(t tile, rows int, group []fewVector, g *fewRegisters,
 		weights := free[rows:]
 		for i, v := range group {
 			to := weights[i%min(len(weights), 4)]
-			VMOVUPS(weight(u, v), to)
+			g.load(weight(u, v), to)
 			for r := range rows {
 				VFMADD231PS(to, free[r], acc(r, i))
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	goruntime "runtime"
 	"sync"
 	"unsafe"
 )
@@ -164,6 +165,20 @@ func (t *Tensor) Bytes() []byte {
 	return t.data
 }
 
+// ElementBytes gives the bytes that Elements views: those of Bytes, or where the
+// machine reads at any address, those of a file, which are then not copied for
+// the sake of their alignment.
+func (t *Tensor) ElementBytes() []byte {
+	if readsAnywhere && t.lazy != nil && liesAsInMemory(t.dtype) {
+		return t.lazy.raw
+	}
+	return t.Bytes()
+}
+
+// readsAnywhere says that the machine reads numbers at addresses that are no
+// multiple of their size.
+const readsAnywhere = goruntime.GOARCH == "amd64" || goruntime.GOARCH == "arm64"
+
 // Strings gives the elements of a string tensor, nil for another type. The
 // slice is read-only.
 func (t *Tensor) Strings() []string { return t.strs }
@@ -182,21 +197,30 @@ func Data[T Element](v Value) ([]T, error) {
 	if t.ext != nil {
 		return nil, Errorf(ErrMalformed, "external data in %q has not been read", t.ext.Location)
 	}
-	if t.lazy != nil {
-		t.lazy.pin(t.Bytes())
+	if t.dtype == String {
+		return any(t.strs).([]T), nil
 	}
-	return Elements[T](t), nil
+	b := t.Bytes()
+	if t.lazy != nil {
+		t.lazy.pin(b)
+	}
+	return elementsOver[T](t, b), nil
 }
 
 // Elements is Data without the checks, for code that has made them: T must
 // have the size of the tensor's elements. The view is valid while the tensor is
-// reachable.
+// reachable; it is of ElementBytes.
 func Elements[T Element](t *Tensor) []T {
 	var z T
 	if _, ok := any(z).(string); ok {
 		return any(t.strs).([]T)
 	}
-	b := t.Bytes()
+	return elementsOver[T](t, t.ElementBytes())
+}
+
+// elementsOver is a view of the bytes of t's elements.
+func elementsOver[T Element](t *Tensor, b []byte) []T {
+	var z T
 	if len(b) == 0 {
 		return nil
 	}
@@ -214,8 +238,9 @@ func (t *Tensor) Clone() *Tensor {
 		c.strs = append([]string(nil), t.strs...)
 		return c
 	}
-	c.data = AlignedBytes(len(t.Bytes()))
-	copy(c.data, t.Bytes())
+	b := t.ElementBytes()
+	c.data = AlignedBytes(len(b))
+	copy(c.data, b)
 	return c
 }
 
@@ -232,6 +257,22 @@ func (t *Tensor) WithShape(shape []int) (*Tensor, error) {
 	v := &Tensor{dtype: t.dtype, data: t.data, strs: t.strs, lazy: t.lazy, ext: t.ext, buf: t.buf}
 	v.setShape(shape, n)
 	return v, nil
+}
+
+// Part gives a tensor of the given shape over the elements of t from one on, nil
+// when they do not lie in a file as in memory. t has that many.
+func (t *Tensor) Part(from int, shape []int) *Tensor {
+	if t.lazy == nil || !liesAsInMemory(t.dtype) {
+		return nil
+	}
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	size := t.dtype.Size()
+	p := &Tensor{dtype: t.dtype, lazy: &lazyData{raw: t.lazy.raw[from*size : (from+n)*size : (from+n)*size], mapping: t.lazy.mapping}}
+	p.setShape(shape, n)
+	return p
 }
 
 func describe(v Value) string {
@@ -266,11 +307,16 @@ var littleEndian = func() bool {
 	return *(*byte)(unsafe.Pointer(&x)) == 1
 }()
 
+// liesAsInMemory reports whether a file's bytes of elements are those of memory.
+func liesAsInMemory(d DataType) bool {
+	return d.Bits() >= 8 && (littleEndian || d.Size() == 1)
+}
+
 // decodeRaw turns a file's little-endian, packed bytes into elements in
 // memory; without a copy where they already lie as they must.
 func decodeRaw(d DataType, n int, raw []byte) []byte {
 	size := d.Size()
-	if d.Bits() >= 8 && (littleEndian || size == 1) {
+	if liesAsInMemory(d) {
 		align := min(size, 8)
 		if len(raw) == 0 || uintptr(unsafe.Pointer(&raw[0]))%uintptr(align) == 0 {
 			return raw

@@ -350,6 +350,9 @@ func (m *mover) part(i int, x *onnx.Tensor, axis, outer, total, inner, at, size 
 		_, err := m.c.View(i, x, m.shape)
 		return err
 	}
+	if outer == 1 && size > 0 && m.c.part(i, x, at*inner, m.shape) {
+		return nil
+	}
 	y, err := m.c.New(i, x.DataType(), m.shape)
 	if err != nil {
 		return err

@@ -149,6 +149,21 @@ func (c *Ctx) View(i int, t *onnx.Tensor, shape []int) (*onnx.Tensor, error) {
 	return v, nil
 }
 
+// part makes output i the elements of t from one on, where the engine is that
+// of Exec and t lies in a file: what is folded is then not copied. It reports
+// whether it did.
+func (c *Ctx) part(i int, t *onnx.Tensor, from int, shape []int) bool {
+	if _, folding := c.eng.(*heap); !folding {
+		return false
+	}
+	p := t.Part(from, shape)
+	if p == nil {
+		return false
+	}
+	c.out[i] = p
+	return true
+}
+
 // Own gives a tensor that may be kept in a sequence, an optional or a map: the
 // engine uses the headers of its intermediate tensors again.
 func (c *Ctx) Own(v onnx.Value) onnx.Value {

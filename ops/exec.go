@@ -89,6 +89,7 @@ func TensorBytes(d onnx.DataType, shape []int) (int, error) {
 func (h *heap) View(_ int, t *onnx.Tensor, shape []int) (*onnx.Tensor, error) {
 	return t.WithShape(shape)
 }
+
 func (h *heap) Own(t *onnx.Tensor) *onnx.Tensor { return t }
 func (h *heap) Append(i int, t *onnx.Tensor, reserve int) error {
 	s := h.stacks[i]

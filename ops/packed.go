@@ -97,7 +97,7 @@ func keyOf(layout string, level Level, of []*onnx.Tensor) (key packedKey) {
 			number(d)
 		}
 		h.Write(head)
-		h.Write(t.Bytes())
+		h.Write(t.ElementBytes())
 		head = head[:0]
 	}
 	h.Write(head)

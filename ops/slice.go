@@ -266,6 +266,9 @@ func (m *mover) slice(x *onnx.Tensor, starts, ends, axes, steps []int64) error {
 		_, err := m.c.View(0, x, m.shape)
 		return err
 	}
+	if from, run := m.run(s); run && m.c.part(0, x, from, m.shape) {
+		return nil
+	}
 	y, err := m.c.New(0, x.DataType(), m.shape)
 	if err != nil || y.Len() == 0 {
 		return err
@@ -279,4 +282,20 @@ func (m *mover) slice(x *onnx.Tensor, starts, ends, axes, steps []int64) error {
 		m.add(r.n, step, r.step*stride)
 	}
 	return m.copy(y, 0, x, from)
+}
+
+// run reports whether what m.settings take of a tensor of shape s lies in one
+// piece, in order, and gives the place where it begins.
+func (m *mover) run(s []int) (from int, ok bool) {
+	inner, cut := 1, false
+	for axis := len(s) - 1; axis >= 0; axis-- {
+		r := m.settings[axis]
+		if r.n == 0 || cut && r.n != 1 || r.n > 1 && r.step != 1 {
+			return 0, false
+		}
+		from += r.start * inner
+		inner *= s[axis]
+		cut = cut || r.n != s[axis]
+	}
+	return from, true
 }

@@ -448,7 +448,7 @@ func overlap(a, b *onnx.Tensor) bool {
 	if a == b {
 		return true
 	}
-	return overlapping(a.Bytes(), b.Bytes()) || overlapping(a.Strings(), b.Strings())
+	return overlapping(a.ElementBytes(), b.ElementBytes()) || overlapping(a.Strings(), b.Strings())
 }
 
 func overlapping[T any](a, b []T) bool {
@@ -511,7 +511,7 @@ func copyInto(name string, dst *onnx.Tensor, v onnx.Value) error {
 		return onnx.Errorf(onnx.ErrShape, "output %q is %v, the tensor given for it is %v", name, v, dst)
 	}
 	t := v.(*onnx.Tensor)
-	copy(dst.Bytes(), t.Bytes())
+	copy(dst.Bytes(), t.ElementBytes())
 	copy(dst.Strings(), t.Strings())
 	return nil
 }

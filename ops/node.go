@@ -23,8 +23,8 @@ type Node struct {
 	schema   *onnx.Schema
 	err      error
 	building bool
-	attrs    map[string]bool // attributes that Build read
-	seenIn   []bool          // optional inputs that Build asked for
+	seenAttr []bool // attributes that Build read
+	seenIn   []bool // optional inputs that Build asked for
 	seenOut  []bool
 	scope    *Scope      // where the node stands
 	compile  CompileBody // set in Build
@@ -51,7 +51,9 @@ func (n *Node) Err() error { return n.err }
 // callers want Int, Float and their kin.
 func (n *Node) Attr(name string) *onnx.Attribute {
 	if n.building {
-		n.attrs[name] = true
+		for i, a := range n.Proto.Attributes {
+			n.seenAttr[i] = n.seenAttr[i] || a.Name == name
+		}
 	}
 	return n.Proto.Attr(name)
 }
@@ -276,8 +278,8 @@ func Axis(axis int64, rank int) (int, error) {
 // unread lists what Build left unread.
 func (n *Node) unread() error {
 	var left []string
-	for _, a := range n.Proto.Attributes {
-		if !n.attrs[a.Name] {
+	for i, a := range n.Proto.Attributes {
+		if !n.seenAttr[i] {
 			left = append(left, fmt.Sprintf("attribute %q", a.Name))
 		}
 	}

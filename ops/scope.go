@@ -23,9 +23,12 @@ type Analysis struct {
 	// Overridable says that an initializer that is also an input of the model
 	// is only that input's default (from IR version 4 on), not a constant.
 	Overridable bool
-	visits      int // nodes inferred so far, repeated visits of bodies included
-	maxVisits   int
-	types       []onnx.Type // of the inputs of the node that is checked
+	// Planning keeps the nodes of branches, which are built after they have been
+	// inferred with their If.
+	Planning  bool
+	visits    int // nodes inferred so far, repeated visits of bodies included
+	maxVisits int
+	types     []onnx.Type // of the inputs of the node that is checked
 }
 
 // NewAnalysis prepares the inference of a model.
@@ -67,6 +70,17 @@ type Scope struct {
 	outer    *Scope
 	infos    map[string]Info
 	branches map[*onnx.Graph]*Scope // of graphs without inputs that were inferred within
+	given    map[*onnx.Graph]*Scope // of such graphs, for the inference of their nodes
+	nodes    []*Node                // with Analysis.Planning: of a branch, those that Node gives again
+}
+
+// SetBranch gives what is known in a graph without inputs, every node of which
+// was inferred, for the next inference here of the node that it belongs to.
+func (s *Scope) SetBranch(g *onnx.Graph, inner *Scope) {
+	if s.given == nil {
+		s.given = map[*onnx.Graph]*Scope{}
+	}
+	s.given[g] = inner
 }
 
 // Branch gives the scope of a graph without inputs, the branch of an If, as it was
@@ -141,8 +155,14 @@ func ConstInfo(v onnx.Value) Info {
 }
 
 // Node finds a node's operator, infers its outputs and records them. On an
-// error they are recorded as unknown.
+// error they are recorded as unknown. A node of a branch that was inferred with
+// its If is given as it was then.
 func (s *Scope) Node(p *onnx.Node) (*Node, error) {
+	if len(s.nodes) > 0 && s.nodes[0].Proto == p {
+		n := s.nodes[0]
+		s.nodes = s.nodes[1:]
+		return n, nil
+	}
 	n, err := s.infer(p)
 	if err != nil {
 		for _, o := range p.Outputs {
@@ -250,9 +270,9 @@ func (n *Node) checkTypes() error {
 // set would not be honoured.
 func (n *Node) Build(compile CompileBody) (Kernel, error) {
 	n.building, n.compile = true, compile
-	n.attrs = map[string]bool{}
-	n.seenIn = make([]bool, len(n.in))
-	n.seenOut = make([]bool, len(n.out))
+	attrs, in := len(n.Proto.Attributes), len(n.in)
+	seen := make([]bool, attrs+in+len(n.out))
+	n.seenAttr, n.seenIn, n.seenOut = seen[:attrs], seen[attrs:attrs+in], seen[attrs+in:]
 	for i := range n.seenIn {
 		n.seenIn[i] = !n.optional(i, true)
 	}
@@ -290,15 +310,13 @@ func (n *Node) optional(i int, input bool) bool {
 // Nodes that have no operator leave their outputs unknown: compiling the body
 // reports them.
 func (s *Scope) inferBody(g *onnx.Graph, in []Info) ([]Info, error) {
-	inner := s.analysis.NewScope(s)
-	inner.Enter(g, in)
-	nodes, err := onnx.Sort(g)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range nodes {
-		if _, err := inner.Node(p); err != nil && !errors.Is(err, onnx.ErrUnsupported) {
-			return nil, NodeError(p, 0, err)
+	inner := s.given[g]
+	if inner != nil {
+		delete(s.given, g)
+	} else {
+		inner = s.analysis.NewScope(s)
+		if err := inner.inferGraph(g, in); err != nil {
+			return nil, err
 		}
 	}
 	if len(g.Inputs) == 0 {
@@ -308,6 +326,27 @@ func (s *Scope) inferBody(g *onnx.Graph, in []Info) ([]Info, error) {
 		s.branches[g] = inner
 	}
 	return inner.Outputs(g)
+}
+
+func (s *Scope) inferGraph(g *onnx.Graph, in []Info) error {
+	s.Enter(g, in)
+	protos, err := onnx.Sort(g)
+	if err != nil {
+		return err
+	}
+	var nodes []*Node
+	keep := s.analysis.Planning && len(g.Inputs) == 0
+	for _, p := range protos {
+		n, err := s.Node(p)
+		if err != nil && !errors.Is(err, onnx.ErrUnsupported) {
+			return NodeError(p, 0, err)
+		}
+		if keep && err == nil {
+			nodes = append(nodes, n)
+		}
+	}
+	s.nodes = nodes
+	return nil
 }
 
 // Outputs gives what is known of a graph's outputs.

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/recur-ml/recur/onnx"
 )
@@ -24,19 +25,25 @@ type dropper struct{ imports []onnx.OpsetImport }
 // outputs does so for the nodes of a graph of which dropGraph left the live
 // part, and reports whether a body lost an output: then more may be dead.
 func (d dropper) outputs(g *onnx.Graph) bool {
-	read := map[string]bool{}
-	for _, o := range g.Outputs {
-		read[o.Name] = true
-	}
-	reads(g.Nodes, read)
+	read := sync.OnceValue(func() map[string]bool {
+		names := map[string]bool{}
+		for _, o := range g.Outputs {
+			names[o.Name] = true
+		}
+		reads(g.Nodes, names)
+		return names
+	})
 	lost := false
 	for _, n := range g.Nodes {
 		lost = d.trim(n, read) || lost
 		for _, sub := range n.Subgraphs() {
 			lost = d.outputs(sub) || lost
 		}
+		if len(n.Outputs) == 1 {
+			continue // the node would be dead
+		}
 		for i, o := range n.Outputs {
-			if !read[o] && d.optional(n, i) {
+			if !read()[o] && d.optional(n, i) {
 				n.Outputs[i] = ""
 			}
 		}
@@ -76,7 +83,7 @@ func (d dropper) optional(n *onnx.Node, i int) bool {
 // trim takes outputs that nobody reads from an If, and the stacked ones from a
 // Loop or Scan, together with those of the bodies. States stay: they have a
 // place among the inputs too.
-func (d dropper) trim(n *onnx.Node, read map[string]bool) bool {
+func (d dropper) trim(n *onnx.Node, read func() map[string]bool) bool {
 	var bodies []*onnx.Graph
 	first, shift := 0, 0 // the first output that may go, and how much later its place is among the bodies'
 	switch l := loopOf(n); {
@@ -93,7 +100,7 @@ func (d dropper) trim(n *onnx.Node, read map[string]bool) bool {
 	}
 	gone := false
 	for i := total - 1; i >= first; i-- {
-		if i < len(n.Outputs) && (read[n.Outputs[i]] && n.Outputs[i] != "" || len(n.Outputs) == 1) {
+		if i < len(n.Outputs) && (len(n.Outputs) == 1 || n.Outputs[i] != "" && read()[n.Outputs[i]]) {
 			continue
 		}
 		for _, b := range bodies {
@@ -119,19 +126,12 @@ func (d dropper) trim(n *onnx.Node, read map[string]bool) bool {
 // dropGraph removes dead nodes and initializers of a graph, and gives the
 // names that it captures from outside.
 func dropGraph(g *onnx.Graph) map[string]bool {
-	live := map[string]bool{}
+	live := make(map[string]bool, len(g.Nodes))
 	for _, o := range g.Outputs {
 		live[o.Name] = true
 	}
-	maker := map[string]*onnx.Node{}
-	for _, n := range g.Nodes {
-		for _, o := range n.Outputs {
-			if o != "" {
-				maker[o] = n
-			}
-		}
-	}
-	kept := map[*onnx.Node]bool{}
+	maker := producers(g)
+	kept := make(map[*onnx.Node]bool, len(g.Nodes))
 	var work []string
 	for name := range live {
 		work = append(work, name)
@@ -182,12 +182,18 @@ func dropGraph(g *onnx.Graph) map[string]bool {
 		}
 	}
 	g.SparseInitializers = sparse
-	own := g.Defined()
-	captured := map[string]bool{}
-	for name := range live {
-		if !own[name] {
-			captured[name] = true
-		}
+	captured := live
+	for name := range maker {
+		delete(captured, name)
+	}
+	for name := range input {
+		delete(captured, name)
+	}
+	for _, i := range g.Initializers {
+		delete(captured, i.Name)
+	}
+	for _, i := range g.SparseInitializers {
+		delete(captured, i.Name)
 	}
 	return captured
 }

@@ -252,7 +252,21 @@ func cloneNode(n *onnx.Node) *onnx.Node {
 // around defines anew.
 type renaming struct {
 	to     map[string]string
-	hidden []map[string]bool
+	hidden []*ownNames
+}
+
+// ownNames are the names that a graph defines, which a renaming from around it
+// leaves as they are.
+type ownNames struct {
+	graph *onnx.Graph
+	names map[string]bool // when they have been asked for
+}
+
+func (o *ownNames) has(name string) bool {
+	if o.names == nil {
+		o.names = o.graph.Defined()
+	}
+	return o.names[name]
 }
 
 func (r renaming) of(name string) string {
@@ -261,7 +275,7 @@ func (r renaming) of(name string) string {
 		return name
 	}
 	for _, own := range r.hidden {
-		if own[name] {
+		if own.has(name) {
 			return name
 		}
 	}
@@ -270,7 +284,11 @@ func (r renaming) of(name string) string {
 
 // rename replaces the names of values in nodes, and in the graphs within as
 // far as these do not define a name anew.
-func rename(nodes []*onnx.Node, to map[string]string) { renaming{to: to}.nodes(nodes) }
+func rename(nodes []*onnx.Node, to map[string]string) {
+	if len(to) > 0 {
+		renaming{to: to}.nodes(nodes)
+	}
+}
 
 func (r renaming) nodes(nodes []*onnx.Node) {
 	for _, n := range nodes {
@@ -289,7 +307,7 @@ func (r renaming) nodes(nodes []*onnx.Node) {
 // graph renames what a nested graph captures; names that it defines itself are
 // its own.
 func (r renaming) graph(g *onnx.Graph) {
-	inner := renaming{r.to, append(r.hidden[:len(r.hidden):len(r.hidden)], g.Defined())}
+	inner := renaming{r.to, append(r.hidden[:len(r.hidden):len(r.hidden)], &ownNames{graph: g})}
 	inner.nodes(g.Nodes)
 	for i := range g.Outputs {
 		g.Outputs[i].Name = inner.of(g.Outputs[i].Name)

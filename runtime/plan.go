@@ -123,12 +123,13 @@ type graphPlan struct {
 // they declare.
 func (p *planner) plan(g *onnx.Graph, in []ops.Info, outer *graphPlan) (*program, error) {
 	gp := &graphPlan{planner: p, prog: &program{}, outer: outer, slots: map[string]int{}, fixed: map[int]bool{}, tainted: map[string]bool{}}
-	var outerScope *ops.Scope
-	if outer != nil {
-		outerScope = outer.scope
+	if outer == nil {
+		gp.scope = p.analysis.NewScope(nil)
+		gp.scope.Enter(g, in)
+	} else if gp.scope = outer.scope.Branch(g); gp.scope == nil {
+		gp.scope = p.analysis.NewScope(outer.scope)
+		gp.scope.Enter(g, in)
 	}
-	gp.scope = p.analysis.NewScope(outerScope)
-	gp.scope.Enter(g, in)
 	for _, init := range g.Initializers {
 		gp.constant(init.Name, init.Tensor)
 	}
@@ -341,7 +342,7 @@ func (s *step) captured(slot int) bool {
 // compile plans a checked and rewritten model.
 func compile(m *onnx.Model, o *options) (*program, map[string]int, error) {
 	p := &planner{analysis: ops.NewAnalysis(o.registry, m, o.limits), symbols: map[string]int{}}
-	p.analysis.Level, p.analysis.HalfWeights = o.level, o.halfWeights
+	p.analysis.Level, p.analysis.HalfWeights, p.analysis.Planning = o.level, o.halfWeights, true
 	for _, v := range m.Graph.Inputs {
 		for _, d := range v.Type.Shape {
 			if _, ok := p.symbols[d.Name]; !ok && d.Name != "" {

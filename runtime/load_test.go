@@ -1,0 +1,60 @@
+package runtime_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/recur-ml/recur/onnx"
+	"github.com/recur-ml/recur/ops"
+	rt "github.com/recur-ml/recur/runtime"
+)
+
+// TestNestedBranchesAreInferredOnce loads branches within branches and counts
+// how often their nodes are inferred: no oftener when they stand deeper.
+func TestNestedBranchesAreInferredOnce(t *testing.T) {
+	for name, passes := range map[string][]rt.Option{"all": nil, "none": {rt.WithPasses()}} {
+		most := map[int]int{}
+		for _, depth := range []int{1, 12} {
+			count := 0
+			r := ops.Default().Clone()
+			err := r.Register(ops.Op{Domain: "test", Name: "Count", Since: []int{1},
+				Infer: func(n *ops.Node) error { count++; n.Set(0, n.In(0).Type); return nil },
+				Build: func(n *ops.Node) (ops.Kernel, error) {
+					return ops.KernelFunc(func(c *ops.Ctx, in, out []onnx.Value) error { out[0] = in[0]; return nil }), nil
+				}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var nodes []*onnx.Node
+			result := ""
+			for d := range depth {
+				branch := func(side string) *onnx.Graph {
+					out := fmt.Sprint(side, d)
+					counted := op("Count", "x", out)
+					counted.Domain = "test"
+					g := &onnx.Graph{Name: out, Nodes: append([]*onnx.Node{counted}, nodes...), Outputs: []onnx.ValueInfo{{Name: out}}}
+					if side == "else" || result == "" {
+						g.Nodes = g.Nodes[:1]
+					} else {
+						g.Outputs[0].Name = result
+					}
+					return g
+				}
+				then, other := branch("then"), branch("else")
+				result = fmt.Sprint("y", d)
+				nodes = []*onnx.Node{op("If", "c", result, graphAttr("then_branch", then), graphAttr("else_branch", other))}
+			}
+			m := modelOf(&onnx.Graph{Name: "g", Nodes: nodes, Inputs: []onnx.ValueInfo{value("c", onnx.Bool), value("x", onnx.Float, 2)}, Outputs: []onnx.ValueInfo{value(result, onnx.Float, 2)}})
+			m.OpsetImports = append(m.OpsetImports, onnx.OpsetImport{Domain: "test", Version: 1})
+			s := load(t, m, append(passes, rt.WithRegistry(r))...)
+			out, err := s.Run(t.Context(), onnx.Values{"c": onnx.Scalar(true), "x": f32([]int{2}, 3, 4)})
+			if got, _ := onnx.Data[float32](out[result]); err != nil || len(got) != 2 || got[1] != 4 {
+				t.Errorf("%v, %v, want [3 4]", got, err)
+			}
+			most[depth] = (count + 2*depth - 1) / (2 * depth) // of 2*depth nodes at most
+		}
+		if most[12] > most[1] {
+			t.Errorf("passes %s: a node is inferred %d times in 12 branches, %d times in one", name, most[12], most[1])
+		}
+	}
+}

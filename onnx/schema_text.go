@@ -13,6 +13,7 @@ type schemaParser struct {
 	sets  []typeSet
 	types map[string]*TypeSet // of formals that have a type and no variable
 	op    *Schema
+	list  []Type // scratch
 }
 
 // typeSet is a set of types, and once it is asked for, read.
@@ -261,7 +262,7 @@ func (p *schemaParser) formal(list *[]Formal, name, typ, option string) error {
 	if strings.Contains(typ, "(") {
 		f.Types = p.types[typ]
 		if f.Types == nil {
-			f.Types = parseTypes([]string{typ})
+			f.Types = p.parseTypes(typ)
 			p.types[typ] = f.Types
 		}
 	} else {
@@ -277,21 +278,22 @@ func (p *schemaParser) typeVar(name, set string) error {
 		return Errorf(ErrMalformed, "set of types %q of %d", set, len(p.sets))
 	}
 	if p.sets[n].set == nil {
-		p.sets[n].set = parseTypes(strings.Fields(p.sets[n].text))
+		p.sets[n].set = p.parseTypes(p.sets[n].text)
 	}
 	p.op.TypeVars = append(p.op.TypeVars, TypeConstraint{name, p.sets[n].set})
 	return nil
 }
 
-// parseTypes leaves out types that no tensor here can have.
-func parseTypes(names []string) *TypeSet {
-	var types []Type
-	for _, name := range names {
+// parseTypes reads types with blanks between, and leaves out those that no tensor
+// here can have.
+func (p *schemaParser) parseTypes(text string) *TypeSet {
+	p.list = p.list[:0]
+	for name := range strings.FieldsSeq(text) {
 		if t, ok := parseType(name); ok {
-			types = append(types, t)
+			p.list = append(p.list, t)
 		}
 	}
-	return NewTypeSet(types...)
+	return NewTypeSet(p.list...)
 }
 
 // leftOut lists inputs that a schema wants once and that files give an empty

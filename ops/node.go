@@ -20,6 +20,7 @@ type Node struct {
 	Proto *onnx.Node
 
 	in, out  []Info
+	infos    []Info // both
 	schema   *onnx.Schema
 	err      error
 	building bool

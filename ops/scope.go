@@ -29,6 +29,7 @@ type Analysis struct {
 	visits    int // nodes inferred so far, repeated visits of bodies included
 	maxVisits int
 	types     []onnx.Type // of the inputs of the node that is checked
+	spare     []*Node     // that nobody uses any more
 }
 
 // NewAnalysis prepares the inference of a model.
@@ -189,9 +190,8 @@ func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	infos := make([]Info, len(p.Inputs)+len(p.Outputs))
-	n := &Node{Op: op, Since: since, Opset: opset, Proto: p, scope: s,
-		in: infos[:len(p.Inputs):len(p.Inputs)], out: infos[len(p.Inputs):]}
+	n := a.newNode(len(p.Inputs), len(p.Outputs))
+	n.Op, n.Since, n.Opset, n.Proto, n.scope = op, since, opset, p, s
 	if n.schema = op.Schema; n.schema == nil {
 		n.schema = onnx.LookupSchema(p.Domain, p.OpType, opset)
 	}
@@ -212,6 +212,31 @@ func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 		return nil, err
 	}
 	return n, n.err
+}
+
+// newNode makes a node, or uses one that was released.
+func (a *Analysis) newNode(in, out int) *Node {
+	n := &Node{}
+	if last := len(a.spare) - 1; last >= 0 {
+		n, a.spare = a.spare[last], a.spare[:last]
+	}
+	if cap(n.infos) < in+out {
+		n.infos = make([]Info, in+out)
+	}
+	n.infos = n.infos[:in+out]
+	n.in, n.out = n.infos[:in:in], n.infos[in:]
+	return n
+}
+
+// Release takes a node back that Node gave: whoever calls it uses it no more. n
+// may be nil.
+func (s *Scope) Release(n *Node) {
+	if n == nil {
+		return
+	}
+	clear(n.infos)
+	*n = Node{infos: n.infos}
+	s.analysis.spare = append(s.analysis.spare, n)
 }
 
 // operator finds the row that serves a node.
@@ -341,7 +366,9 @@ func (s *Scope) inferGraph(g *onnx.Graph, in []Info) error {
 		if err != nil && !errors.Is(err, onnx.ErrUnsupported) {
 			return NodeError(p, 0, err)
 		}
-		if keep && err == nil {
+		if !keep {
+			s.Release(n)
+		} else if err == nil {
 			nodes = append(nodes, n)
 		}
 	}

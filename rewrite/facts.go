@@ -54,7 +54,8 @@ func (f *facts) infer(scope *ops.Scope, g *onnx.Graph) {
 		}
 	}
 	for _, n := range g.Nodes {
-		scope.Node(n) //nolint:errcheck // what cannot be inferred is not known
+		node, _ := scope.Node(n) // what cannot be inferred is not known
+		scope.Release(node)
 	}
 }
 

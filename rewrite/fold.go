@@ -116,7 +116,9 @@ func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) (*ops.Scope, error) {
 			}
 		}
 		node, err := scope.Node(n)
-		if err == nil && f.constant(g, node, scope) {
+		constant := err == nil && f.constant(g, node, scope)
+		scope.Release(node)
+		if constant {
 			continue
 		}
 		if errors.Is(err, onnx.ErrLimit) {

@@ -65,7 +65,7 @@ func checkOf(t onnx.Type) outputCheck {
 	if !t.Known() {
 		return outputCheck{}
 	}
-	c := outputCheck{never: t.Kind != onnx.KindTensor, elem: t.Elem, ranked: t.Shape.Ranked()}
+	c := outputCheck{never: t.Kind != onnx.KindTensor, elem: t.Elem, ranked: t.Shape.Ranked(), dims: make([]int, 0, len(t.Shape))}
 	for _, d := range t.Shape {
 		size := -1
 		if d.Known() {
@@ -122,7 +122,7 @@ type graphPlan struct {
 // plan compiles a graph. in says what is known of its inputs; nil means what
 // they declare.
 func (p *planner) plan(g *onnx.Graph, in []ops.Info, outer *graphPlan) (*program, error) {
-	gp := &graphPlan{planner: p, prog: &program{}, outer: outer, slots: map[string]int{}, fixed: map[int]bool{}, tainted: map[string]bool{}}
+	gp := &graphPlan{planner: p, prog: &program{}, outer: outer, slots: make(map[string]int, len(g.Nodes)+len(g.Initializers)+len(g.Inputs)), fixed: map[int]bool{}, tainted: map[string]bool{}}
 	if outer == nil {
 		gp.scope = p.analysis.NewScope(nil)
 		gp.scope.Enter(g, in)
@@ -148,6 +148,7 @@ func (p *planner) plan(g *onnx.Graph, in []ops.Info, outer *graphPlan) (*program
 	if err != nil {
 		return nil, err
 	}
+	gp.prog.steps = make([]step, 0, len(nodes))
 	for _, n := range nodes {
 		gp.node(n)
 	}
@@ -211,7 +212,8 @@ func (gp *graphPlan) isTainted(name string) bool {
 
 // node adds a step, or a refusal.
 func (gp *graphPlan) node(p *onnx.Node) {
-	s := step{node: p}
+	slots := make([]int, 0, len(p.Inputs)+len(p.Outputs))
+	s := step{node: p, in: slots[:0:len(p.Inputs)], out: slots[len(p.Inputs):len(p.Inputs)], types: make([]onnx.Type, 0, len(p.Outputs)), checks: make([]outputCheck, 0, len(p.Outputs))}
 	taint := false
 	for _, name := range p.Inputs {
 		slot := -1

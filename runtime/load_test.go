@@ -56,3 +56,48 @@ func TestNestedBranchesAreInferredOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestLoadTakesItsModel: a model that was decoded for a session is rewritten
+// where it is, to the same as a copy.
+func TestLoadTakesItsModel(t *testing.T) {
+	twice := &onnx.Function{Domain: "my", Name: "Twice", Inputs: []string{"a"}, Outputs: []string{"b"}, OpsetImports: []onnx.OpsetImport{{Domain: "ai.onnx", Version: 17}},
+		Nodes: []*onnx.Node{{OpType: "Add", Domain: "ai.onnx", Inputs: []string{"a", "a"}, Outputs: []string{"b"}}}}
+	call := func(in, out string) *onnx.Node {
+		n := op("Twice", in, out)
+		n.Domain = "my"
+		return n
+	}
+	neg := op("Neg", "x", "n")
+	neg.Domain = "ai.onnx"
+	then := &onnx.Graph{Name: "then", Nodes: []*onnx.Node{call("x", "t")}, Outputs: []onnx.ValueInfo{{Name: "t"}}}
+	other := &onnx.Graph{Name: "else", Nodes: []*onnx.Node{neg, call("n", "e")}, Outputs: []onnx.ValueInfo{{Name: "e"}}}
+	m := modelOf(&onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("c", onnx.Bool), value("x", onnx.Float, 2)}, Outputs: []onnx.ValueInfo{value("y", onnx.Float, 2)},
+		Nodes: []*onnx.Node{op("If", "c", "y", graphAttr("then_branch", then), graphAttr("else_branch", other))}})
+	m.OpsetImports = []onnx.OpsetImport{{Domain: "ai.onnx", Version: 17}, {Domain: "my", Version: 1}}
+	m.Functions = []*onnx.Function{twice}
+	encoded := func(m *onnx.Model) string {
+		data, err := onnx.Encode(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	data := encoded(m)
+	taken, err := rt.LoadBytes([]byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := load(t, m)
+	if encoded(taken.Model()) != encoded(copied.Model()) {
+		t.Error("the models that run differ")
+	}
+	if encoded(m) != data {
+		t.Error("the caller's model was modified")
+	}
+	for _, s := range []*rt.Session{taken, copied} {
+		out, err := s.Run(t.Context(), onnx.Values{"c": onnx.Scalar(false), "x": f32([]int{2}, 3, 4)})
+		if got, _ := onnx.Data[float32](out["y"]); err != nil || len(got) != 2 || got[1] != -8 {
+			t.Errorf("%v, %v, want [-6 -8]", got, err)
+		}
+	}
+}

@@ -61,7 +61,7 @@ func Load(path string, opts ...Option) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(m, o)
+	return newSession(m, o, true)
 }
 
 // LoadFS is Load from a file system, such as an embed.FS. Models with external
@@ -72,7 +72,7 @@ func LoadFS(fsys fs.FS, name string, opts ...Option) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(m, o)
+	return newSession(m, o, true)
 }
 
 // LoadBytes is Load from memory. The session keeps data, which must not be
@@ -83,16 +83,18 @@ func LoadBytes(data []byte, opts ...Option) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(m, o)
+	return newSession(m, o, true)
 }
 
 // LoadModel makes a model ready to run. The model is not modified; it must not
 // be modified while the session is in use.
 func LoadModel(m *onnx.Model, opts ...Option) (*Session, error) {
-	return newSession(m, newOptions(opts))
+	return newSession(m, newOptions(opts), false)
 }
 
-func newSession(m *onnx.Model, o *options) (s *Session, err error) {
+// newSession makes a session of a model, which it takes where own says that
+// nobody else has it.
+func newSession(m *onnx.Model, o *options, own bool) (s *Session, err error) {
 	defer contain(&err, func() string { return "load" })
 	if err := o.chooseLevel(); err != nil {
 		return nil, err
@@ -101,7 +103,7 @@ func newSession(m *onnx.Model, o *options) (s *Session, err error) {
 		return nil, err
 	}
 	path := m.Path
-	if m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits, Level: o.level, HalfWeights: o.halfWeights}); err != nil {
+	if m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits, Level: o.level, HalfWeights: o.halfWeights, InPlace: own}); err != nil {
 		return nil, withPath(path, err)
 	}
 	prog, symbols, err := compile(m, o)

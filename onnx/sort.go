@@ -233,7 +233,9 @@ func (g *Graph) Defined() map[string]bool {
 func (n *Node) Subgraphs() []*Graph {
 	var list []*Graph
 	for _, a := range n.Attributes {
-		list = append(list, a.subgraphs()...)
+		if a.Graph != nil || len(a.Graphs) > 0 {
+			list = append(list, a.subgraphs()...)
+		}
 	}
 	return list
 }

@@ -25,14 +25,7 @@ type dropper struct{ imports []onnx.OpsetImport }
 // outputs does so for the nodes of a graph of which dropGraph left the live
 // part, and reports whether a body lost an output: then more may be dead.
 func (d dropper) outputs(g *onnx.Graph) bool {
-	read := sync.OnceValue(func() map[string]bool {
-		names := map[string]bool{}
-		for _, o := range g.Outputs {
-			names[o.Name] = true
-		}
-		reads(g.Nodes, names)
-		return names
-	})
+	read := sync.OnceValue(func() map[string]bool { return outputsRead(g) })
 	lost := false
 	for _, n := range g.Nodes {
 		lost = d.trim(n, read) || lost
@@ -51,17 +44,39 @@ func (d dropper) outputs(g *onnx.Graph) bool {
 	return lost
 }
 
-// reads adds the names that nodes read, and the graphs within.
-func reads(nodes []*onnx.Node, names map[string]bool) {
-	for _, n := range nodes {
+// outputsRead tells of the outputs of nodes that have several whether anything
+// reads them.
+func outputsRead(g *onnx.Graph) map[string]bool {
+	read := map[string]bool{}
+	for _, n := range g.Nodes {
+		if len(n.Outputs) == 1 {
+			continue
+		}
+		for _, o := range n.Outputs {
+			read[o] = false
+		}
+	}
+	markOutputs(g, read)
+	return read
+}
+
+// markOutputs marks those of the given names that a graph reads, or the graphs
+// within.
+func markOutputs(g *onnx.Graph, read map[string]bool) {
+	mark := func(name string) {
+		if _, ok := read[name]; ok {
+			read[name] = true
+		}
+	}
+	for _, o := range g.Outputs {
+		mark(o.Name)
+	}
+	for _, n := range g.Nodes {
 		for _, in := range n.Inputs {
-			names[in] = true
+			mark(in)
 		}
 		for _, sub := range n.Subgraphs() {
-			for _, o := range sub.Outputs {
-				names[o.Name] = true
-			}
-			reads(sub.Nodes, names)
+			markOutputs(sub, read)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -32,7 +33,8 @@ type lazyData struct {
 	once    sync.Once
 	raw     []byte
 	data    []byte
-	mapping *mapping // in which raw lies, nil when that is the garbage collector's
+	viewed  atomic.Bool // data is there
+	mapping *mapping    // in which raw lies, nil when that is the garbage collector's
 }
 
 // NewTensor makes a tensor of the given shape over data, in row-major order.
@@ -167,9 +169,9 @@ func (t *Tensor) Bytes() []byte {
 
 // ElementBytes gives the bytes that Elements views: those of Bytes, or where the
 // machine reads at any address, those of a file, which are then not copied for
-// the sake of their alignment.
+// the sake of their alignment, until Bytes is asked for.
 func (t *Tensor) ElementBytes() []byte {
-	if readsAnywhere && t.lazy != nil && liesAsInMemory(t.dtype) {
+	if readsAnywhere && t.lazy != nil && liesAsInMemory(t.dtype) && !t.lazy.viewed.Load() {
 		return t.lazy.raw
 	}
 	return t.Bytes()
@@ -298,7 +300,10 @@ func bytesOf[T any](data []T) []byte {
 
 // view decodes the file's bytes once.
 func (l *lazyData) view(t *Tensor) []byte {
-	l.once.Do(func() { l.data = decodeRaw(t.dtype, t.n, l.raw) })
+	l.once.Do(func() {
+		l.data = decodeRaw(t.dtype, t.n, l.raw)
+		l.viewed.Store(true)
+	})
 	return l.data
 }
 

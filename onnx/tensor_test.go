@@ -253,11 +253,15 @@ func TestFileBytes(t *testing.T) {
 		} else if at != unsafe.Pointer(&y.ElementBytes()[0]) {
 			t.Errorf("at offset %d the elements and their bytes are not in one place", offset)
 		}
-		if got, err := Data[complex64](y); err != nil || uintptr(unsafe.Pointer(&got[0]))%8 != 0 || got[1] != 3+4i {
+		var err error
+		if got, err = Data[complex64](y); err != nil || uintptr(unsafe.Pointer(&got[0]))%8 != 0 || got[1] != 3+4i {
 			t.Errorf("at offset %d: data %v, %v, want them aligned", offset, got, err)
 		}
 		if uintptr(unsafe.Pointer(&y.Bytes()[0]))%8 != 0 {
 			t.Errorf("at offset %d the view is not aligned", offset)
+		}
+		if &Elements[complex64](y)[0] != &got[0] {
+			t.Errorf("at offset %d the elements stay where they are not aligned", offset)
 		}
 	}
 	if Scalar("x").FileBytes() != nil {

@@ -27,8 +27,9 @@ type Node struct {
 	seenAttr []bool // attributes that Build read
 	seenIn   []bool // optional inputs that Build asked for
 	seenOut  []bool
-	scope    *Scope      // where the node stands
-	compile  CompileBody // set in Build
+	packedOf []*onnx.Tensor // constants of which the kernel has a layout of its own
+	scope    *Scope         // where the node stands
+	compile  CompileBody    // set in Build
 }
 
 // CompileBody compiles the graph attribute name of a node for inputs of which

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 )
@@ -316,6 +317,18 @@ func (n *Node) Build(compile CompileBody) (Kernel, error) {
 		return nil, onnx.Errorf(onnx.ErrUnsupported, "its Build gives no kernel")
 	}
 	return k, n.unread()
+}
+
+// AlignConstants brings constant inputs that lie unaligned in a file to where
+// they are aligned, for kernels that read them in each run: at other addresses
+// that is slower. Those that the kernel has packed stay where they are. It is to
+// be called after Build.
+func (n *Node) AlignConstants() {
+	for i := range n.in {
+		if t := n.in[i].Tensor(); t != nil && t.External() == nil && !slices.Contains(n.packedOf, t) {
+			t.Bytes()
+		}
+	}
 }
 
 // optional reports whether a position's formal is optional, so that a Build

@@ -237,6 +237,7 @@ func (gp *graphPlan) node(p *onnx.Node) {
 			s.bodies = append(s.bodies, body{name, prog})
 			return nil
 		})
+		n.AlignConstants()
 	}
 	// Complaints about what a refused node would have given only repeat it.
 	if err != nil && (!taint || !gp.scope.HasOperator(p)) && len(gp.refusals) == refusals {

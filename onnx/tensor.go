@@ -199,14 +199,10 @@ func Data[T Element](v Value) ([]T, error) {
 	if t.ext != nil {
 		return nil, Errorf(ErrMalformed, "external data in %q has not been read", t.ext.Location)
 	}
-	if t.dtype == String {
-		return any(t.strs).([]T), nil
-	}
-	b := t.Bytes()
 	if t.lazy != nil {
-		t.lazy.pin(b)
+		t.lazy.pin(t.Bytes())
 	}
-	return elementsOver[T](t, b), nil
+	return Elements[T](t), nil
 }
 
 // Elements is Data without the checks, for code that has made them: T must
@@ -217,12 +213,10 @@ func Elements[T Element](t *Tensor) []T {
 	if _, ok := any(z).(string); ok {
 		return any(t.strs).([]T)
 	}
-	return elementsOver[T](t, t.ElementBytes())
-}
-
-// elementsOver is a view of the bytes of t's elements.
-func elementsOver[T Element](t *Tensor, b []byte) []T {
-	var z T
+	b := t.data
+	if t.lazy != nil {
+		b = t.ElementBytes()
+	}
 	if len(b) == 0 {
 		return nil
 	}

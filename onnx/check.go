@@ -74,6 +74,7 @@ type checker struct {
 	functions map[functionID]*Function
 	calls     map[functionID][]functionID // functions that a function calls
 	inside    *Function                   // being checked; nil in the model's graph
+	types     []Type                      // of the inputs of the node being checked
 }
 
 // add records a problem of the current place.

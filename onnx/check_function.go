@@ -48,7 +48,7 @@ func (c *checker) function(f *Function) {
 	c.inside = f
 	defer func() { c.inside = nil }()
 	c.imports = c.readImports(f.OpsetImports)
-	s := newScope(nil)
+	s := newScope(nil, len(f.Inputs)+len(f.Nodes))
 	s.declared = declaredTypes(f.ValueInfos)
 	for _, name := range f.Inputs {
 		if _, dup := s.types[name]; dup {

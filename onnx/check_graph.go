@@ -10,8 +10,8 @@ type scope struct {
 	declared map[string]Type // by value_info, for outputs of nodes
 }
 
-func newScope(outer *scope) *scope {
-	return &scope{outer: outer, types: map[string]Type{}}
+func newScope(outer *scope, values int) *scope {
+	return &scope{outer: outer, types: make(map[string]Type, values)}
 }
 
 // lookup finds a value here or further out.
@@ -29,7 +29,7 @@ func (s *scope) produce(name string) { s.types[name] = s.declared[name] }
 
 // graph checks a graph within the values of outer, nil for the model's own.
 func (c *checker) graph(g *Graph, outer *scope) {
-	s := newScope(outer)
+	s := newScope(outer, len(g.Inputs)+len(g.Initializers)+len(g.SparseInitializers)+len(g.Nodes))
 	s.declared = declaredTypes(g.ValueInfos, g.Outputs)
 	c.graphInputs(g, s)
 	c.initializers(g, s)
@@ -50,7 +50,11 @@ func (c *checker) graph(g *Graph, outer *scope) {
 // declaredTypes indexes declarations by name. A name that is declared twice
 // in different ways counts as not declared.
 func declaredTypes(lists ...[]ValueInfo) map[string]Type {
-	out := map[string]Type{}
+	count := 0
+	for _, list := range lists {
+		count += len(list)
+	}
+	out := make(map[string]Type, count)
 	for _, list := range lists {
 		for _, v := range list {
 			if t, dup := out[v.Name]; dup && !t.unifies(v.Type) {
@@ -100,11 +104,14 @@ func (c *checker) declaredType(what string, v ValueInfo) {
 // graph too, as it had to before IR version 4, is not asked: files break that
 // rule, and nothing hangs on it.
 func (c *checker) initializers(g *Graph, s *scope) {
-	inputs := map[string]Type{}
+	if len(g.Initializers)+len(g.SparseInitializers) == 0 {
+		return
+	}
+	inputs := make(map[string]Type, len(g.Inputs))
 	for _, v := range g.Inputs {
 		inputs[v.Name] = v.Type
 	}
-	seen := map[string]bool{}
+	seen := make(map[string]bool, len(g.Initializers)+len(g.SparseInitializers))
 	one := func(kind, name string, t Type) {
 		switch {
 		case name == "":
@@ -164,10 +171,10 @@ func fits(fixed, declared Shape) bool {
 // nodes checks the nodes of a graph or function in the order in which they can
 // run, adding their outputs to the scope.
 func (c *checker) nodes(nodes []*Node, s *scope) {
-	unique := c.uniqueOutputs(nodes, s)
+	producer, unique := c.uniqueOutputs(nodes, s)
 	order, err := nodes, error(nil)
 	if unique {
-		order, err = sortNodes(nodes)
+		order, err = sortProducers(nodes, producer)
 	}
 	if err != nil {
 		c.addError(err)
@@ -201,24 +208,23 @@ func (c *checker) nodes(nodes []*Node, s *scope) {
 }
 
 // uniqueOutputs checks that no two nodes, and no node and a graph input or
-// initializer, give a value of one name.
-func (c *checker) uniqueOutputs(nodes []*Node, s *scope) bool {
-	producer := make(map[string]*Node, len(nodes))
-	unique := true
-	for _, n := range nodes {
+// initializer, give a value of one name, and gives the node that makes each.
+func (c *checker) uniqueOutputs(nodes []*Node, s *scope) (producer map[string]int, unique bool) {
+	producer, unique = make(map[string]int, len(nodes)), true
+	for i, n := range nodes {
 		for _, o := range n.Outputs {
 			if o == "" {
 				continue
 			}
-			if first := producer[o]; first != nil {
-				c.add(ErrMalformed, "value %q is an output of %s and of %s", o, first.Describe(0), n.Describe(0))
+			if first, dup := producer[o]; dup {
+				c.add(ErrMalformed, "value %q is an output of %s and of %s", o, nodes[first].Describe(0), n.Describe(0))
 				unique = false
 			} else if _, taken := s.types[o]; taken {
 				c.add(ErrMalformed, "value %q is an output of %s and an input or initializer of the graph", o, n.Describe(0))
 				unique = false
 			}
-			producer[o] = n
+			producer[o] = i
 		}
 	}
-	return unique
+	return producer, unique
 }

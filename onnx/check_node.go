@@ -71,20 +71,21 @@ func (c *checker) opset(n *Node) (version int64, imported bool) {
 	return version, imported
 }
 
-// inputs checks that each input is a value that there is, and gives the types.
+// inputs checks that each input is a value that there is, and gives the types,
+// until it is called again.
 func (c *checker) inputs(n *Node, s *scope) []Type {
-	types := make([]Type, len(n.Inputs))
+	c.types = c.types[:0]
 	for i, name := range n.Inputs {
-		if name == "" {
-			continue
+		t, ok := Type{}, name == ""
+		if !ok {
+			t, ok = s.lookup(name)
 		}
-		t, ok := s.lookup(name)
 		if !ok {
 			c.add(ErrMalformed, "input %d, %q: no such value", i, name)
 		}
-		types[i] = t
+		c.types = append(c.types, t)
 	}
-	return types
+	return c.types
 }
 
 // arity checks how many inputs or outputs there are, and that only optional

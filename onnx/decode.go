@@ -36,9 +36,10 @@ type decoder struct {
 	file   []byte
 	limits Limits
 	nodes  int
-	bytes  int64 // of tensors
-	heap   int64 // of structures, by estimate
-	most   int64 // bound on heap
+	bytes  int64       // of tensors
+	heap   int64       // of structures, by estimate
+	most   int64       // bound on heap
+	recent [256]string // names read lately, one of each hash
 }
 
 func newDecoder(data []byte, o *DecodeOptions) *decoder {
@@ -81,7 +82,24 @@ func (d *decoder) str(w *wire) string {
 	if err := d.charge(unsafe.Sizeof("") + uintptr(len(b))); err != nil {
 		w.fault(err)
 	}
-	return string(b)
+	return d.name(b)
+}
+
+// name makes a string, or gives one that was read lately: most names come
+// several times, the inputs of nodes soon after the outputs.
+func (d *decoder) name(b []byte) string {
+	if len(b) == 0 || len(b) > 64 {
+		return string(b)
+	}
+	hash := uint32(len(b))
+	for _, c := range b[max(0, len(b)-8):] {
+		hash = hash*31 + uint32(c)
+	}
+	s := &d.recent[(hash^hash>>8)%uint32(len(d.recent))]
+	if *s != string(b) {
+		*s = string(b)
+	}
+	return *s
 }
 
 // text reads what only people read, at any length.

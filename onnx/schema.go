@@ -6,7 +6,6 @@ import (
 	"math"
 	"sort"
 	"sync"
-	"sync/atomic"
 )
 
 // Schema is the signature of one version of an operator: what ONNX's
@@ -103,12 +102,19 @@ func (s *Schema) Attribute(name string) *AttrSchema {
 // nil when ONNX has none. A version that deprecates the operator is given too,
 // with Deprecated set. "ai.onnx" and "" are the same domain.
 func LookupSchema(domain, name string, opset int) *Schema {
-	versions := schemas().versions(domain, name)
-	i := sort.Search(len(versions), func(i int) bool { return versions[i].Since > opset })
+	t := schemas()
+	versions := t.versions(domain, name)
+	i := sort.Search(len(versions), func(i int) bool { return versions[i].schema.Since > opset })
 	if i == 0 {
 		return nil
 	}
-	return versions[i-1]
+	b := versions[i-1]
+	if !b.done.Load() {
+		if err := t.read(b); err != nil {
+			panic("onnx: schemas.txt: " + err.Error()) // a test reads them all
+		}
+	}
+	return b.schema
 }
 
 // SchemaVersions lists the opsets in which an operator's definition changed,
@@ -116,8 +122,8 @@ func LookupSchema(domain, name string, opset int) *Schema {
 func SchemaVersions(domain, name string) []int {
 	versions := schemas().versions(domain, name)
 	out := make([]int, len(versions))
-	for i, s := range versions {
-		out[i] = s.Since
+	for i, b := range versions {
+		out[i] = b.schema.Since
 	}
 	return out
 }
@@ -186,22 +192,14 @@ type schemaKey struct{ domain, name string }
 
 // schemaVersions is the schemas of an operator.
 type schemaVersions struct {
-	list   []*Schema // in ascending order of Since
-	blocks []schemaBlock
-	done   atomic.Bool // they have been read
+	blocks []*schemaBlock // in ascending order of Since
 }
 
-func (t *schemaTable) versions(domain, name string) []*Schema {
-	v := t.byName[schemaKey{canonicalDomain(domain), name}]
-	if v == nil {
-		return nil
+func (t *schemaTable) versions(domain, name string) []*schemaBlock {
+	if v := t.byName[schemaKey{canonicalDomain(domain), name}]; v != nil {
+		return v.blocks
 	}
-	if !v.done.Load() {
-		if err := t.read(v); err != nil {
-			panic("onnx: schemas.txt: " + err.Error()) // a test reads them all
-		}
-	}
-	return v.list
+	return nil
 }
 
 //go:generate python3 _gen/schemas.py

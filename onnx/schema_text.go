@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // schemaParser reads schemas.txt, whose lines _gen/schemas.py describes.
@@ -13,6 +14,7 @@ type schemaParser struct {
 	sets  []typeSet
 	types map[string]*TypeSet // of formals that have a type and no variable
 	op    *Schema
+	list  []Type // scratch
 }
 
 // typeSet is a set of types, and once it is asked for, read.
@@ -21,11 +23,12 @@ type typeSet struct {
 	set  *TypeSet
 }
 
-// schemaBlock is the lines of one schema that are yet to be read.
+// schemaBlock is the lines of one schema.
 type schemaBlock struct {
 	schema *Schema
 	text   string
-	line   int // of the first one
+	line   int         // of the first one
+	done   atomic.Bool // they have been read
 }
 
 // parseSchemas reads a table and all schemas in it.
@@ -35,8 +38,10 @@ func parseSchemas(text string) (*schemaTable, error) {
 		return nil, err
 	}
 	for _, v := range t.byName {
-		if err := t.read(v); err != nil {
-			return nil, err
+		for _, b := range v.blocks {
+			if err := t.read(b); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return t, nil
@@ -70,7 +75,7 @@ func indexSchemas(text string) (*schemaTable, error) {
 			if strings.HasPrefix(l, "op\t") {
 				s := t.parser.op
 				last = t.byName[schemaKey{s.Domain, s.Name}]
-				last.blocks = append(last.blocks, schemaBlock{schema: s, line: line + 1})
+				last.blocks = append(last.blocks, &schemaBlock{schema: s, line: line + 1})
 				begin = next
 			}
 			t.parser.op = nil
@@ -81,32 +86,30 @@ func indexSchemas(text string) (*schemaTable, error) {
 	return t, nil
 }
 
-// read reads the schemas of an operator.
-func (t *schemaTable) read(v *schemaVersions) error {
+// read reads a schema.
+func (t *schemaTable) read(b *schemaBlock) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if v.done.Load() {
+	if b.done.Load() {
 		return nil
 	}
-	for _, b := range v.blocks {
-		t.parser.op = b.schema
-		line := b.line - 1
-		for l := range strings.Lines(b.text) {
-			line++
-			if l = strings.TrimSuffix(l, "\n"); l == "" || l[0] == '#' {
-				continue
-			}
-			var buf [8]string
-			if err := t.parser.line(appendFields(buf[:0], l)); err != nil {
-				return fmt.Errorf("line %d: %w", line, err)
-			}
+	t.parser.op = b.schema
+	line := b.line - 1
+	for l := range strings.Lines(b.text) {
+		line++
+		if l = strings.TrimSuffix(l, "\n"); l == "" || l[0] == '#' {
+			continue
 		}
-		if err := b.schema.finish(); err != nil {
-			return err
+		var buf [8]string
+		if err := t.parser.line(appendFields(buf[:0], l)); err != nil {
+			return fmt.Errorf("line %d: %w", line, err)
 		}
 	}
-	t.parser.op, v.blocks = nil, nil
-	v.done.Store(true)
+	if err := b.schema.finish(); err != nil {
+		return err
+	}
+	t.parser.op = nil
+	b.done.Store(true)
 	return nil
 }
 
@@ -183,7 +186,6 @@ func (p *schemaParser) newOp(domain, name, since, flags string) error {
 		v = &schemaVersions{}
 		t.byName[key] = v
 	}
-	v.list = append(v.list, p.op)
 	t.latest[domain] = max(t.latest[domain], n)
 	return nil
 }
@@ -261,7 +263,7 @@ func (p *schemaParser) formal(list *[]Formal, name, typ, option string) error {
 	if strings.Contains(typ, "(") {
 		f.Types = p.types[typ]
 		if f.Types == nil {
-			f.Types = parseTypes([]string{typ})
+			f.Types = p.parseTypes(typ)
 			p.types[typ] = f.Types
 		}
 	} else {
@@ -277,21 +279,22 @@ func (p *schemaParser) typeVar(name, set string) error {
 		return Errorf(ErrMalformed, "set of types %q of %d", set, len(p.sets))
 	}
 	if p.sets[n].set == nil {
-		p.sets[n].set = parseTypes(strings.Fields(p.sets[n].text))
+		p.sets[n].set = p.parseTypes(p.sets[n].text)
 	}
 	p.op.TypeVars = append(p.op.TypeVars, TypeConstraint{name, p.sets[n].set})
 	return nil
 }
 
-// parseTypes leaves out types that no tensor here can have.
-func parseTypes(names []string) *TypeSet {
-	var types []Type
-	for _, name := range names {
+// parseTypes reads types with blanks between, and leaves out those that no tensor
+// here can have.
+func (p *schemaParser) parseTypes(text string) *TypeSet {
+	p.list = p.list[:0]
+	for name := range strings.FieldsSeq(text) {
 		if t, ok := parseType(name); ok {
-			types = append(types, t)
+			p.list = append(p.list, t)
 		}
 	}
-	return NewTypeSet(types...)
+	return NewTypeSet(p.list...)
 }
 
 // leftOut lists inputs that a schema wants once and that files give an empty

@@ -13,19 +13,28 @@ import (
 func Sort(g *Graph) ([]*Node, error) { return sortNodes(g.Nodes) }
 
 func sortNodes(nodes []*Node) ([]*Node, error) {
-	s := &sorter{nodes: nodes, producer: make(map[string]int, len(nodes)), state: make([]visit, len(nodes))}
+	producer := make(map[string]int, len(nodes))
 	for i, n := range nodes {
 		for _, o := range n.Outputs {
 			if o == "" {
 				continue
 			}
-			if first, dup := s.producer[o]; dup {
+			if first, dup := producer[o]; dup {
 				return nil, Errorf(ErrMalformed, "value %q is an output of %s and of %s", o, nodes[first].Describe(0), n.Describe(0))
 			}
-			s.producer[o] = i
+			producer[o] = i
 		}
 	}
-	s.order = make([]*Node, 0, len(nodes))
+	return sortProducers(nodes, producer)
+}
+
+// sortProducers sorts nodes of which producer gives the one that makes a value.
+func sortProducers(nodes []*Node, producer map[string]int) ([]*Node, error) {
+	s := &sorter{nodes: nodes, producer: producer, order: make([]*Node, 0, len(nodes))}
+	if s.sorted() {
+		return append(s.order, nodes...), nil
+	}
+	s.state = make([]visit, len(nodes))
 	for i := range nodes {
 		if s.state[i] == visitNone {
 			if err := s.visit(i); err != nil {
@@ -34,6 +43,52 @@ func sortNodes(nodes []*Node) ([]*Node, error) {
 		}
 	}
 	return s.order, nil
+}
+
+// sorted reports whether the nodes certainly stand in order: a name that a graph
+// within defines for itself counts as read too.
+func (s *sorter) sorted() bool {
+	for i, n := range s.nodes {
+		if s.early(n, i) {
+			return false
+		}
+	}
+	return true
+}
+
+// early reports whether a node, or one of the graphs within, reads a name that
+// node i or a later one of those to be sorted gives.
+func (s *sorter) early(n *Node, i int) bool {
+	for _, in := range n.Inputs {
+		if k, ok := s.producer[in]; ok && k >= i {
+			return true
+		}
+	}
+	for _, a := range n.Attributes {
+		if a.Graph != nil && s.earlyIn(a.Graph, i) {
+			return true
+		}
+		for _, g := range a.Graphs {
+			if g != nil && s.earlyIn(g, i) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *sorter) earlyIn(g *Graph, i int) bool {
+	for _, n := range g.Nodes {
+		if s.early(n, i) {
+			return true
+		}
+	}
+	for _, o := range g.Outputs {
+		if k, ok := s.producer[o.Name]; ok && k >= i {
+			return true
+		}
+	}
+	return false
 }
 
 type visit uint8
@@ -178,7 +233,9 @@ func (g *Graph) Defined() map[string]bool {
 func (n *Node) Subgraphs() []*Graph {
 	var list []*Graph
 	for _, a := range n.Attributes {
-		list = append(list, a.subgraphs()...)
+		if a.Graph != nil || len(a.Graphs) > 0 {
+			list = append(list, a.subgraphs()...)
+		}
 	}
 	return list
 }

@@ -23,7 +23,7 @@ func (s *SparseTensor) Dense() (*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, to, w := s.Values.Bytes(), out.data, dtype.Size()
+	from, to, w := s.Values.ElementBytes(), out.data, dtype.Size()
 	for k := range s.Values.n {
 		at := s.position(k)
 		if dtype == String {

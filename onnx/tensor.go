@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -31,7 +33,8 @@ type lazyData struct {
 	once    sync.Once
 	raw     []byte
 	data    []byte
-	mapping *mapping // in which raw lies, nil when that is the garbage collector's
+	viewed  atomic.Bool // data is there
+	mapping *mapping    // in which raw lies, nil when that is the garbage collector's
 }
 
 // NewTensor makes a tensor of the given shape over data, in row-major order.
@@ -164,6 +167,20 @@ func (t *Tensor) Bytes() []byte {
 	return t.data
 }
 
+// ElementBytes gives the bytes that Elements views: those of Bytes, or where the
+// machine reads at any address, those of a file, which are then not copied for
+// the sake of their alignment, until Bytes is asked for.
+func (t *Tensor) ElementBytes() []byte {
+	if readsAnywhere && t.lazy != nil && liesAsInMemory(t.dtype) && !t.lazy.viewed.Load() {
+		return t.lazy.raw
+	}
+	return t.Bytes()
+}
+
+// readsAnywhere says that the machine reads numbers at addresses that are no
+// multiple of their size.
+const readsAnywhere = goruntime.GOARCH == "amd64" || goruntime.GOARCH == "arm64"
+
 // Strings gives the elements of a string tensor, nil for another type. The
 // slice is read-only.
 func (t *Tensor) Strings() []string { return t.strs }
@@ -190,13 +207,16 @@ func Data[T Element](v Value) ([]T, error) {
 
 // Elements is Data without the checks, for code that has made them: T must
 // have the size of the tensor's elements. The view is valid while the tensor is
-// reachable.
+// reachable; it is of ElementBytes.
 func Elements[T Element](t *Tensor) []T {
 	var z T
 	if _, ok := any(z).(string); ok {
 		return any(t.strs).([]T)
 	}
-	b := t.Bytes()
+	b := t.data
+	if t.lazy != nil {
+		b = t.ElementBytes()
+	}
 	if len(b) == 0 {
 		return nil
 	}
@@ -214,8 +234,9 @@ func (t *Tensor) Clone() *Tensor {
 		c.strs = append([]string(nil), t.strs...)
 		return c
 	}
-	c.data = AlignedBytes(len(t.Bytes()))
-	copy(c.data, t.Bytes())
+	b := t.ElementBytes()
+	c.data = AlignedBytes(len(b))
+	copy(c.data, b)
 	return c
 }
 
@@ -232,6 +253,22 @@ func (t *Tensor) WithShape(shape []int) (*Tensor, error) {
 	v := &Tensor{dtype: t.dtype, data: t.data, strs: t.strs, lazy: t.lazy, ext: t.ext, buf: t.buf}
 	v.setShape(shape, n)
 	return v, nil
+}
+
+// Part gives a tensor of the given shape over the elements of t from one on, nil
+// when they do not lie in a file as in memory. t has that many.
+func (t *Tensor) Part(from int, shape []int) *Tensor {
+	if t.lazy == nil || !liesAsInMemory(t.dtype) {
+		return nil
+	}
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	size := t.dtype.Size()
+	p := &Tensor{dtype: t.dtype, lazy: &lazyData{raw: t.lazy.raw[from*size : (from+n)*size : (from+n)*size], mapping: t.lazy.mapping}}
+	p.setShape(shape, n)
+	return p
 }
 
 func describe(v Value) string {
@@ -257,7 +294,10 @@ func bytesOf[T any](data []T) []byte {
 
 // view decodes the file's bytes once.
 func (l *lazyData) view(t *Tensor) []byte {
-	l.once.Do(func() { l.data = decodeRaw(t.dtype, t.n, l.raw) })
+	l.once.Do(func() {
+		l.data = decodeRaw(t.dtype, t.n, l.raw)
+		l.viewed.Store(true)
+	})
 	return l.data
 }
 
@@ -266,11 +306,16 @@ var littleEndian = func() bool {
 	return *(*byte)(unsafe.Pointer(&x)) == 1
 }()
 
+// liesAsInMemory reports whether a file's bytes of elements are those of memory.
+func liesAsInMemory(d DataType) bool {
+	return d.Bits() >= 8 && (littleEndian || d.Size() == 1)
+}
+
 // decodeRaw turns a file's little-endian, packed bytes into elements in
 // memory; without a copy where they already lie as they must.
 func decodeRaw(d DataType, n int, raw []byte) []byte {
 	size := d.Size()
-	if d.Bits() >= 8 && (littleEndian || size == 1) {
+	if liesAsInMemory(d) {
 		align := min(size, 8)
 		if len(raw) == 0 || uintptr(unsafe.Pointer(&raw[0]))%uintptr(align) == 0 {
 			return raw

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"unsafe"
@@ -243,11 +244,24 @@ func TestFileBytes(t *testing.T) {
 		file := append(AlignedBytes(offset), want...)[offset:]
 		y := &Tensor{dtype: Complex64, lazy: &lazyData{raw: file}}
 		y.setShape([]int{2}, 2)
-		if got := Elements[complex64](y); got[0] != 1+2i || got[1] != 3+4i {
+		got := Elements[complex64](y)
+		if got[0] != 1+2i || got[1] != 3+4i {
 			t.Errorf("at offset %d: %v, want [1+2i 3+4i]", offset, got)
+		}
+		if at := unsafe.Pointer(&got[0]); readsAnywhere && at != unsafe.Pointer(&file[0]) {
+			t.Errorf("at offset %d the elements were copied", offset)
+		} else if at != unsafe.Pointer(&y.ElementBytes()[0]) {
+			t.Errorf("at offset %d the elements and their bytes are not in one place", offset)
+		}
+		var err error
+		if got, err = Data[complex64](y); err != nil || uintptr(unsafe.Pointer(&got[0]))%8 != 0 || got[1] != 3+4i {
+			t.Errorf("at offset %d: data %v, %v, want them aligned", offset, got, err)
 		}
 		if uintptr(unsafe.Pointer(&y.Bytes()[0]))%8 != 0 {
 			t.Errorf("at offset %d the view is not aligned", offset)
+		}
+		if &Elements[complex64](y)[0] != &got[0] {
+			t.Errorf("at offset %d the elements stay where they are not aligned", offset)
 		}
 	}
 	if Scalar("x").FileBytes() != nil {
@@ -257,6 +271,33 @@ func TestFileBytes(t *testing.T) {
 	swapBytes(Complex64, swapped)
 	if want := []byte{4, 3, 2, 1, 8, 7, 6, 5}; !bytes.Equal(swapped, want) {
 		t.Errorf("swapped %v, want %v", swapped, want)
+	}
+}
+
+// TestPart takes a run of elements of a file, and of what no part is taken of.
+func TestPart(t *testing.T) {
+	decoded := func(t *Tensor) *Tensor {
+		data, err := EncodeTensor(t, "x")
+		if err != nil {
+			panic(err)
+		}
+		return must(DecodeTensor(data))
+	}
+	x := decoded(MustTensor([]int{3, 2}, []int16{1, 2, 3, 4, 5, 6}))
+	p := x.Part(2, []int{1, 2})
+	if got := Elements[int16](p); !slices.Equal(got, []int16{3, 4}) || p.String() != "int16[1 2]" {
+		t.Errorf("%v of %v, want [3 4]", got, p)
+	}
+	if &p.FileBytes()[0] != &x.FileBytes()[4] || cap(p.FileBytes()) != 4 {
+		t.Error("the part lies elsewhere")
+	}
+	if p := x.Part(6, []int{0, 2}); p.Len() != 0 || len(p.Bytes()) != 0 {
+		t.Errorf("an empty part is %v", p)
+	}
+	for _, y := range []*Tensor{decoded(MustTensor([]int{4}, []U4{1, 2, 3, 4})), MustTensor([]int{2}, []int16{1, 2}), Scalar("a")} {
+		if p := y.Part(0, []int{1}); p != nil {
+			t.Errorf("%v gives a part, %v", y, p)
+		}
 	}
 }
 

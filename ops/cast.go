@@ -651,7 +651,7 @@ func bitCast(c *Ctx, in, out []onnx.Value, to onnx.DataType) error {
 	if err != nil || t.Len() == 0 {
 		return err
 	}
-	copy(t.Bytes(), x.Bytes())
+	copy(t.Bytes(), x.ElementBytes())
 	switch {
 	case to == onnx.Bool:
 		kernel.NonZero(onnx.Elements[bool](t), onnx.Elements[uint8](t))

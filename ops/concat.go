@@ -101,6 +101,9 @@ func sumDims(dims []onnx.Dim) onnx.Dim {
 // known count as unknown elements.
 func concatContent(n *Node) *Content {
 	out := &Content{}
+	if s := n.Out(0).Type.Shape; len(s) == 1 && s[0].Known() && s[0].Value <= maxContent {
+		out.Elems = make([]Sym, 0, s[0].Value)
+	}
 	for i := range n.NumInputs() {
 		c := contentAt(n, i)
 		if c == nil {

@@ -89,7 +89,9 @@ func TensorBytes(d onnx.DataType, shape []int) (int, error) {
 func (h *heap) View(_ int, t *onnx.Tensor, shape []int) (*onnx.Tensor, error) {
 	return t.WithShape(shape)
 }
-func (h *heap) Part(int, *onnx.Tensor, int, []int) *onnx.Tensor { return nil }
+func (h *heap) Part(_ int, t *onnx.Tensor, from int, shape []int) *onnx.Tensor {
+	return t.Part(from, shape)
+}
 
 func (h *heap) Own(t *onnx.Tensor) *onnx.Tensor { return t }
 func (h *heap) Append(i int, t *onnx.Tensor, reserve int) error {

@@ -40,7 +40,7 @@ func cells[T any](t *onnx.Tensor) []T {
 		s := t.Strings()
 		return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(s))), len(s))
 	}
-	b := t.Bytes()
+	b := t.ElementBytes()
 	if len(b) == 0 {
 		return nil
 	}
@@ -300,7 +300,7 @@ func zeroElements(t *onnx.Tensor) {
 
 // sameMemory reports whether an output was laid over an input.
 func sameMemory(a, b *onnx.Tensor) bool {
-	return a.Len() > 0 && a.DataType() != onnx.String && &a.Bytes()[0] == &b.Bytes()[0]
+	return a.Len() > 0 && a.DataType() != onnx.String && &a.ElementBytes()[0] == &b.ElementBytes()[0]
 }
 
 // copyAll copies the elements of a tensor of the same size, unless they are

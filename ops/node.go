@@ -20,14 +20,16 @@ type Node struct {
 	Proto *onnx.Node
 
 	in, out  []Info
+	infos    []Info // both
 	schema   *onnx.Schema
 	err      error
 	building bool
-	attrs    map[string]bool // attributes that Build read
-	seenIn   []bool          // optional inputs that Build asked for
+	seenAttr []bool // attributes that Build read
+	seenIn   []bool // optional inputs that Build asked for
 	seenOut  []bool
-	scope    *Scope      // where the node stands
-	compile  CompileBody // set in Build
+	packedOf []*onnx.Tensor // constants of which the kernel has a layout of its own
+	scope    *Scope         // where the node stands
+	compile  CompileBody    // set in Build
 }
 
 // CompileBody compiles the graph attribute name of a node for inputs of which
@@ -51,7 +53,9 @@ func (n *Node) Err() error { return n.err }
 // callers want Int, Float and their kin.
 func (n *Node) Attr(name string) *onnx.Attribute {
 	if n.building {
-		n.attrs[name] = true
+		for i, a := range n.Proto.Attributes {
+			n.seenAttr[i] = n.seenAttr[i] || a.Name == name
+		}
 	}
 	return n.Proto.Attr(name)
 }
@@ -276,8 +280,8 @@ func Axis(axis int64, rank int) (int, error) {
 // unread lists what Build left unread.
 func (n *Node) unread() error {
 	var left []string
-	for _, a := range n.Proto.Attributes {
-		if !n.attrs[a.Name] {
+	for i, a := range n.Proto.Attributes {
+		if !n.seenAttr[i] {
 			left = append(left, fmt.Sprintf("attribute %q", a.Name))
 		}
 	}

@@ -56,6 +56,7 @@ func newPacked[P any](n *Node, layout string, pack func() *P, of ...*onnx.Tensor
 // when get is called first.
 func newPackedLater[P any](n *Node, layout string, pack func() *P, of ...*onnx.Tensor) *packed[P] {
 	level := n.Level()
+	n.packedOf = append(n.packedOf, of...)
 	return &packed[P]{pack: func() *P { return packedOnce(keyOf(layout, level, of), pack) }}
 }
 
@@ -97,7 +98,7 @@ func keyOf(layout string, level Level, of []*onnx.Tensor) (key packedKey) {
 			number(d)
 		}
 		h.Write(head)
-		h.Write(t.Bytes())
+		h.Write(t.ElementBytes())
 		head = head[:0]
 	}
 	h.Write(head)

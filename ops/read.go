@@ -58,7 +58,7 @@ func copyElements(dst *onnx.Tensor, to int, src *onnx.Tensor, from, n int) {
 		return
 	}
 	size := dst.DataType().Size()
-	copy(dst.Bytes()[to*size:(to+n)*size], src.Bytes()[from*size:(from+n)*size])
+	copy(dst.Bytes()[to*size:(to+n)*size], src.ElementBytes()[from*size:(from+n)*size])
 }
 
 // scratchTensor makes a tensor in memory that is the kernel's until it

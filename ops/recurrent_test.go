@@ -791,7 +791,7 @@ func TestRecurrentDefaults(t *testing.T) {
 // both directions.
 func TestRecurrentMixedNumbers(t *testing.T) {
 	n := &Node{Proto: node("RNN", 1, "activations", []string{"Tanh", "LeakyRelu", "Affine", "HardSigmoid"},
-		"activation_alpha", []float32{0.5, 2}, "activation_beta", []float32{0.25}), attrs: map[string]bool{}}
+		"activation_alpha", []float32{0.5, 2}, "activation_beta", []float32{0.25})}
 	got, err := parseActivations(n, []string{"Sigmoid", "Tanh"}, 2)
 	want := []activation{{"Tanh", 0, 0}, {"LeakyRelu", 0.5, 0}, {"Affine", 2, 0.25}, {"HardSigmoid", 0.2, 0.5}}
 	if err != nil || !slices.Equal(got, want) {

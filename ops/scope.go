@@ -2,6 +2,7 @@ package ops
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/recur-ml/recur/onnx"
 )
@@ -23,9 +24,13 @@ type Analysis struct {
 	// Overridable says that an initializer that is also an input of the model
 	// is only that input's default (from IR version 4 on), not a constant.
 	Overridable bool
-	visits      int // nodes inferred so far, repeated visits of bodies included
-	maxVisits   int
-	types       []onnx.Type // of the inputs of the node that is checked
+	// Planning keeps the nodes of branches, which are built after they have been
+	// inferred with their If.
+	Planning  bool
+	visits    int // nodes inferred so far, repeated visits of bodies included
+	maxVisits int
+	types     []onnx.Type // of the inputs of the node that is checked
+	spare     []*Node     // that nobody uses any more
 }
 
 // NewAnalysis prepares the inference of a model.
@@ -67,6 +72,17 @@ type Scope struct {
 	outer    *Scope
 	infos    map[string]Info
 	branches map[*onnx.Graph]*Scope // of graphs without inputs that were inferred within
+	given    map[*onnx.Graph]*Scope // of such graphs, for the inference of their nodes
+	nodes    []*Node                // with Analysis.Planning: of a branch, those that Node gives again
+}
+
+// SetBranch gives what is known in a graph without inputs, every node of which
+// was inferred, for the next inference here of the node that it belongs to.
+func (s *Scope) SetBranch(g *onnx.Graph, inner *Scope) {
+	if s.given == nil {
+		s.given = map[*onnx.Graph]*Scope{}
+	}
+	s.given[g] = inner
 }
 
 // Branch gives the scope of a graph without inputs, the branch of an If, as it was
@@ -141,8 +157,14 @@ func ConstInfo(v onnx.Value) Info {
 }
 
 // Node finds a node's operator, infers its outputs and records them. On an
-// error they are recorded as unknown.
+// error they are recorded as unknown. A node of a branch that was inferred with
+// its If is given as it was then.
 func (s *Scope) Node(p *onnx.Node) (*Node, error) {
+	if len(s.nodes) > 0 && s.nodes[0].Proto == p {
+		n := s.nodes[0]
+		s.nodes = s.nodes[1:]
+		return n, nil
+	}
 	n, err := s.infer(p)
 	if err != nil {
 		for _, o := range p.Outputs {
@@ -169,9 +191,8 @@ func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	infos := make([]Info, len(p.Inputs)+len(p.Outputs))
-	n := &Node{Op: op, Since: since, Opset: opset, Proto: p, scope: s,
-		in: infos[:len(p.Inputs):len(p.Inputs)], out: infos[len(p.Inputs):]}
+	n := a.newNode(len(p.Inputs), len(p.Outputs))
+	n.Op, n.Since, n.Opset, n.Proto, n.scope = op, since, opset, p, s
 	if n.schema = op.Schema; n.schema == nil {
 		n.schema = onnx.LookupSchema(p.Domain, p.OpType, opset)
 	}
@@ -192,6 +213,31 @@ func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 		return nil, err
 	}
 	return n, n.err
+}
+
+// newNode makes a node, or uses one that was released.
+func (a *Analysis) newNode(in, out int) *Node {
+	n := &Node{}
+	if last := len(a.spare) - 1; last >= 0 {
+		n, a.spare = a.spare[last], a.spare[:last]
+	}
+	if cap(n.infos) < in+out {
+		n.infos = make([]Info, in+out)
+	}
+	n.infos = n.infos[:in+out]
+	n.in, n.out = n.infos[:in:in], n.infos[in:]
+	return n
+}
+
+// Release takes a node back that Node gave: whoever calls it uses it no more. n
+// may be nil.
+func (s *Scope) Release(n *Node) {
+	if n == nil {
+		return
+	}
+	clear(n.infos)
+	*n = Node{infos: n.infos}
+	s.analysis.spare = append(s.analysis.spare, n)
 }
 
 // operator finds the row that serves a node.
@@ -250,9 +296,9 @@ func (n *Node) checkTypes() error {
 // set would not be honoured.
 func (n *Node) Build(compile CompileBody) (Kernel, error) {
 	n.building, n.compile = true, compile
-	n.attrs = map[string]bool{}
-	n.seenIn = make([]bool, len(n.in))
-	n.seenOut = make([]bool, len(n.out))
+	attrs, in := len(n.Proto.Attributes), len(n.in)
+	seen := make([]bool, attrs+in+len(n.out))
+	n.seenAttr, n.seenIn, n.seenOut = seen[:attrs], seen[attrs:attrs+in], seen[attrs+in:]
 	for i := range n.seenIn {
 		n.seenIn[i] = !n.optional(i, true)
 	}
@@ -273,6 +319,18 @@ func (n *Node) Build(compile CompileBody) (Kernel, error) {
 	return k, n.unread()
 }
 
+// AlignConstants brings constant inputs that lie unaligned in a file to where
+// they are aligned, for kernels that read them in each run: at other addresses
+// that is slower. Those that the kernel has packed stay where they are. It is to
+// be called after Build.
+func (n *Node) AlignConstants() {
+	for i := range n.in {
+		if t := n.in[i].Tensor(); t != nil && t.External() == nil && !slices.Contains(n.packedOf, t) {
+			t.Bytes()
+		}
+	}
+}
+
 // optional reports whether a position's formal is optional, so that a Build
 // must ask for it. Without a schema every input counts as given.
 func (n *Node) optional(i int, input bool) bool {
@@ -290,15 +348,13 @@ func (n *Node) optional(i int, input bool) bool {
 // Nodes that have no operator leave their outputs unknown: compiling the body
 // reports them.
 func (s *Scope) inferBody(g *onnx.Graph, in []Info) ([]Info, error) {
-	inner := s.analysis.NewScope(s)
-	inner.Enter(g, in)
-	nodes, err := onnx.Sort(g)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range nodes {
-		if _, err := inner.Node(p); err != nil && !errors.Is(err, onnx.ErrUnsupported) {
-			return nil, NodeError(p, 0, err)
+	inner := s.given[g]
+	if inner != nil {
+		delete(s.given, g)
+	} else {
+		inner = s.analysis.NewScope(s)
+		if err := inner.inferGraph(g, in); err != nil {
+			return nil, err
 		}
 	}
 	if len(g.Inputs) == 0 {
@@ -308,6 +364,29 @@ func (s *Scope) inferBody(g *onnx.Graph, in []Info) ([]Info, error) {
 		s.branches[g] = inner
 	}
 	return inner.Outputs(g)
+}
+
+func (s *Scope) inferGraph(g *onnx.Graph, in []Info) error {
+	s.Enter(g, in)
+	protos, err := onnx.Sort(g)
+	if err != nil {
+		return err
+	}
+	var nodes []*Node
+	keep := s.analysis.Planning && len(g.Inputs) == 0
+	for _, p := range protos {
+		n, err := s.Node(p)
+		if err != nil && !errors.Is(err, onnx.ErrUnsupported) {
+			return NodeError(p, 0, err)
+		}
+		if !keep {
+			s.Release(n)
+		} else if err == nil {
+			nodes = append(nodes, n)
+		}
+	}
+	s.nodes = nodes
+	return nil
 }
 
 // Outputs gives what is known of a graph's outputs.

@@ -63,18 +63,22 @@ func contentOf(t *onnx.Tensor) *Content {
 	if t == nil || t.Rank() > 1 || t.Len() > maxContent || t.External() != nil {
 		return nil
 	}
-	c := &Content{Scalar: t.Rank() == 0}
-	switch t.DataType() {
-	case onnx.Int64:
-		for _, v := range onnx.Elements[int64](t) {
-			c.Elems = append(c.Elems, Int(v))
-		}
-	case onnx.Int32:
-		for _, v := range onnx.Elements[int32](t) {
-			c.Elems = append(c.Elems, Int(int64(v)))
-		}
-	default:
+	d := t.DataType()
+	if d != onnx.Int64 && d != onnx.Int32 {
 		return nil
+	}
+	c := &Content{Scalar: t.Rank() == 0}
+	if t.Len() > 0 {
+		c.Elems = make([]Sym, t.Len())
+	}
+	if d == onnx.Int64 {
+		for i, v := range onnx.Elements[int64](t) {
+			c.Elems[i] = Int(v)
+		}
+		return c
+	}
+	for i, v := range onnx.Elements[int32](t) {
+		c.Elems[i] = Int(int64(v))
 	}
 	return c
 }

@@ -13,38 +13,81 @@ import (
 func bidirectional(s *state) error {
 	a := ops.NewAnalysis(s.registry, s.model, s.limits)
 	return s.eachGraph(a, s.model.Graph, nil, func(g *onnx.Graph, f *facts) bool {
-		var forward, backward []*onnx.Node
-		for _, n := range g.Nodes {
-			if !isCell(n) {
-				continue
-			}
-			switch attrString(n, "direction", "forward") {
-			case "forward":
-				forward = append(forward, n)
-			case "reverse":
-				backward = append(backward, n)
-			}
-		}
-		tries := maxPairs
-		for _, x := range forward {
-			for _, y := range backward {
-				if tries--; tries < 0 {
-					return false
-				}
-				if x.OpType == y.OpType && s.join(g, f, x, y) {
-					return true
-				}
-			}
-		}
-		return false
+		p := &joining{state: s, facts: f, graph: g, gone: map[*onnx.Node]bool{}}
+		return p.all()
 	})
 }
 
-// maxPairs bounds the pairs of operators that are tried for one change.
-const maxPairs = 10_000
+// maxPairs bounds the pairs of operators that are tried for one change, and
+// maxSteps the nodes that are walked over for all changes but the first, until
+// the graph is inferred again.
+const (
+	maxPairs = 10_000
+	maxSteps = 1_000_000
+)
+
+// joining joins operators of one graph. What is known of values holds on: they
+// keep their names, and what they are.
+type joining struct {
+	*state
+	facts  *facts
+	graph  *onnx.Graph
+	makers map[string]*onnx.Node // of the graph as it will be
+	inits  map[string]*onnx.Initializer
+	gone   map[*onnx.Node]bool
+	more   []*onnx.Node
+	steps  int // nodes walked over
+}
+
+// all joins what can be joined, and reports whether there was any.
+func (p *joining) all() bool {
+	var forward, backward []*onnx.Node
+	for _, n := range p.graph.Nodes {
+		if !isCell(n) {
+			continue
+		}
+		switch attrString(n, "direction", "forward") {
+		case "forward":
+			forward = append(forward, n)
+		case "reverse":
+			backward = append(backward, n)
+		}
+	}
+	if len(forward) == 0 || len(backward) == 0 {
+		return false
+	}
+	p.makers, p.inits = producers(p.graph), make(map[string]*onnx.Initializer, len(p.graph.Initializers))
+	for _, i := range p.graph.Initializers {
+		p.inits[i.Name] = i
+	}
+	p.pairs(forward, backward)
+	if len(p.gone) == 0 {
+		return false
+	}
+	p.graph.Nodes = slices.DeleteFunc(p.graph.Nodes, func(n *onnx.Node) bool { return p.gone[n] })
+	p.graph.Nodes = append(p.graph.Nodes, p.more...)
+	return true
+}
+
+func (p *joining) pairs(forward, backward []*onnx.Node) {
+	tries := maxPairs
+	for _, x := range forward {
+		for i, y := range backward {
+			if tries--; tries < 0 || len(p.gone) > 0 && p.steps > maxSteps {
+				return
+			}
+			if x.OpType == y.OpType && p.join(x, y) {
+				backward = slices.Delete(backward, i, i+1)
+				tries = maxPairs
+				break
+			}
+		}
+	}
+}
 
 // join makes one operator of two, and reports whether it could.
-func (s *state) join(g *onnx.Graph, f *facts, x, y *onnx.Node) bool {
+func (p *joining) join(x, y *onnx.Node) bool {
+	f := p.facts
 	if attrInt(x, "layout", 0) != 0 || attrInt(y, "layout", 0) != 0 || x.Opset != y.Opset || !f.sameSequence(x.Inputs[0], y.Inputs[0]) {
 		return false
 	}
@@ -71,13 +114,13 @@ func (s *state) join(g *onnx.Graph, f *facts, x, y *onnx.Node) bool {
 			return false
 		}
 	}
-	if reaches(g, x, y) || reaches(g, y, x) {
+	if p.reaches(x, y) || p.reaches(y, x) {
 		return false
 	}
-	e := s.emitter(g, x)
+	e := p.emitter(p.graph, x)
 	in := []string{x.Inputs[0], "", "", "", lx, "", "", ""}
 	for _, i := range weights {
-		name, ok := e.joined(g, f, input(x, i), input(y, i))
+		name, ok := p.joined(e, input(x, i), input(y, i))
 		if !ok {
 			return false
 		}
@@ -126,8 +169,15 @@ func (s *state) join(g *onnx.Graph, f *facts, x, y *onnx.Node) bool {
 			}
 		}
 	}
-	g.Nodes = slices.DeleteFunc(g.Nodes, func(n *onnx.Node) bool { return n == x || n == y })
-	g.Nodes = append(g.Nodes, e.finish()...)
+	p.gone[x], p.gone[y] = true, true
+	for _, n := range e.finish() {
+		p.more = append(p.more, n)
+		for _, o := range n.Outputs {
+			if o != "" {
+				p.makers[o] = n
+			}
+		}
+	}
 	return true
 }
 
@@ -143,8 +193,7 @@ func (f *facts) sameSequence(x, y string) bool {
 }
 
 // reaches reports whether y depends on x.
-func reaches(g *onnx.Graph, x, y *onnx.Node) bool {
-	makers := producers(g)
+func (p *joining) reaches(x, y *onnx.Node) bool {
 	seen := map[*onnx.Node]bool{}
 	work := []*onnx.Node{y}
 	for len(work) > 0 {
@@ -153,12 +202,13 @@ func reaches(g *onnx.Graph, x, y *onnx.Node) bool {
 		if n == x {
 			return true
 		}
-		need := slices.Clone(n.Inputs)
+		p.steps++
+		need := n.Inputs
 		for _, sub := range n.Subgraphs() {
-			need = append(need, captures(sub)...)
+			need = append(need[:len(need):len(need)], captures(sub)...)
 		}
 		for _, in := range need {
-			if m := makers[in]; m != nil && !seen[m] {
+			if m := p.makers[in]; m != nil && !seen[m] {
 				seen[m] = true
 				work = append(work, m)
 			}
@@ -169,7 +219,7 @@ func reaches(g *onnx.Graph, x, y *onnx.Node) bool {
 
 // joined puts two constants one behind the other along the first axis. Of one
 // that is absent the elements are zero.
-func (e *emitter) joined(g *onnx.Graph, f *facts, x, y string) (string, bool) {
+func (p *joining) joined(e *emitter, x, y string) (string, bool) {
 	if x == "" && y == "" {
 		return "", true
 	}
@@ -179,7 +229,7 @@ func (e *emitter) joined(g *onnx.Graph, f *facts, x, y string) (string, bool) {
 		if name == "" {
 			continue
 		}
-		k := f.constant(name)
+		k := p.facts.constant(name)
 		if k == nil || k.rank() < 1 || k.size(0) != 1 || shape != nil && (!slices.Equal(shape[1:], k.tensor.Shape()[1:]) || elem != k.tensor.DataType()) {
 			return "", false
 		}
@@ -194,23 +244,22 @@ func (e *emitter) joined(g *onnx.Graph, f *facts, x, y string) (string, bool) {
 		if name == "" {
 			continue
 		}
-		k := f.constant(name)
+		k := p.facts.constant(name)
 		to := slices.Clone(k.ranges)
 		to[0] = [2]int{d, d + 1}
-		known := false
-		for _, init := range g.Initializers {
-			if b, err := BindingOf(init); init.Name == name && err == nil && b != nil {
-				k.copyTo(a.tensor, to)
-				for _, block := range b.Blocks {
-					block.To = slices.Clone(block.To)
-					block.To[0] = [2]int{d, d + 1}
-					a.binding.Blocks = append(a.binding.Blocks, block)
-				}
-				known = true
-			}
+		var known *Binding
+		if init := p.inits[name]; init != nil {
+			known, _ = BindingOf(init) // one that cannot be read is none
 		}
-		if !known {
+		if known == nil {
 			a.put(k, false, to...)
+			continue
+		}
+		k.copyTo(a.tensor, to)
+		for _, block := range known.Blocks {
+			block.To = slices.Clone(block.To)
+			block.To[0] = [2]int{d, d + 1}
+			a.binding.Blocks = append(a.binding.Blocks, block)
 		}
 	}
 	return e.assembly("both", a), true

@@ -286,7 +286,7 @@ func (v *view) copyTo(t *onnx.Tensor, to [][2]int) {
 	dst := (&view{tensor: t, ranges: to, axes: allAxes(len(to))}).offsets()
 	src := v.offsets()
 	size := t.DataType().Size()
-	from, into := v.tensor.Bytes(), t.Bytes()
+	from, into := v.tensor.ElementBytes(), t.Bytes()
 	for i := range dst {
 		copy(into[dst[i]*size:][:size], from[src[i]*size:][:size])
 	}

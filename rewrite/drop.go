@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/recur-ml/recur/onnx"
 )
@@ -24,19 +25,18 @@ type dropper struct{ imports []onnx.OpsetImport }
 // outputs does so for the nodes of a graph of which dropGraph left the live
 // part, and reports whether a body lost an output: then more may be dead.
 func (d dropper) outputs(g *onnx.Graph) bool {
-	read := map[string]bool{}
-	for _, o := range g.Outputs {
-		read[o.Name] = true
-	}
-	reads(g.Nodes, read)
+	read := sync.OnceValue(func() map[string]bool { return outputsRead(g) })
 	lost := false
 	for _, n := range g.Nodes {
 		lost = d.trim(n, read) || lost
 		for _, sub := range n.Subgraphs() {
 			lost = d.outputs(sub) || lost
 		}
+		if len(n.Outputs) == 1 {
+			continue // the node would be dead
+		}
 		for i, o := range n.Outputs {
-			if !read[o] && d.optional(n, i) {
+			if !read()[o] && d.optional(n, i) {
 				n.Outputs[i] = ""
 			}
 		}
@@ -44,17 +44,39 @@ func (d dropper) outputs(g *onnx.Graph) bool {
 	return lost
 }
 
-// reads adds the names that nodes read, and the graphs within.
-func reads(nodes []*onnx.Node, names map[string]bool) {
-	for _, n := range nodes {
+// outputsRead tells of the outputs of nodes that have several whether anything
+// reads them.
+func outputsRead(g *onnx.Graph) map[string]bool {
+	read := map[string]bool{}
+	for _, n := range g.Nodes {
+		if len(n.Outputs) == 1 {
+			continue
+		}
+		for _, o := range n.Outputs {
+			read[o] = false
+		}
+	}
+	markOutputs(g, read)
+	return read
+}
+
+// markOutputs marks those of the given names that a graph reads, or the graphs
+// within.
+func markOutputs(g *onnx.Graph, read map[string]bool) {
+	mark := func(name string) {
+		if _, ok := read[name]; ok {
+			read[name] = true
+		}
+	}
+	for _, o := range g.Outputs {
+		mark(o.Name)
+	}
+	for _, n := range g.Nodes {
 		for _, in := range n.Inputs {
-			names[in] = true
+			mark(in)
 		}
 		for _, sub := range n.Subgraphs() {
-			for _, o := range sub.Outputs {
-				names[o.Name] = true
-			}
-			reads(sub.Nodes, names)
+			markOutputs(sub, read)
 		}
 	}
 }
@@ -76,7 +98,7 @@ func (d dropper) optional(n *onnx.Node, i int) bool {
 // trim takes outputs that nobody reads from an If, and the stacked ones from a
 // Loop or Scan, together with those of the bodies. States stay: they have a
 // place among the inputs too.
-func (d dropper) trim(n *onnx.Node, read map[string]bool) bool {
+func (d dropper) trim(n *onnx.Node, read func() map[string]bool) bool {
 	var bodies []*onnx.Graph
 	first, shift := 0, 0 // the first output that may go, and how much later its place is among the bodies'
 	switch l := loopOf(n); {
@@ -93,7 +115,7 @@ func (d dropper) trim(n *onnx.Node, read map[string]bool) bool {
 	}
 	gone := false
 	for i := total - 1; i >= first; i-- {
-		if i < len(n.Outputs) && (read[n.Outputs[i]] && n.Outputs[i] != "" || len(n.Outputs) == 1) {
+		if i < len(n.Outputs) && (len(n.Outputs) == 1 || n.Outputs[i] != "" && read()[n.Outputs[i]]) {
 			continue
 		}
 		for _, b := range bodies {
@@ -119,19 +141,12 @@ func (d dropper) trim(n *onnx.Node, read map[string]bool) bool {
 // dropGraph removes dead nodes and initializers of a graph, and gives the
 // names that it captures from outside.
 func dropGraph(g *onnx.Graph) map[string]bool {
-	live := map[string]bool{}
+	live := make(map[string]bool, len(g.Nodes))
 	for _, o := range g.Outputs {
 		live[o.Name] = true
 	}
-	maker := map[string]*onnx.Node{}
-	for _, n := range g.Nodes {
-		for _, o := range n.Outputs {
-			if o != "" {
-				maker[o] = n
-			}
-		}
-	}
-	kept := map[*onnx.Node]bool{}
+	maker := producers(g)
+	kept := make(map[*onnx.Node]bool, len(g.Nodes))
 	var work []string
 	for name := range live {
 		work = append(work, name)
@@ -182,12 +197,18 @@ func dropGraph(g *onnx.Graph) map[string]bool {
 		}
 	}
 	g.SparseInitializers = sparse
-	own := g.Defined()
-	captured := map[string]bool{}
-	for name := range live {
-		if !own[name] {
-			captured[name] = true
-		}
+	captured := live
+	for name := range maker {
+		delete(captured, name)
+	}
+	for name := range input {
+		delete(captured, name)
+	}
+	for _, i := range g.Initializers {
+		delete(captured, i.Name)
+	}
+	for _, i := range g.SparseInitializers {
+		delete(captured, i.Name)
 	}
 	return captured
 }

@@ -83,7 +83,7 @@ func equalTensors(s, t *onnx.Tensor) bool {
 	if s.DataType() == onnx.String {
 		return false
 	}
-	return bytes.Equal(s.Bytes(), t.Bytes())
+	return bytes.Equal(s.ElementBytes(), t.ElementBytes())
 }
 
 // equalAttributes reports whether two nodes have the same attributes; false

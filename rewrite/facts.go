@@ -1,9 +1,9 @@
 package rewrite
 
 import (
-	"encoding/binary"
 	"hash/maphash"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/recur-ml/recur/onnx"
@@ -54,35 +54,36 @@ func (f *facts) infer(scope *ops.Scope, g *onnx.Graph) {
 		}
 	}
 	for _, n := range g.Nodes {
-		scope.Node(n) //nolint:errcheck // what cannot be inferred is not known
+		node, _ := scope.Node(n) // what cannot be inferred is not known
+		scope.Release(node)
 	}
 }
 
-// fingerprint is a number that another graph has too with a chance of 2^-64: it
-// depends on everything that inference reads of a graph and of those within.
+// fingerprint is a number that another graph has too with a chance of about 2^-64:
+// it depends on everything that inference reads of a graph and of those within.
 func (s *state) fingerprint(g *onnx.Graph) uint64 {
-	var h fingerprinter
-	h.SetSeed(s.seed)
+	h := fingerprinter{seed: s.seed, keys: [2]uint64{maphash.String(s.seed, "0"), maphash.String(s.seed, "1") | 1}}
 	for _, imp := range s.model.OpsetImports {
 		h.text(imp.Domain)
 		h.number(uint64(imp.Version))
 	}
 	h.graph(g)
-	return h.Sum64()
+	return h.sum
 }
 
-type fingerprinter struct{ maphash.Hash }
+// fingerprinter hashes numbers one after the other, with keys that nobody knows.
+type fingerprinter struct {
+	seed maphash.Seed
+	keys [2]uint64
+	sum  uint64
+}
 
 func (h *fingerprinter) number(v uint64) {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], v)
-	h.Write(b[:])
+	high, low := bits.Mul64(h.sum^v^h.keys[0], h.keys[1])
+	h.sum = high ^ low
 }
 
-func (h *fingerprinter) text(s string) {
-	h.number(uint64(len(s)))
-	h.WriteString(s)
-}
+func (h *fingerprinter) text(s string) { h.number(maphash.String(h.seed, s)) }
 
 func (h *fingerprinter) texts(list []string) {
 	h.number(uint64(len(list)))
@@ -102,12 +103,12 @@ func (h *fingerprinter) graph(g *onnx.Graph) {
 	h.number(uint64(len(g.Initializers)))
 	for _, i := range g.Initializers {
 		h.text(i.Name)
-		maphash.WriteComparable(&h.Hash, i.Tensor)
+		h.number(maphash.Comparable(h.seed, i.Tensor))
 	}
 	h.number(uint64(len(g.SparseInitializers)))
 	for _, i := range g.SparseInitializers {
 		h.text(i.Name)
-		maphash.WriteComparable(&h.Hash, i.Tensor)
+		h.number(maphash.Comparable(h.seed, i.Tensor))
 	}
 	h.number(uint64(len(g.Outputs)))
 	for _, v := range g.Outputs {
@@ -150,7 +151,7 @@ func (h *fingerprinter) attribute(a *onnx.Attribute) {
 	case onnx.AttrStrings:
 		h.texts(a.Strings)
 	case onnx.AttrTensor:
-		maphash.WriteComparable(&h.Hash, a.Tensor)
+		h.number(maphash.Comparable(h.seed, a.Tensor))
 	case onnx.AttrGraph:
 		h.graph(a.Graph)
 	case onnx.AttrGraphs:
@@ -159,7 +160,7 @@ func (h *fingerprinter) attribute(a *onnx.Attribute) {
 			h.graph(g)
 		}
 	default: // of which no pass changes the contents
-		maphash.WriteComparable(&h.Hash, a)
+		h.number(maphash.Comparable(h.seed, a))
 	}
 }
 

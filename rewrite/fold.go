@@ -36,7 +36,8 @@ func (s *state) foldWithin(bytes int64, span time.Duration) error {
 	f.analysis = ops.NewAnalysis(s.registry, s.model, s.limits)
 	f.analysis.Level, f.analysis.HalfWeights = s.level, s.halfWeights
 	f.most = min(bytes, s.limits.InitializerBytes)
-	return f.graph(s.model.Graph, nil)
+	_, err := f.graph(s.model.Graph, nil)
+	return err
 }
 
 type folder struct {
@@ -70,9 +71,10 @@ func constantBytes(g *onnx.Graph) int64 {
 	return total
 }
 
-// graph folds a graph. Of the inputs of a body nothing is assumed: a loop may
-// change the shapes that it declares.
-func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) error {
+// graph folds a graph, and gives what is known in it; nil where that is not
+// what inference would find in its place. Of the inputs of a body nothing is
+// assumed: a loop may change the shapes that it declares.
+func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) (*ops.Scope, error) {
 	scope := f.analysis.NewScope(outer)
 	scope.Enter(g, nil)
 	if outer != nil {
@@ -82,9 +84,10 @@ func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) error {
 	}
 	nodes, err := onnx.Sort(g)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var kept []*onnx.Node
+	whole := len(g.Inputs) == 0
 	lists := [][]*onnx.Node{nodes} // the nodes of spliced branches before the rest
 	for len(lists) > 0 {
 		last := len(lists) - 1
@@ -97,28 +100,38 @@ func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) error {
 		if branch := f.taken(n, scope); branch != nil {
 			inner, err := f.splice(g, n, branch, scope)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			lists = append(lists, inner)
 			continue
 		}
 		// Bodies first: to infer the node is to infer what is left of them.
 		for _, sub := range n.Subgraphs() {
-			if err := f.graph(sub, scope); err != nil {
-				return err
+			inner, err := f.graph(sub, scope)
+			if err != nil {
+				return nil, err
+			}
+			if inner != nil {
+				scope.SetBranch(sub, inner)
 			}
 		}
 		node, err := scope.Node(n)
-		if err == nil && f.constant(g, node, scope) {
+		constant := err == nil && f.constant(g, node, scope)
+		scope.Release(node)
+		if constant {
 			continue
 		}
 		if errors.Is(err, onnx.ErrLimit) {
-			return ops.NodeError(n, 0, err)
+			return nil, ops.NodeError(n, 0, err)
 		}
+		whole = whole && (err == nil || errors.Is(err, onnx.ErrUnsupported))
 		kept = append(kept, n)
 	}
 	g.Nodes = kept
-	return nil
+	if !whole {
+		return nil, nil
+	}
+	return scope, nil
 }
 
 // constant replaces a node by initializers when its outputs are known, and
@@ -134,7 +147,7 @@ func (f *folder) constant(g *onnx.Graph, n *ops.Node, scope *ops.Scope) bool {
 	bytes := int64(0)
 	for _, v := range values {
 		if t, ok := v.(*onnx.Tensor); ok {
-			bytes += int64(len(t.Bytes()))
+			bytes += int64(len(t.ElementBytes()))
 			for _, s := range t.Strings() {
 				bytes += int64(len(s)) + 16
 			}

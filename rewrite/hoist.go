@@ -114,7 +114,7 @@ func (s *state) hoistLoop(l *loop) []*onnx.Node {
 
 // producers maps the values of a graph to the nodes that make them.
 func producers(g *onnx.Graph) map[string]*onnx.Node {
-	m := map[string]*onnx.Node{}
+	m := make(map[string]*onnx.Node, len(g.Nodes))
 	for _, n := range g.Nodes {
 		for _, o := range n.Outputs {
 			if o != "" {

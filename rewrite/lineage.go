@@ -454,5 +454,5 @@ func zeroTensor(t *onnx.Tensor) bool {
 	if t == nil || t.External() != nil || t.DataType() == onnx.String {
 		return false
 	}
-	return !slices.ContainsFunc(t.Bytes(), func(b byte) bool { return b != 0 })
+	return !slices.ContainsFunc(t.ElementBytes(), func(b byte) bool { return b != 0 })
 }

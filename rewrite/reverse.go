@@ -390,7 +390,7 @@ func sliceAxis(f *facts, n *onnx.Node) int {
 // readers maps each value to the nodes that read it; nil stands for a node of
 // a nested graph.
 func readers(g *onnx.Graph) map[string][]*onnx.Node {
-	m := map[string][]*onnx.Node{}
+	m := make(map[string][]*onnx.Node, len(g.Nodes))
 	for _, n := range g.Nodes {
 		for i, in := range n.Inputs {
 			if in != "" && !slices.Contains(n.Inputs[:i], in) {

@@ -58,6 +58,9 @@ type Options struct {
 	// runtime.WithHalfWeights does: results do not depend on which inputs are
 	// constants.
 	HalfWeights bool
+	// InPlace says that nobody else has the model: it is rewritten where it is,
+	// not in a copy.
+	InPlace bool
 	// Left, when it is not nil, is told of each Loop and Scan that the pass
 	// lift leaves, and why.
 	Left func(n *onnx.Node, why string)
@@ -79,7 +82,8 @@ type state struct {
 }
 
 // Apply gives a rewritten copy of a model that onnx.Check has accepted. The
-// copy shares tensors with m, which is not modified. An error names the pass.
+// copy shares tensors with m, which is not modified, unless Options.InPlace says
+// so. An error names the pass.
 func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 	wanted, err := choose(o.Passes)
 	if err != nil {
@@ -97,9 +101,14 @@ func Apply(m *onnx.Model, o Options) (*onnx.Model, error) {
 	return s.model, nil
 }
 
-// newState copies a model for rewriting.
+// newState copies a model for rewriting, or takes it.
 func newState(m *onnx.Model, o Options) *state {
-	s := &state{model: cloneModel(m), registry: o.Registry, limits: o.Limits.WithDefaults(), level: o.Level, halfWeights: o.HalfWeights, report: o.Left,
+	if o.InPlace {
+		takeModel(m)
+	} else {
+		m = cloneModel(m)
+	}
+	s := &state{model: m, registry: o.Registry, limits: o.Limits.WithDefaults(), level: o.Level, halfWeights: o.HalfWeights, report: o.Left,
 		names: map[string]bool{}, factsOfGraphs: map[*onnx.Graph]*facts{}, seed: maphash.MakeSeed()}
 	if s.registry == nil {
 		s.registry = ops.Default()
@@ -175,10 +184,7 @@ func (s *state) fresh(wish string) string {
 func cloneModel(m *onnx.Model) *onnx.Model {
 	c := *m
 	c.Graph = cloneGraph(m.Graph)
-	c.OpsetImports = canonicalImports(m.OpsetImports)
-	if len(c.OpsetImports) == 0 {
-		c.OpsetImports = []onnx.OpsetImport{{Version: 1}}
-	}
+	c.OpsetImports = modelImports(m.OpsetImports)
 	c.Functions = make([]*onnx.Function, len(m.Functions))
 	for i, f := range m.Functions {
 		g := *f
@@ -191,6 +197,32 @@ func cloneModel(m *onnx.Model) *onnx.Model {
 		c.Functions[i] = &g
 	}
 	return &c
+}
+
+// takeModel writes a model as cloneModel does, where it is.
+func takeModel(m *onnx.Model) {
+	m.OpsetImports = modelImports(m.OpsetImports)
+	for _, f := range m.Functions {
+		f.Domain, f.OpsetImports = canonical(f.Domain), canonicalImports(f.OpsetImports)
+		takeNodes(f.Nodes)
+	}
+	takeNodes(m.Graph.Nodes)
+}
+
+func takeNodes(nodes []*onnx.Node) {
+	for _, n := range nodes {
+		n.Domain = canonical(n.Domain)
+		for _, g := range n.Subgraphs() {
+			takeNodes(g.Nodes)
+		}
+	}
+}
+
+func modelImports(list []onnx.OpsetImport) []onnx.OpsetImport {
+	if len(list) == 0 {
+		return []onnx.OpsetImport{{Version: 1}}
+	}
+	return canonicalImports(list)
 }
 
 func canonicalImports(list []onnx.OpsetImport) []onnx.OpsetImport {
@@ -252,7 +284,21 @@ func cloneNode(n *onnx.Node) *onnx.Node {
 // around defines anew.
 type renaming struct {
 	to     map[string]string
-	hidden []map[string]bool
+	hidden []*ownNames
+}
+
+// ownNames are the names that a graph defines, which a renaming from around it
+// leaves as they are.
+type ownNames struct {
+	graph *onnx.Graph
+	names map[string]bool // when they have been asked for
+}
+
+func (o *ownNames) has(name string) bool {
+	if o.names == nil {
+		o.names = o.graph.Defined()
+	}
+	return o.names[name]
 }
 
 func (r renaming) of(name string) string {
@@ -261,7 +307,7 @@ func (r renaming) of(name string) string {
 		return name
 	}
 	for _, own := range r.hidden {
-		if own[name] {
+		if own.has(name) {
 			return name
 		}
 	}
@@ -270,7 +316,11 @@ func (r renaming) of(name string) string {
 
 // rename replaces the names of values in nodes, and in the graphs within as
 // far as these do not define a name anew.
-func rename(nodes []*onnx.Node, to map[string]string) { renaming{to: to}.nodes(nodes) }
+func rename(nodes []*onnx.Node, to map[string]string) {
+	if len(to) > 0 {
+		renaming{to: to}.nodes(nodes)
+	}
+}
 
 func (r renaming) nodes(nodes []*onnx.Node) {
 	for _, n := range nodes {
@@ -289,7 +339,7 @@ func (r renaming) nodes(nodes []*onnx.Node) {
 // graph renames what a nested graph captures; names that it defines itself are
 // its own.
 func (r renaming) graph(g *onnx.Graph) {
-	inner := renaming{r.to, append(r.hidden[:len(r.hidden):len(r.hidden)], g.Defined())}
+	inner := renaming{r.to, append(r.hidden[:len(r.hidden):len(r.hidden)], &ownNames{graph: g})}
 	inner.nodes(g.Nodes)
 	for i := range g.Outputs {
 		g.Outputs[i].Name = inner.of(g.Outputs[i].Name)

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -31,15 +32,8 @@ func (s *state) cancelGraph(g *onnx.Graph, top bool) {
 	for _, o := range g.Outputs {
 		isOutput[o.Name] = true
 	}
-	inner, captured := map[string]bool{}, map[string]bool{} // of nested graphs
-	for _, n := range g.Nodes {
-		for _, sub := range n.Subgraphs() {
-			nestedNames(sub, inner)
-			for _, c := range captures(sub) {
-				captured[c] = true
-			}
-		}
-	}
+	inner := sync.OnceValue(func() map[string]bool { return nestedNames(g) })
+	captured := sync.OnceValue(func() map[string]bool { return nestedReads(g) })
 	to := map[string]string{}
 	resolve := func(name string) string {
 		for to[name] != "" {
@@ -53,7 +47,7 @@ func (s *state) cancelGraph(g *onnx.Graph, top bool) {
 			n.Inputs[i] = resolve(in)
 		}
 		if source := s.undone(n, makers, inits); source != "" && len(n.Outputs) == 1 {
-			if o := n.Outputs[0]; !isOutput[o] && !(captured[o] && inner[source]) {
+			if o := n.Outputs[0]; !isOutput[o] && !(captured()[o] && inner()[source]) {
 				to[n.Outputs[0]] = source
 				continue
 			}
@@ -84,19 +78,17 @@ func (s *state) cancelGraph(g *onnx.Graph, top bool) {
 // as what it is; one of the model's keeps its name, which the node that computes
 // it then gives.
 func nameOutputs(g *onnx.Graph, top bool) {
-	outputs, inner := map[string]bool{}, map[string]bool{}
+	if !slices.ContainsFunc(g.Nodes, isIdentity) {
+		return
+	}
+	outputs, inner := map[string]bool{}, nestedNames(g)
 	for _, o := range g.Outputs {
 		outputs[o.Name] = true
-	}
-	for _, n := range g.Nodes {
-		for _, sub := range n.Subgraphs() {
-			nestedNames(sub, inner)
-		}
 	}
 	makers := producers(g)
 	to, gone := map[string]string{}, map[*onnx.Node]bool{}
 	for _, n := range g.Nodes {
-		if n.OpType != "Identity" || n.Domain != "" || len(n.Inputs) != 1 || len(n.Outputs) != 1 {
+		if !isIdentity(n) {
 			continue
 		}
 		in, out := n.Inputs[0], n.Outputs[0]
@@ -126,16 +118,39 @@ func nameOutputs(g *onnx.Graph, top bool) {
 	}
 }
 
-// nestedNames collects the names that a graph and those within define.
-func nestedNames(g *onnx.Graph, into map[string]bool) {
-	for name := range g.Defined() {
-		into[name] = true
-	}
+func isIdentity(n *onnx.Node) bool {
+	return n.OpType == "Identity" && n.Domain == "" && len(n.Inputs) == 1 && len(n.Outputs) == 1
+}
+
+// nestedNames gives the names that the graphs within a graph define.
+func nestedNames(g *onnx.Graph) map[string]bool {
+	into := map[string]bool{}
+	addNestedNames(g, into)
+	return into
+}
+
+func addNestedNames(g *onnx.Graph, into map[string]bool) {
 	for _, n := range g.Nodes {
 		for _, sub := range n.Subgraphs() {
-			nestedNames(sub, into)
+			for name := range sub.Defined() {
+				into[name] = true
+			}
+			addNestedNames(sub, into)
 		}
 	}
+}
+
+// nestedReads gives the names that the graphs within a graph capture.
+func nestedReads(g *onnx.Graph) map[string]bool {
+	into := map[string]bool{}
+	for _, n := range g.Nodes {
+		for _, sub := range n.Subgraphs() {
+			for _, c := range captures(sub) {
+				into[c] = true
+			}
+		}
+	}
+	return into
 }
 
 // undone gives the value that a node's output equals, "" when there is none.

@@ -83,7 +83,7 @@ func checkOf(t onnx.Type) outputCheck {
 	if !t.Known() {
 		return outputCheck{}
 	}
-	c := outputCheck{never: t.Kind != onnx.KindTensor, elem: t.Elem, ranked: t.Shape.Ranked()}
+	c := outputCheck{never: t.Kind != onnx.KindTensor, elem: t.Elem, ranked: t.Shape.Ranked(), dims: make([]int, 0, len(t.Shape))}
 	for _, d := range t.Shape {
 		size := -1
 		if d.Known() {
@@ -140,13 +140,14 @@ type graphPlan struct {
 // plan compiles a graph. in says what is known of its inputs; nil means what
 // they declare.
 func (p *planner) plan(g *onnx.Graph, in []ops.Info, outer *graphPlan) (*program, error) {
-	gp := &graphPlan{planner: p, prog: &program{}, outer: outer, slots: map[string]int{}, fixed: map[int]bool{}, tainted: map[string]bool{}}
-	var outerScope *ops.Scope
-	if outer != nil {
-		outerScope = outer.scope
+	gp := &graphPlan{planner: p, prog: &program{}, outer: outer, slots: make(map[string]int, len(g.Nodes)+len(g.Initializers)+len(g.Inputs)), fixed: map[int]bool{}, tainted: map[string]bool{}}
+	if outer == nil {
+		gp.scope = p.analysis.NewScope(nil)
+		gp.scope.Enter(g, in)
+	} else if gp.scope = outer.scope.Branch(g); gp.scope == nil {
+		gp.scope = p.analysis.NewScope(outer.scope)
+		gp.scope.Enter(g, in)
 	}
-	gp.scope = p.analysis.NewScope(outerScope)
-	gp.scope.Enter(g, in)
 	for _, init := range g.Initializers {
 		gp.constant(init.Name, init.Tensor)
 	}
@@ -165,6 +166,7 @@ func (p *planner) plan(g *onnx.Graph, in []ops.Info, outer *graphPlan) (*program
 	if err != nil {
 		return nil, err
 	}
+	gp.prog.steps = make([]step, 0, len(nodes))
 	for _, n := range nodes {
 		gp.node(n)
 	}
@@ -228,7 +230,8 @@ func (gp *graphPlan) isTainted(name string) bool {
 
 // node adds a step, or a refusal.
 func (gp *graphPlan) node(p *onnx.Node) {
-	s := step{node: p}
+	slots := make([]int, 0, len(p.Inputs)+len(p.Outputs))
+	s := step{node: p, in: slots[:0:len(p.Inputs)], out: slots[len(p.Inputs):len(p.Inputs)], types: make([]onnx.Type, 0, len(p.Outputs)), checks: make([]outputCheck, 0, len(p.Outputs))}
 	taint := false
 	for _, name := range p.Inputs {
 		slot := -1
@@ -252,6 +255,7 @@ func (gp *graphPlan) node(p *onnx.Node) {
 			s.bodies = append(s.bodies, body{name, prog})
 			return nil
 		})
+		n.AlignConstants()
 	}
 	// Complaints about what a refused node would have given only repeat it.
 	if err != nil && (!taint || !gp.scope.HasOperator(p)) && len(gp.refusals) == refusals {
@@ -362,7 +366,7 @@ func (s *step) captured(slot int) bool {
 // compile plans a checked and rewritten model.
 func compile(m *onnx.Model, o *options) (*program, map[string]int, error) {
 	p := &planner{analysis: ops.NewAnalysis(o.registry, m, o.limits), symbols: map[string]int{}}
-	p.analysis.Level, p.analysis.HalfWeights = o.level, o.halfWeights
+	p.analysis.Level, p.analysis.HalfWeights, p.analysis.Planning = o.level, o.halfWeights, true
 	for _, v := range m.Graph.Inputs {
 		for _, d := range v.Type.Shape {
 			if _, ok := p.symbols[d.Name]; !ok && d.Name != "" {

@@ -62,7 +62,7 @@ func Load(path string, opts ...Option) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(m, o)
+	return newSession(m, o, true)
 }
 
 // LoadFS is Load from a file system, such as an embed.FS. Models with external
@@ -73,7 +73,7 @@ func LoadFS(fsys fs.FS, name string, opts ...Option) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(m, o)
+	return newSession(m, o, true)
 }
 
 // LoadBytes is Load from memory. The session keeps data, which must not be
@@ -84,16 +84,18 @@ func LoadBytes(data []byte, opts ...Option) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(m, o)
+	return newSession(m, o, true)
 }
 
 // LoadModel makes a model ready to run. The model is not modified; it must not
 // be modified while the session is in use.
 func LoadModel(m *onnx.Model, opts ...Option) (*Session, error) {
-	return newSession(m, newOptions(opts))
+	return newSession(m, newOptions(opts), false)
 }
 
-func newSession(m *onnx.Model, o *options) (s *Session, err error) {
+// newSession makes a session of a model, which it takes where own says that
+// nobody else has it.
+func newSession(m *onnx.Model, o *options, own bool) (s *Session, err error) {
 	defer contain(&err, func() string { return "load" })
 	if err := o.chooseLevel(); err != nil {
 		return nil, err
@@ -102,7 +104,7 @@ func newSession(m *onnx.Model, o *options) (s *Session, err error) {
 		return nil, err
 	}
 	path := m.Path
-	if m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits, Level: o.level, HalfWeights: o.halfWeights}); err != nil {
+	if m, err = rewrite.Apply(m, rewrite.Options{Passes: o.passes, Registry: o.registry, Limits: o.limits, Level: o.level, HalfWeights: o.halfWeights, InPlace: own}); err != nil {
 		return nil, withPath(path, err)
 	}
 	prog, symbols, err := compile(m, o)
@@ -468,7 +470,7 @@ func overlap(a, b *onnx.Tensor) bool {
 	case a.DataType() == onnx.String:
 		return overlapping(a.Strings(), b.Strings())
 	}
-	return overlapping(a.Bytes(), b.Bytes())
+	return overlapping(a.ElementBytes(), b.ElementBytes())
 }
 
 func overlapping[T any](a, b []T) bool {
@@ -529,7 +531,7 @@ func copyInto(name string, dst *onnx.Tensor, v onnx.Value) error {
 		return onnx.Errorf(onnx.ErrShape, "output %q is %v, the tensor given for it is %v", name, v, dst)
 	}
 	t := v.(*onnx.Tensor)
-	copy(dst.Bytes(), t.Bytes())
+	copy(dst.Bytes(), t.ElementBytes())
 	copy(dst.Strings(), t.Strings())
 	return nil
 }

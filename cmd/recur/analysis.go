@@ -1,6 +1,8 @@
 package main
 
 import (
+	"sync"
+
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
 )
@@ -27,10 +29,25 @@ func analyse(m *onnx.Model, limits onnx.Limits, given map[string]onnx.Type) *ops
 type placed struct {
 	*onnx.Node
 	graph *onnx.Graph // nil in a function
+	// inits gives the initializers of the graph by name; nil where graph is.
+	inits func() map[string]*onnx.Initializer
 	// path leads to the node: names of the nodes and attributes around it, or
 	// of the function.
 	path  string
 	opset int // version of the node's domain, 0 where it is not imported
+}
+
+// initializersOf indexes the initializers of a graph, when that is asked for.
+func initializersOf(g *onnx.Graph) func() map[string]*onnx.Initializer {
+	return sync.OnceValue(func() map[string]*onnx.Initializer {
+		m := make(map[string]*onnx.Initializer, len(g.Initializers))
+		for _, init := range g.Initializers {
+			if m[init.Name] == nil {
+				m[init.Name] = init
+			}
+		}
+		return m
+	})
 }
 
 // walk calls f for each node of a model: of its graph, the graphs within, and
@@ -43,12 +60,13 @@ func walk(m *onnx.Model, f func(placed)) {
 }
 
 func walkNodes(nodes []*onnx.Node, g *onnx.Graph, path string, opsets map[string]int, f func(placed)) {
+	inits := initializersOf(g)
 	for _, n := range nodes {
 		opset := int(n.Opset)
 		if opset == 0 {
 			opset = opsets[n.Domain]
 		}
-		f(placed{n, g, path + n.Label(), opset})
+		f(placed{n, g, inits, path + n.Label(), opset})
 		for _, a := range n.Attributes {
 			inner := path + n.Label() + "." + a.Name + "/"
 			if a.Graph != nil {

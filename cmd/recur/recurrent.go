@@ -123,10 +123,8 @@ func (p placed) shape(i int, scope *ops.Scope) onnx.Shape {
 	if p.graph == nil {
 		return nil
 	}
-	for _, init := range p.graph.Initializers {
-		if init.Name == p.input(i) {
-			return onnx.FixedShape(init.Tensor.Shape()...)
-		}
+	if init := p.inits()[p.input(i)]; init != nil {
+		return onnx.FixedShape(init.Tensor.Shape()...)
 	}
 	info, _ := scope.Lookup(p.input(i))
 	return info.Type.Shape

@@ -203,7 +203,7 @@ func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
 		t.image, t.from = i/t.group, i%t.group
 		x := t.x[i*t.channels*t.inSize:][:planes*t.inSize]
 		if padded {
-			t.pad(x)
+			padPlanes(t.room, x, planes, t.plane, t.in, t.begin, t.pitch, t.index)
 		} else {
 			t.room = x
 		}
@@ -222,26 +222,28 @@ func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
 	return nil
 }
 
-// pad copies the input to where it lies in the padding.
-func (t *convTaps) pad(x []float32) {
-	last := len(t.in) - 1
-	n := t.in[last]
+// padPlanes copies planes of the given sizes to where they lie in room, whose
+// planes are plane apart, behind low elements in each dimension. index is room
+// for indices.
+func padPlanes(room, x []float32, planes, plane int, size, low, pitch, index []int) {
+	last := len(size) - 1
+	n := size[last]
 	if n == 0 {
 		return
 	}
 	first := 0
-	for d, b := range t.begin {
-		first += b * t.pitch[d]
+	for d, b := range low {
+		first += b * pitch[d]
 	}
-	per := t.inSize / n
-	for p := range t.planes {
+	per := len(x) / planes / n
+	for p := range planes {
 		for r := range per {
-			split(t.index[:last], t.in[:last], r)
-			at := p*t.plane + first
-			for d, i := range t.index[:last] {
-				at += i * t.pitch[d]
+			split(index[:last], size[:last], r)
+			at := p*plane + first
+			for d, i := range index[:last] {
+				at += i * pitch[d]
 			}
-			copy(t.room[at:][:n], x[(p*per+r)*n:])
+			copy(room[at:][:n], x[(p*per+r)*n:])
 		}
 	}
 }

@@ -37,10 +37,14 @@ func AddProducts[T Number](y, x []T, step int, v T) {
 	AddScaled(y, x, step, v)
 }
 
-// ScatterScaled is y[i*step] += v*x[i]; the product is rounded before the sum.
-func ScatterScaled[T Number](y, x []T, step int, v T) {
-	if step == 1 {
-		AddScaled(y[:len(x)], x, 1, v)
+// ScatterProducts is y[i*step] += v*x[i]; for float32 it rounds once, as Gemm
+// does.
+func ScatterProducts[T Number](y, x []T, step int, v T) {
+	if y, ok := any(y).([]float32); ok {
+		x, v := any(x).([]float32), float64(any(v).(float32))
+		for i, e := range x {
+			y[i*step] = float32(sum(float64(y[i*step]), v*float64(e)))
+		}
 		return
 	}
 	for i, e := range x {

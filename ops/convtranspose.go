@@ -192,7 +192,7 @@ func buildConvTranspose(n *Node) (Kernel, error) {
 type convTranspose[T element] struct {
 	transposeAttrs
 	level  Level
-	packed *packed[phaseWeights] // nil where the weights are no constants
+	packed transposePacked
 }
 
 // transposeLocal is a ConvTranspose while it runs, kept for a frame. Its places

@@ -130,7 +130,8 @@ type phaseWeights struct {
 	finite bool
 }
 
-// arrange lays the weights [group*channels, outputs, taps] out; rows is as long.
+// arrange lays the weights [group*channels, outputs, taps] out in rows, which is
+// as long.
 func (w *phaseWeights) arrange(phases []phase, from []float32, group, channels, outputs, taps int) {
 	w.finite = allFinite(from)
 	rows := w.rows
@@ -163,29 +164,63 @@ func allFinite(x []float32) bool {
 	return true
 }
 
-// packPhases is for Build: it lays constant weights out; nil where they are no
-// constants, or do not fit the attributes.
-func packPhases(n *Node, a *transposeAttrs) *packed[phaseWeights] {
+// transposePacked are constant weights in the layouts that a run may want; nil
+// where they are no constants.
+type transposePacked struct {
+	rows   *packed[phaseWeights]
+	points *packed[phasePoints]
+}
+
+// phasePoints are weights of each phase and group in turn, as kernel.PackPoints
+// lays them out: outputs and rests side by side.
+type phasePoints struct{ groups [][]float32 }
+
+// packPhases is for Build: it lays constant weights out when a run first wants
+// them so, which depends on the input.
+func packPhases(n *Node, a *transposeAttrs) (p transposePacked) {
 	of := n.constants(1)
 	if of == nil || of[0].DataType() != onnx.Float || of[0].Len() == 0 || n.Level() == kernel.Go {
-		return nil
+		return p
 	}
-	w, rank := of[0], of[0].Rank()-2
+	w, rank, level := of[0], of[0].Rank()-2, n.Level()
 	if rank < 1 || a.check(rank) != nil || a.group < 1 || int64(w.Shape()[0])%a.group != 0 {
-		return nil
+		return p
 	}
-	group, outputs, sizes := int(a.group), w.Shape()[1], w.Shape()[2:]
+	group, channels, outputs, sizes := int(a.group), w.Shape()[0]/int(a.group), w.Shape()[1], w.Shape()[2:]
 	strides, dilations := make([]int, rank), make([]int, rank)
 	for d := range rank {
 		strides[d], dilations[d] = at(a.win.strides, d, 1), at(a.win.dilations, d, 1)
 	}
 	layout := fmt.Sprintf("phases of %d groups, strides %v, dilations %v", group, strides, dilations)
-	return newPacked(n, layout, func() *phaseWeights {
+	arranged := func() ([]phase, *phaseWeights) {
 		phases := phasesOf(sizes, strides, dilations, deepTranspose(group, outputs))
-		p := &phaseWeights{rows: make([]float32, w.Len())}
-		p.arrange(phases, onnx.Elements[float32](w), group, w.Shape()[0]/group, outputs, w.Len()/w.Shape()[0]/outputs)
+		rows := &phaseWeights{rows: make([]float32, w.Len())}
+		rows.arrange(phases, onnx.Elements[float32](w), group, channels, outputs, w.Len()/w.Shape()[0]/outputs)
+		return phases, rows
+	}
+	p.rows = newPackedLater(n, layout, func() *phaseWeights {
+		_, rows := arranged()
+		return rows
+	}, w)
+	p.points = newPackedLater(n, "points of "+layout, func() *phasePoints {
+		p := &phasePoints{}
+		phases, rows := arranged()
+		if !rows.finite {
+			return p
+		}
+		for i := range phases {
+			n := outputs * phases[i].rests
+			depth := channels * phases[i].terms
+			full, width, last := level.PointStrips(n)
+			for range group {
+				to := make([]float32, (full*width+last)*depth)
+				kernel.PackPoints(level, to, rows.rows[:n*depth], n)
+				p.groups, rows.rows = append(p.groups, to), rows.rows[n*depth:]
+			}
+		}
 		return p
 	}, w)
+	return p
 }
 
 // deepTranspose reports whether each of several groups has one output, so that

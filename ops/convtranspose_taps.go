@@ -23,15 +23,17 @@ type transposeTaps struct {
 	pitch, toPitch                    []int // the distances of neighbours in the copy, and in the result
 	plane                             int   // the copy's size, of one channel
 	whole                             bool  // each result is in a phase
+	rests                             int   // of a phase, at most
 	most                              int   // rests times places of a row at a time
 	deep                              bool
 	index                             []int
 	bias                              []float32
 	own                               phaseWeights // of a run
 	weights, room, sums               []float32
+	points                            [][]float32
 	image, first, planes              int // what the threads work on: an image, its first group, planes of the input
 
-	doRows, doPlanes func(lo, hi int)
+	doRows, doPoints, doPlanes func(lo, hi int)
 }
 
 // laidPhase is a phase over tensors of given sizes.
@@ -56,27 +58,62 @@ func (l *transposeLocal[T]) tapped(c *Ctx, k *convTranspose[T]) (done bool, err 
 	t := &f.fast
 	if t.transposeLocal == nil {
 		t.transposeLocal = f
-		t.doRows, t.doPlanes = t.computeRows, t.computePlanes
+		t.doRows, t.doPoints, t.doPlanes = t.computeRows, t.computePoints, t.computePlanes
 	}
 	t.level = k.level
 	if !t.lay() {
 		return false, nil
 	}
+	defer func() { t.weights, t.points, t.room, t.sums = nil, nil, nil, nil }()
+	if k.packed.points != nil && !t.deep && t.pointsPay() {
+		if t.points = k.packed.points.get().groups; t.points == nil {
+			return false, nil
+		}
+		return true, t.images(c)
+	}
 	w := &t.own
-	if k.packed != nil {
-		w = k.packed.get()
+	if k.packed.rows != nil {
+		w = k.packed.rows.get()
 	} else {
 		if w.rows, err = Scratch[float32](c, len(t.w)); err != nil {
 			return false, err
 		}
 		w.arrange(t.phases, t.w, t.group, t.channels, t.outputs, t.taps)
 	}
-	t.weights, t.own.rows = w.rows, nil
-	defer func() { t.weights, t.room, t.sums = nil, nil, nil }()
-	if !w.finite {
+	if t.weights, t.own.rows = w.rows, nil; !w.finite {
 		return false, nil
 	}
 	return true, t.images(c)
+}
+
+// pointsPay reports whether vectors of outputs and rests are better than vectors
+// of places. Either may be fuller; results that a vector holds side by side but
+// that belong apart are stored one by one, which takes as long as some
+// multiplications.
+func (t *transposeTaps) pointsPay() bool {
+	const (
+		storeApart = 3 * 16 // one at a time
+		storeRun   = 16     // in a run of runLength
+		runLength  = 8
+	)
+	lanes := t.level.Lanes()
+	fill := func(n int) int { return (n + lanes - 1) / lanes * lanes }
+	rows, points := 0, 0
+	for i := range t.laid {
+		p := &t.laid[i]
+		last := len(p.count) - 1
+		m, n, depth := t.outputs*p.rests, p.count[last], t.channels*p.terms
+		storeRows, storePoints := 0, storeApart
+		if t.step[last] > 1 {
+			storeRows = storeApart
+		}
+		if p.rests >= runLength {
+			storePoints = storeRun
+		}
+		rows += p.lines() * m * (fill(n)*depth + n*storeRows)
+		points += p.lines() * n * (fill(m)*depth + m*storePoints)
+	}
+	return points < rows
 }
 
 // lay works out the phases, the copy of the input and the taps; it reports
@@ -140,7 +177,7 @@ func (t *transposeTaps) flatten() {
 func (t *transposeTaps) layPlaces() {
 	rank := len(t.to)
 	last := rank - 1
-	t.most, t.whole = 0, true
+	t.rests, t.most, t.whole = 0, 0, true
 	for i := range t.laid {
 		p := &t.laid[i]
 		p.phase = &t.phases[i]
@@ -153,6 +190,7 @@ func (t *transposeTaps) layPlaces() {
 			p.place[d] = ceilDiv(max(0, t.cut[d]-r), t.step[d])
 			p.count[d] = max(0, ceilDiv(end, t.step[d])-p.place[d])
 		}
+		t.rests = max(t.rests, p.rests)
 		t.most = max(t.most, p.rests*min(p.count[last], placesMost))
 	}
 	for d, k := range t.kernel {
@@ -188,11 +226,18 @@ func (t *transposeTaps) layCopy() (plane int, ok bool) {
 		plane *= t.padded[d]
 		to *= t.to[d]
 	}
+	if around && plane%planeUneven == 0 {
+		plane += 16
+	}
 	if around && plane > roomRatio*(t.inSize+t.outSize) || plane > roomMost/(t.channels*t.group) {
 		return 0, false
 	}
 	return plane, true
 }
+
+// planeUneven is a distance of planes whose elements share few lines of the
+// first-level cache.
+const planeUneven = 64
 
 // layTaps works out where the terms of a phase are.
 func (t *transposeTaps) layTaps(p *laidPhase, plane int) {
@@ -224,7 +269,7 @@ func (t *transposeTaps) layTaps(p *laidPhase, plane int) {
 func (t *transposeTaps) spreadBias() {
 	end := &t.laid[len(t.laid)-1]
 	n := end.bias + t.group*t.outputs*end.rests
-	if n > len(t.bias) {
+	if n += 63; n > len(t.bias) { // a strip of points may reach beyond
 		t.bias = make([]float32, n)
 	}
 	if t.b == nil {
@@ -260,7 +305,7 @@ func (t *transposeTaps) images(c *Ctx) (err error) {
 		}
 		clear(t.room)
 	}
-	if t.step[len(t.step)-1] > 1 {
+	if t.step[len(t.step)-1] > 1 && t.points == nil {
 		if t.sums, err = Scratch[float32](c, groups*t.outputs*t.most); err != nil {
 			return err
 		}
@@ -278,9 +323,12 @@ func (t *transposeTaps) images(c *Ctx) (err error) {
 		} else {
 			padPlanes(t.room, x, t.planes, t.plane, t.size, t.low, t.pitch, t.index)
 		}
-		if t.deep {
+		switch {
+		case t.deep:
 			c.Parallel(t.group, grain, t.doPlanes)
-		} else {
+		case t.points != nil:
+			c.Parallel((t.outputs*t.rests+63)/64, max(1, grain/64), t.doPoints)
+		default:
 			c.Parallel(t.outputs, grain, t.doRows)
 		}
 		if err := c.Err(); err != nil {
@@ -322,6 +370,77 @@ func (t *transposeTaps) computePlanes(lo, hi int) {
 	}, y, lo, hi)
 }
 
+// pointsAtATime is a multiple of the height of every block of points.
+const pointsAtATime = 24
+
+// computePoints computes strips lo..hi-1, of 64 outputs and rests each, of the
+// group.
+func (t *transposeTaps) computePoints(lo, hi int) {
+	var sums [pointsAtATime * 64]float32
+	last := len(t.to) - 1
+	y := t.y[(t.image*t.group+t.first)*t.outputs*t.inSize:][:t.outputs*t.inSize]
+	for i := range t.laid {
+		p := &t.laid[i]
+		m, depth := t.outputs*p.rests, len(p.at.Offsets)
+		weights, bias := t.points[i*t.group+t.first], t.bias[p.bias+t.first*m:]
+		full, width, rest := t.level.PointStrips(m)
+		for line := range p.lines() {
+			x, at := t.line(p, line)
+			first := p.place[last]*t.step[last] + p.rest[last] - t.cut[last]
+			for u := lo * 64; u < min(hi*64, m); u += width {
+				if t.c.Err() != nil {
+					return
+				}
+				wide := width
+				if u == full*width {
+					wide = rest
+				}
+				for j := 0; j < p.count[last]; j += pointsAtATime {
+					n := min(pointsAtATime, p.count[last]-j)
+					kernel.ConvPointSums(t.level, sums[:], t.room[x+j:], 1, p.at, weights[u*depth:], bias[u:], wide, n)
+					for o := u / p.rests; o*p.rests < min(u+wide, m); o++ {
+						part := pointsPart{from: max(u-o*p.rests, 0), to: min(u+wide-o*p.rests, p.rests), wide: wide}
+						part.spread(y[o*t.inSize+at:][:t.to[last]], sums[o*p.rests+part.from-u:], first+j*t.step[last], t.step[last], n)
+					}
+				}
+			}
+		}
+	}
+}
+
+// pointsPart is rests from..to-1 of an output in a strip of points.
+type pointsPart struct{ from, to, wide int }
+
+// spread takes the part's sums of n places to a row of results, from an index on
+// for rest 0 of the first place, but for those outside.
+func (p pointsPart) spread(row, sums []float32, first, step, n int) {
+	first += p.from
+	runs := p.to - p.from
+	if runs < 8 && first >= 0 && first+(n-1)*step+runs <= len(row) {
+		for r := range runs {
+			at, to := r, first+r
+			for range n {
+				row[to] = sums[at]
+				at += p.wide
+				to += step
+			}
+		}
+		return
+	}
+	for i := range n {
+		s, at := sums[i*p.wide:][:runs], first+i*step
+		if at < 0 {
+			s, at = s[min(-at, runs):], 0
+		}
+		if at+len(s) > len(row) {
+			s = s[:max(len(row)-at, 0)]
+		}
+		for r, v := range s {
+			row[at+r] = v
+		}
+	}
+}
+
 // walk calls f for n places of a phase at a time, whose first term is at x. It
 // puts each row of them at to, span apart: where they belong in y, which holds
 // rows lo..hi-1 of results, or where walk takes them there.
@@ -330,11 +449,7 @@ func (t *transposeTaps) walk(f func(p *laidPhase, x, n int, to []float32, span i
 	step := t.step[last]
 	for i := range t.laid {
 		p := &t.laid[i]
-		lines := 1
-		for _, n := range p.count[:last] {
-			lines *= n
-		}
-		for line := range lines {
+		for line := range p.lines() {
 			x, at := t.line(p, line)
 			for j := 0; j < p.count[last]; j += placesMost {
 				if t.c.Err() != nil {
@@ -353,6 +468,15 @@ func (t *transposeTaps) walk(f func(p *laidPhase, x, n int, to []float32, span i
 	}
 }
 
+// lines is the number of rows of places.
+func (p *laidPhase) lines() int {
+	n := 1
+	for _, c := range p.count[:len(p.count)-1] {
+		n *= c
+	}
+	return n
+}
+
 // line gives where the taps of a line of places are, and where its results
 // begin.
 func (t *transposeTaps) line(p *laidPhase, line int) (x, to int) {
@@ -367,26 +491,39 @@ func (t *transposeTaps) line(p *laidPhase, line int) (x, to int) {
 }
 
 // spreadRows takes n sums of each rest of rows, from a place on, to the results'
-// indices. Those of some rests may lie one place outside.
+// indices. Some rests of the first place and of the last may lie outside.
 func (t *transposeTaps) spreadRows(y, sums []float32, p *laidPhase, place, n, rows int) {
 	last := len(t.to) - 1
 	step, size := t.step[last], t.to[last]
+	first := place*step + p.rest[last] - t.cut[last]
+	lo, hi := 0, n
+	if first < 0 {
+		lo = 1
+	}
+	if first+(n-1)*step+p.rests > size {
+		hi = n - 1
+	}
 	for o := range rows {
 		row := y[o*t.inSize:][:size]
-		for r := range p.rests {
-			s := sums[:n]
-			sums = sums[n:]
-			at := place*step + p.rest[last] + r - t.cut[last]
-			if at < 0 {
-				s, at = s[1:], at+step
-			}
-			for _, v := range s {
-				if at >= size {
-					break
-				}
-				row[at] = v
-				at += step
-			}
+		s := sums[o*p.rests*n:][:p.rests*n]
+		if lo < hi {
+			kernel.Interleave(row[first+lo*step:], s[lo:], p.rests, hi-lo, step, n)
+		}
+		if lo > 0 {
+			spreadPlace(row, s, first, p.rests, n)
+		}
+		if hi < n {
+			spreadPlace(row, s[n-1:], first+(n-1)*step, p.rests, n)
+		}
+	}
+}
+
+// spreadPlace takes the sums of a place's rests, which are n apart, to a row of
+// results from an index on, but for those outside.
+func spreadPlace(row, sums []float32, at, rests, n int) {
+	for r := range rests {
+		if i := at + r; 0 <= i && i < len(row) {
+			row[i] = sums[r*n]
 		}
 	}
 }

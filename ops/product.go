@@ -50,10 +50,6 @@ const finishBlock = 1 << 17
 // grainOf is how many items of a given cost go to a thread at least.
 func grainOf(cost int) int { return max(1, mulGrain/max(cost, 1)) }
 
-// directMost bounds the elements of a matrix b that is read where it lies, so
-// that it stays in the first-level cache.
-const directMost = 1 << 13
-
 // run adds the products to y; with packed or fresh, it sets y to them.
 func (p *product[T]) run(c *Ctx) error {
 	batch := elements(p.dims)
@@ -99,7 +95,7 @@ func (p *product[T]) choose() {
 		p.m, p.n, p.ldb, p.ars, p.transB = 1, p.m, p.ars, p.k, true
 		p.ldy = p.n
 	}
-	if p.packed == nil && !p.transB && p.k*p.n <= directMost {
+	if p.packed == nil && !p.transB && p.level.Direct(p.m, p.n, p.k) {
 		p.direct = true
 		p.terms.Step(p.k, p.ldb)
 	}

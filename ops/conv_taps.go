@@ -51,6 +51,8 @@ type convTaps struct {
 	pitch  []int // of the copy of the input with its padding: the distance of neighbours
 	plane  int   // its size, of one channel
 	room   []float32
+	rest   int // how far apart rests of the stride lie in a dealt row
+	dealt  int // the stride by which the copy's rows are dealt out: elements that are it apart lie side by side
 	width  int // places of a row: those along the last dimension, or all
 	rows   int
 	wide   []float32 // the bias of a group, or zeros
@@ -80,11 +82,16 @@ func (l *convLocal[T]) tapped(c *Ctx, k *conv[T]) (done bool, err error) {
 		t.convLocal = f
 		t.doRows, t.doPoints, t.doPlanes = t.computeRows, t.computePoints, t.computePlanes
 	}
+	deep := l.deep()
+	step := l.stride[len(l.in)-1]
+	t.dealt = 1
+	if deep || k.points == nil {
+		t.dealt = step
+	}
 	if !t.lay() {
 		return false, nil
 	}
-	deep := l.deep()
-	byRow := l.stride[len(l.in)-1] == 1
+	byRow := step == t.dealt
 	byPoint := k.points != nil && !deep && t.pointsPay(k.level, byRow)
 	if !byRow && !byPoint {
 		return false, nil
@@ -109,6 +116,10 @@ func (t *convTaps) lay() bool {
 		if padded {
 			n += t.begin[d] + t.end[d]
 		}
+		if d == rank-1 {
+			n = ceilDiv(n, t.dealt) * t.dealt
+			t.rest = n / t.dealt
+		}
 		if n == 0 || n > roomMost/size {
 			return false
 		}
@@ -124,7 +135,7 @@ func (t *convTaps) lay() bool {
 		t.width = t.outSize
 	}
 	t.rows = t.outSize / t.width
-	t.key = append(append(append(append(t.key[:0], t.channels, t.plane), t.pitch...), t.kernel...), t.dilate...)
+	t.key = append(append(append(append(t.key[:0], t.channels, t.plane, t.dealt), t.pitch...), t.kernel...), t.dilate...)
 	if slices.Equal(t.key, t.laid) {
 		return true
 	}
@@ -133,17 +144,22 @@ func (t *convTaps) lay() bool {
 	for i := range depth {
 		split(t.index[:rank], t.kernel, i%t.taps)
 		at := i / t.taps * size
-		for d, tap := range t.index[:rank] {
+		for d, tap := range t.index[:rank-1] {
 			at += tap * t.dilate[d] * t.pitch[d]
 		}
+		along := t.index[rank-1] * t.dilate[rank-1]
+		at += along%t.dealt*t.rest + along/t.dealt
 		t.terms.Offsets = append(t.terms.Offsets, at)
 		t.terms.Reach = max(t.terms.Reach, at)
 	}
 	return true
 }
 
-// inPlace reports whether there is no padding.
+// inPlace reports whether the input is read where it lies.
 func (t *convTaps) inPlace() bool {
+	if t.dealt > 1 {
+		return false
+	}
 	for d := range t.in {
 		if t.begin[d] != 0 || t.end[d] != 0 {
 			return false
@@ -203,7 +219,7 @@ func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
 		t.image, t.from = i/t.group, i%t.group
 		x := t.x[i*t.channels*t.inSize:][:planes*t.inSize]
 		if padded {
-			padPlanes(t.room, x, planes, t.plane, t.in, t.begin, t.pitch, t.index)
+			padPlanes(t.room, x, planes, t.plane, t.dealt, t.rest, t.in, t.begin, t.pitch, t.index)
 		} else {
 			t.room = x
 		}
@@ -223,16 +239,16 @@ func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
 }
 
 // padPlanes copies planes of the given sizes to where they lie in room, whose
-// planes are plane apart, behind low elements in each dimension. index is room
-// for indices.
-func padPlanes(room, x []float32, planes, plane int, size, low, pitch, index []int) {
+// planes are plane apart, behind low elements in each dimension. Rows are dealt
+// out by a stride, rests of it rest apart. index is room for indices.
+func padPlanes(room, x []float32, planes, plane, dealt, rest int, size, low, pitch, index []int) {
 	last := len(size) - 1
 	n := size[last]
 	if n == 0 {
 		return
 	}
 	first := 0
-	for d, b := range low {
+	for d, b := range low[:last] {
 		first += b * pitch[d]
 	}
 	per := len(x) / planes / n
@@ -243,7 +259,15 @@ func padPlanes(room, x []float32, planes, plane int, size, low, pitch, index []i
 			for d, i := range index[:last] {
 				at += i * pitch[d]
 			}
-			copy(room[at:][:n], x[(p*per+r)*n:])
+			row := x[(p*per+r)*n:][:n]
+			if dealt == 1 {
+				copy(room[at+low[last]:], row)
+				continue
+			}
+			for i := range min(dealt, n) {
+				to := low[last] + i
+				kernel.Gather(room[at+to%dealt*rest+to/dealt:][:ceilDiv(n-i, dealt)], row[i:], dealt)
+			}
 		}
 	}
 }
@@ -265,7 +289,7 @@ const placesMost = 1 << 12
 // walk calls f for parts of the rows: the index of the input for the first
 // place, that of the output, and the number of places.
 func (t *convTaps) walk(f func(x, y, n int)) {
-	step := t.stride[len(t.stride)-1]
+	step := t.stride[len(t.stride)-1] / t.dealt
 	for r := range t.rows {
 		x := t.row(r)
 		for j := 0; j < t.width; j += placesMost {

@@ -244,31 +244,47 @@ func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
 func padPlanes(room, x []float32, planes, plane, dealt, rest int, size, low, pitch, index []int) {
 	last := len(size) - 1
 	n := size[last]
-	if n == 0 {
+	if n == 0 || len(x) == 0 {
 		return
+	}
+	lines, step, outer := 1, 0, max(0, last-1) // rows that lie evenly apart, and the dimensions of such groups of them
+	if last > 0 {
+		lines, step = size[last-1], pitch[last-1]
 	}
 	first := 0
 	for d, b := range low[:last] {
 		first += b * pitch[d]
 	}
-	per := len(x) / planes / n
+	if dealt == 1 {
+		first += low[last]
+	}
+	per := len(x) / planes / n / lines
 	for p := range planes {
-		for r := range per {
-			split(index[:last], size[:last], r)
+		for o := range per {
 			at := p*plane + first
-			for d, i := range index[:last] {
+			split(index[:outer], size[:outer], o)
+			for d, i := range index[:outer] {
 				at += i * pitch[d]
 			}
-			row := x[(p*per+r)*n:][:n]
-			if dealt == 1 {
-				copy(room[at+low[last]:], row)
-				continue
-			}
-			for i := range min(dealt, n) {
-				to := low[last] + i
-				kernel.Gather(room[at+to%dealt*rest+to/dealt:][:ceilDiv(n-i, dealt)], row[i:], dealt)
+			for range lines {
+				if dealt == 1 {
+					copy(room[at:][:n], x)
+				} else {
+					deal(room[at:], x[:n], dealt, rest, low[last])
+				}
+				x = x[n:]
+				at += step
 			}
 		}
+	}
+}
+
+// deal copies a row, behind low elements, to where those that are dealt apart
+// lie side by side.
+func deal(to, row []float32, dealt, rest, low int) {
+	for i := range min(dealt, len(row)) {
+		at := low + i
+		kernel.Gather(to[at%dealt*rest+at/dealt:][:ceilDiv(len(row)-i, dealt)], row[i:], dealt)
 	}
 }
 

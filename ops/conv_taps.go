@@ -51,6 +51,8 @@ type convTaps struct {
 	pitch  []int // of the copy of the input with its padding: the distance of neighbours
 	plane  int   // its size, of one channel
 	room   []float32
+	rest   int // how far apart rests of the stride lie in a dealt row
+	dealt  int // the stride by which the copy's rows are dealt out: elements that are it apart lie side by side
 	width  int // places of a row: those along the last dimension, or all
 	rows   int
 	wide   []float32 // the bias of a group, or zeros
@@ -80,11 +82,16 @@ func (l *convLocal[T]) tapped(c *Ctx, k *conv[T]) (done bool, err error) {
 		t.convLocal = f
 		t.doRows, t.doPoints, t.doPlanes = t.computeRows, t.computePoints, t.computePlanes
 	}
+	deep := l.deep()
+	step := l.stride[len(l.in)-1]
+	t.dealt = 1
+	if deep || k.points == nil {
+		t.dealt = step
+	}
 	if !t.lay() {
 		return false, nil
 	}
-	deep := l.deep()
-	byRow := l.stride[len(l.in)-1] == 1
+	byRow := step == t.dealt
 	byPoint := k.points != nil && !deep && t.pointsPay(k.level, byRow)
 	if !byRow && !byPoint {
 		return false, nil
@@ -109,6 +116,10 @@ func (t *convTaps) lay() bool {
 		if padded {
 			n += t.begin[d] + t.end[d]
 		}
+		if d == rank-1 {
+			n = ceilDiv(n, t.dealt) * t.dealt
+			t.rest = n / t.dealt
+		}
 		if n == 0 || n > roomMost/size {
 			return false
 		}
@@ -124,7 +135,7 @@ func (t *convTaps) lay() bool {
 		t.width = t.outSize
 	}
 	t.rows = t.outSize / t.width
-	t.key = append(append(append(append(t.key[:0], t.channels, t.plane), t.pitch...), t.kernel...), t.dilate...)
+	t.key = append(append(append(append(t.key[:0], t.channels, t.plane, t.dealt), t.pitch...), t.kernel...), t.dilate...)
 	if slices.Equal(t.key, t.laid) {
 		return true
 	}
@@ -133,17 +144,22 @@ func (t *convTaps) lay() bool {
 	for i := range depth {
 		split(t.index[:rank], t.kernel, i%t.taps)
 		at := i / t.taps * size
-		for d, tap := range t.index[:rank] {
+		for d, tap := range t.index[:rank-1] {
 			at += tap * t.dilate[d] * t.pitch[d]
 		}
+		along := t.index[rank-1] * t.dilate[rank-1]
+		at += along%t.dealt*t.rest + along/t.dealt
 		t.terms.Offsets = append(t.terms.Offsets, at)
 		t.terms.Reach = max(t.terms.Reach, at)
 	}
 	return true
 }
 
-// inPlace reports whether there is no padding.
+// inPlace reports whether the input is read where it lies.
 func (t *convTaps) inPlace() bool {
+	if t.dealt > 1 {
+		return false
+	}
 	for d := range t.in {
 		if t.begin[d] != 0 || t.end[d] != 0 {
 			return false
@@ -203,7 +219,7 @@ func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
 		t.image, t.from = i/t.group, i%t.group
 		x := t.x[i*t.channels*t.inSize:][:planes*t.inSize]
 		if padded {
-			t.pad(x)
+			padPlanes(t.room, x, planes, t.plane, t.dealt, t.rest, t.in, t.begin, t.pitch, t.index)
 		} else {
 			t.room = x
 		}
@@ -222,27 +238,53 @@ func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
 	return nil
 }
 
-// pad copies the input to where it lies in the padding.
-func (t *convTaps) pad(x []float32) {
-	last := len(t.in) - 1
-	n := t.in[last]
-	if n == 0 {
+// padPlanes copies planes of the given sizes to where they lie in room, whose
+// planes are plane apart, behind low elements in each dimension. Rows are dealt
+// out by a stride, rests of it rest apart. index is room for indices.
+func padPlanes(room, x []float32, planes, plane, dealt, rest int, size, low, pitch, index []int) {
+	last := len(size) - 1
+	n := size[last]
+	if n == 0 || len(x) == 0 {
 		return
 	}
-	first := 0
-	for d, b := range t.begin {
-		first += b * t.pitch[d]
+	lines, step, outer := 1, 0, max(0, last-1) // rows that lie evenly apart, and the dimensions of such groups of them
+	if last > 0 {
+		lines, step = size[last-1], pitch[last-1]
 	}
-	per := t.inSize / n
-	for p := range t.planes {
-		for r := range per {
-			split(t.index[:last], t.in[:last], r)
-			at := p*t.plane + first
-			for d, i := range t.index[:last] {
-				at += i * t.pitch[d]
+	first := 0
+	for d, b := range low[:last] {
+		first += b * pitch[d]
+	}
+	if dealt == 1 {
+		first += low[last]
+	}
+	per := len(x) / planes / n / lines
+	for p := range planes {
+		for o := range per {
+			at := p*plane + first
+			split(index[:outer], size[:outer], o)
+			for d, i := range index[:outer] {
+				at += i * pitch[d]
 			}
-			copy(t.room[at:][:n], x[(p*per+r)*n:])
+			for range lines {
+				if dealt == 1 {
+					copy(room[at:][:n], x)
+				} else {
+					deal(room[at:], x[:n], dealt, rest, low[last])
+				}
+				x = x[n:]
+				at += step
+			}
 		}
+	}
+}
+
+// deal copies a row, behind low elements, to where those that are dealt apart
+// lie side by side.
+func deal(to, row []float32, dealt, rest, low int) {
+	for i := range min(dealt, len(row)) {
+		at := low + i
+		kernel.Gather(to[at%dealt*rest+at/dealt:][:ceilDiv(len(row)-i, dealt)], row[i:], dealt)
 	}
 }
 
@@ -263,7 +305,7 @@ const placesMost = 1 << 12
 // walk calls f for parts of the rows: the index of the input for the first
 // place, that of the output, and the number of places.
 func (t *convTaps) walk(f func(x, y, n int)) {
-	step := t.stride[len(t.stride)-1]
+	step := t.stride[len(t.stride)-1] / t.dealt
 	for r := range t.rows {
 		x := t.row(r)
 		for j := 0; j < t.width; j += placesMost {

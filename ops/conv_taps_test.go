@@ -36,6 +36,9 @@ var convCases = []struct {
 	{"planes", []int{2, 6, 9, 11}, []int{6, 1, 3, 3}, []any{"group", 6, "pads", []int64{1, 1, 1, 1}, "dilations", []int64{1, 2}}},
 	{"planes of channels", []int{2, 6, 20}, []int{3, 2, 5}, []any{"group", 3}},
 	{"planes that are apart", []int{2, 6, 20}, []int{6, 1, 5}, []any{"group", 6, "strides", []int64{2}}},
+	{"planes of a plane that are apart", []int{2, 6, 9, 12}, []int{6, 1, 3, 3}, []any{"group", 6, "strides", []int64{2, 2}, "pads", []int64{1, 1, 1, 1}}},
+	{"planes that are apart with dilations", []int{2, 4, 5, 30}, []int{4, 1, 2, 5}, []any{"group", 4, "strides", []int64{1, 3}, "dilations", []int64{2, 2}, "pads", []int64{0, 2, 1, 4}}},
+	{"planes of fewer elements than the stride", []int{2, 4, 3}, []int{4, 1, 2}, []any{"group", 4, "strides", []int64{5}, "pads", []int64{2, 9}}},
 	{"a kernel in much padding", []int{1, 2, 3}, []int{4, 2, 2}, []any{"pads", []int64{200, 200}, "strides", []int64{300}}},
 }
 

@@ -184,10 +184,16 @@ func buildConvTranspose(n *Node) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return forReal(n.Elem(0), &convTranspose[float64]{a}, &convTranspose[float32]{a}), nil
+	level := n.Level()
+	return forReal(n.Elem(0), &convTranspose[float64]{transposeAttrs: a, level: level},
+		&convTranspose[float32]{transposeAttrs: a, level: level, packed: packPhases(n, &a)}), nil
 }
 
-type convTranspose[T element] struct{ transposeAttrs }
+type convTranspose[T element] struct {
+	transposeAttrs
+	level  Level
+	packed transposePacked
+}
 
 // transposeLocal is a ConvTranspose while it runs, kept for a frame. Its places
 // are those of the convolution that leads from the output to the input.
@@ -198,8 +204,13 @@ type transposeLocal[T element] struct {
 	shape                    []int
 	c                        *Ctx
 	planes                   func(lo, hi int)
+	fast                     transposeTaps
 }
 
+// Run computes each result from one accumulator, which begins at 0: channel by
+// channel the taps in order, of those that meet an element. float32 rounds a
+// product and its sum once. The bias is added at the end, to which it is 0 where
+// it is -0.
 func (k *convTranspose[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	x, w, b := in[0].(*onnx.Tensor), in[1].(*onnx.Tensor), tensorIn(in, 2)
 	loc := Local[transposeLocal[T]](c)
@@ -220,10 +231,15 @@ func (k *convTranspose[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 	if b != nil {
 		loc.b = onnx.Elements[T](b)
 	}
+	defer loc.release()
+	if done, err := loc.tapped(c, k); done || err != nil {
+		return err
+	}
 	c.Parallel(x.Shape()[0]*loc.group*loc.outputs, grainOf(loc.channels*loc.taps*loc.outSize), loc.planes)
-	loc.x, loc.w, loc.b, loc.y, loc.c = nil, nil, nil, nil, nil
 	return c.Err()
 }
+
+func (l *transposeLocal[T]) release() { l.x, l.w, l.b, l.y, l.c = nil, nil, nil, nil, nil }
 
 // fit checks the shapes and works out the result's.
 func (l *transposeLocal[T]) fit(a *transposeAttrs, x, w, b *onnx.Tensor) error {
@@ -263,8 +279,7 @@ func (l *transposeLocal[T]) fit(a *transposeAttrs, x, w, b *onnx.Tensor) error {
 	return l.multiply()
 }
 
-// doPlanes computes output planes lo..hi-1. Each element has one accumulator:
-// the bias, then channel by channel the taps in order.
+// doPlanes computes output planes lo..hi-1, tap by tap over all places.
 func (l *transposeLocal[T]) doPlanes(lo, hi int) {
 	var room [2 * maxInlineRank]int
 	rank := len(l.in)
@@ -277,12 +292,6 @@ func (l *transposeLocal[T]) doPlanes(lo, hi int) {
 	for i := lo; i < hi && l.c.Err() == nil; i++ {
 		y := l.y[i*l.inSize:][:l.inSize]
 		clear(y)
-		if l.b != nil {
-			v := l.b[i%(l.group*l.outputs)]
-			for j := range y {
-				y[j] = v
-			}
-		}
 		g, o := i/l.outputs, i%l.outputs // group counted over the batch
 		for ch := range l.channels {
 			x := l.x[(g*l.channels+ch)*l.outSize:][:l.outSize]
@@ -295,10 +304,15 @@ func (l *transposeLocal[T]) doPlanes(lo, hi int) {
 				}
 				for r := range l.outSize / width {
 					if off, ok := l.row(r, taps, pos); ok {
-						kernel.ScatterScaled(y[off+at:], x[r*width+begin:r*width+end], stride, v)
+						kernel.ScatterProducts(y[off+at:], x[r*width+begin:r*width+end], stride, v)
 					}
 				}
 			}
 		}
+		var bias T
+		if l.b != nil {
+			bias += l.b[i%(l.group*l.outputs)]
+		}
+		kernel.AddVS(y, y, bias)
 	}
 }

@@ -145,10 +145,8 @@ func (g *gemm[T]) Run(c *Ctx, in, _ []onnx.Value) error {
 		return err
 	}
 	p.y, p.a, p.b = onnx.Elements[T](t), onnx.Elements[T](a), onnx.Elements[T](b)
-	if g.packed != nil {
+	if p.fresh = true; g.packed != nil {
 		p.packed = g.packed.get()
-	} else {
-		clear(p.y)
 	}
 	if g.transA && g.transB && p.packed == nil {
 		if p.a, err = transposed(c, p.a, p.k, p.m); err != nil {

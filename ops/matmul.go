@@ -121,10 +121,8 @@ func (k *matmul[T]) run(c *Ctx, loc *matmulLocal[T], in []onnx.Value, bias *onnx
 	}
 	p.level = k.level
 	p.y, p.a, p.b = onnx.Elements[T](t), onnx.Elements[T](a), onnx.Elements[T](b)
-	if k.packed != nil {
+	if p.fresh = true; k.packed != nil {
 		p.packed = k.packed.get()
-	} else {
-		clear(p.y)
 	}
 	return p.run(c)
 }

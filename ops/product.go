@@ -17,11 +17,16 @@ type product[T element] struct {
 	transB   bool // b is n rows of k; then acs is 1
 	// packed is b in place of b, for the only product of float32; nil for none.
 	packed *kernel.PackedB
+	// fresh says that y, all of which is computed, holds nothing.
+	fresh bool
 	// finish, which may be nil, gets each part of a row of y once it is
 	// complete: those of row i of all products' rows, from column j on.
 	finish func(i, j int, y []T)
 	// The batch: its dimensions, and the strides of a and b along them.
 	dims, as, bs []int
+
+	direct bool        // b is read where it lies
+	terms  kernel.Taps // its rows
 
 	c                  *Ctx
 	rows, cols, strips func(lo, hi int)
@@ -45,7 +50,7 @@ const finishBlock = 1 << 17
 // grainOf is how many items of a given cost go to a thread at least.
 func grainOf(cost int) int { return max(1, mulGrain/max(cost, 1)) }
 
-// run adds the products to y, or with packed, sets y to them.
+// run adds the products to y; with packed or fresh, it sets y to them.
 func (p *product[T]) run(c *Ctx) error {
 	batch := elements(p.dims)
 	if batch == 0 || p.m == 0 || p.n == 0 {
@@ -53,6 +58,9 @@ func (p *product[T]) run(c *Ctx) error {
 	}
 	if p.rows == nil {
 		p.rows, p.cols, p.strips = p.doRows, p.doCols, p.doStrips
+	}
+	if p.choose(); p.fresh && !p.direct && p.packed == nil {
+		clear(p.y)
 	}
 	if p.k == 0 {
 		if p.packed != nil {
@@ -73,6 +81,39 @@ func (p *product[T]) run(c *Ctx) error {
 	}
 	p.c, p.y, p.a, p.b, p.packed = nil, nil, nil, nil, nil
 	return c.Err()
+}
+
+// choose decides how vectors of float32 go about it, which changes no sum.
+func (p *product[T]) choose() {
+	p.direct = false
+	if !p.fresh || p.acs != 1 || p.level == kernel.Go || onnx.TypeOf[T]() != onnx.Float || p.k == 0 {
+		return
+	}
+	if p.n == 1 && p.m >= 8 && p.finish == nil && !p.transB && p.ldb == 1 {
+		// The column times the rows of a is one row of results.
+		p.a, p.b, p.as, p.bs, p.packed = p.b, p.a, p.bs, p.as, nil
+		p.m, p.n, p.ldb, p.ars, p.transB = 1, p.m, p.ars, p.k, true
+		p.ldy = p.n
+	}
+	if p.packed == nil && !p.transB && p.level.Direct(p.m, p.n, p.k) {
+		p.direct = true
+		p.terms.Step(p.k, p.ldb)
+	}
+}
+
+// multiply computes a part of a product: rows of a by w columns of b.
+func (p *product[T]) multiply(y, a, b []T, rows, w int) {
+	switch {
+	case p.direct:
+		y, _ := any(y).([]float32)
+		a, _ := any(a).([]float32)
+		b, _ := any(b).([]float32)
+		kernel.DirectProduct(p.level, y, p.ldy, a, p.ars, b, p.terms, rows, w)
+	case p.transB:
+		kernel.GemmT(p.level, y, p.ldy, a, p.ars, b, p.ldb, rows, w, p.k)
+	default:
+		kernel.Gemm(p.level, y, p.ldy, a, p.ars, p.acs, b, p.ldb, rows, w, p.k)
+	}
 }
 
 // doStrips computes strips lo..hi-1 of the columns of a product with a packed
@@ -108,11 +149,11 @@ func (p *product[T]) doCols(lo, hi int) {
 	step := max(64, mulSlice/(p.m*p.k))
 	for ; lo < hi && p.c.Err() == nil; lo += step {
 		w := min(step, hi-lo)
+		at := lo
 		if p.transB {
-			kernel.GemmT(p.level, p.y[lo:], p.ldy, p.a, p.ars, p.b[lo*p.ldb:], p.ldb, p.m, w, p.k)
-		} else {
-			kernel.Gemm(p.level, p.y[lo:], p.ldy, p.a, p.ars, p.acs, p.b[lo:], p.ldb, p.m, w, p.k)
+			at *= p.ldb
 		}
+		p.multiply(p.y[lo:], p.a, p.b[at:], p.m, w)
 		p.complete(0, p.m, lo, lo+w)
 	}
 }
@@ -143,12 +184,7 @@ func (p *product[T]) doRows(lo, hi int) {
 			ao += x * p.as[d]
 			bo += x * p.bs[d]
 		}
-		y, a := p.y[lo*p.ldy:], p.a[ao+i*p.ars:]
-		if p.transB {
-			kernel.GemmT(p.level, y, p.ldy, a, p.ars, p.b[bo:], p.ldb, rows, p.n, p.k)
-		} else {
-			kernel.Gemm(p.level, y, p.ldy, a, p.ars, p.acs, p.b[bo:], p.ldb, rows, p.n, p.k)
-		}
+		p.multiply(p.y[lo*p.ldy:], p.a[ao+i*p.ars:], p.b[bo:], rows, p.n)
 		p.complete(lo, rows, 0, p.n)
 		lo += rows
 	}

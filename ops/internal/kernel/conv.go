@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // Gather is dst[i] = src[i*step].
 func Gather[T any](dst, src []T, step int) {
 	if step == 1 {
@@ -37,15 +39,47 @@ func AddProducts[T Number](y, x []T, step int, v T) {
 	AddScaled(y, x, step, v)
 }
 
-// ScatterScaled is y[i*step] += v*x[i]; the product is rounded before the sum.
-func ScatterScaled[T Number](y, x []T, step int, v T) {
-	if step == 1 {
-		AddScaled(y[:len(x)], x, 1, v)
+// ScatterProducts is y[i*step] += v*x[i]; for float32 it rounds once, as Gemm
+// does.
+func ScatterProducts[T Number](y, x []T, step int, v T) {
+	if y, ok := any(y).([]float32); ok {
+		x, v := any(x).([]float32), float64(any(v).(float32))
+		for i, e := range x {
+			y[i*step] = float32(sum(float64(y[i*step]), v*float64(e)))
+		}
 		return
 	}
 	for i, e := range x {
 		y[i*step] += T(v * e)
 	}
+}
+
+// Interleave is dst[i*step+r] = src[r*span+i] for n of i and rows of r, at most
+// step.
+func Interleave(dst, src []float32, rows, n, step, span int) {
+	switch {
+	case rows == 2 && step == 2:
+		a, b := src[:n], src[span:][:n]
+		dst = dst[:2*n]
+		for i, v := range a {
+			dst[2*i] = v
+			dst[2*i+1] = b[i]
+		}
+	case rows >= 8 && transposeVectors(words(dst), words(src), 0, 0, Stride{n, step, 1}, Stride{rows, 1, span}):
+	default:
+		for r := range rows {
+			at := r
+			for _, v := range src[r*span:][:n] {
+				dst[at] = v
+				at += step
+			}
+		}
+	}
+}
+
+// words are numbers as their bits.
+func words(x []float32) []uint32 {
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
 }
 
 // Restride writes the elements of src at the sums of an index of shape times

@@ -129,6 +129,18 @@ func convPoints(l Level, y []float32, span int, x []float32, step int, t Taps, w
 	}
 }
 
+// convPointSums is ConvPointSums.
+func convPointSums(l Level, y, x []float32, step int, t Taps, w, bias []float32, width, n int) {
+	vectors := width / l.Lanes()
+	high := convTileRows(l, vectors)
+	blocks := (n + high - 1) / high
+	for b, p := 0, 0; b < blocks; b++ {
+		m := (n - p) / (blocks - b)
+		convPointTile(l, vectors, &y[p*width], width, &x[p*step], step, &t.Offsets[0], len(t.Offsets), &w[0], &bias[0], m)
+		p += m
+	}
+}
+
 func convPointTile(l Level, vectors int, y *float32, span int, x *float32, step int, offsets *int, depth int, w, bias *float32, points int) {
 	if l == AVX2 {
 		if vectors == 1 {

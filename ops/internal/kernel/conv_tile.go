@@ -131,3 +131,14 @@ func ConvPoints(l Level, y []float32, span int, x []float32, step int, t Taps, w
 		convPoints(l, y[o*span:], span, x, step, t, w[o*depth:], bias[o:], s, min(s, outputs-o), n)
 	}
 }
+
+// ConvPointSums is ConvPoints for a strip of outputs, width of them, a width
+// that PointStrips gives. It puts the results of a place side by side, at
+// y[p*width].
+func ConvPointSums(l Level, y, x []float32, step int, t Taps, w, bias []float32, width, n int) {
+	if n == 0 {
+		return
+	}
+	_, _, _, _ = y[n*width-1], x[(n-1)*step+t.Reach], w[len(t.Offsets)*width-1], bias[width-1]
+	convPointSums(l, y, x, step, t, w, bias, width, n)
+}

@@ -12,6 +12,7 @@ type PackedB struct {
 	k, n     int
 	width    int // columns of a strip, but for the last
 	elements []float32
+	ragged   Taps // the rows of a last strip that is filled up
 }
 
 // packedColumns and gemmRows are the sides of a block of sums: it stays in the
@@ -39,6 +40,9 @@ func PackB(l Level, b []float32, ldb, k, n int, transposed bool) *PackedB {
 		return w
 	}
 	w.elements = alignedFloats(k * wide)
+	if n != wide {
+		w.ragged.Step(k, w.stripAt(n/w.width*w.width))
+	}
 	for j := 0; j < n; j += w.width {
 		s, cols := w.stripAt(j), min(w.width, n-j)
 		to := w.elements[j*k:][:k*s]

@@ -16,6 +16,14 @@ func packedVectors(b *PackedB, y []float32, ldy int, a []float32, ars, acs, m, l
 	if copied {
 		terms = gemmTerms
 	}
+	whole := b.n - b.n%16
+	if hi > whole && !copied && b.k <= ConvTermsMost { // the last strip is filled up
+		from := whole / b.width * b.width
+		b.addRagged(y[from:], ldy, a, ars, m, from)
+		if hi = from; lo == hi {
+			return
+		}
+	}
 	var room *gemmRoom
 	if copied || lo+(hi-lo)/b.width*b.width < hi {
 		room = takeRoom()
@@ -42,6 +50,14 @@ func packedVectors(b *PackedB, y []float32, ldy int, a []float32, ars, acs, m, l
 			}
 		}
 	}
+}
+
+// addRagged is add for the last strip, which begins at column j and is not a
+// multiple of 16 wide: the columns that there are of its vectors.
+func (b *PackedB) addRagged(y []float32, ldy int, a []float32, lda, m, j int) {
+	n := b.n - j
+	_, _ = y[(m-1)*ldy+n-1], a[(m-1)*lda+b.k-1]
+	DirectProduct(b.level, y, ldy, a, lda, b.elements[j*b.k:], b.ragged, m, n)
 }
 
 // take copies w columns of m rows of sums, zeros past them up to s.

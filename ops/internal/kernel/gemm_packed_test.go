@@ -70,6 +70,13 @@ func checkPacked(t *testing.T, l Level, r *rand.Rand, m, n, k int) {
 		packed.Product(y, ldy, a, ars, 1, i, 1, cut, n, nil)
 	}
 	check("cut", y)
+	if l != Go && k > 0 {
+		y = fresh()
+		var rows Taps
+		rows.Step(k, ldb)
+		DirectProduct(l, y, ldy, a, ars, b, rows, m, n)
+		check("direct", y)
+	}
 }
 
 func TestPackedProduct(t *testing.T) {

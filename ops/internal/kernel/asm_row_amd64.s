@@ -918,60 +918,62 @@ turn2:
 	VMAXPS       Y0, Y12, Y0
 	VMAXPS       Y1, Y12, Y1
 	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMULPS       Y14, Y0, Y2
-	VMULPS       Y14, Y1, Y3
-	VROUNDPS     $0x08, Y2, Y2
-	VROUNDPS     $0x08, Y3, Y3
-	VMOVUPS      constLn2Hi<>+0(SB), Y15
-	VFNMADD231PS Y15, Y2, Y0
-	VFNMADD231PS Y15, Y3, Y1
-	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VMOVUPS      constWhole<>+0(SB), Y15
+	VMOVAPS      Y15, Y4
+	VFMADD231PS  Y14, Y0, Y4
+	VSUBPS       Y15, Y4, Y2
+	VMOVAPS      Y15, Y5
+	VFMADD231PS  Y14, Y1, Y5
+	VSUBPS       Y15, Y5, Y3
+	VMOVUPS      constLn2Hi<>+0(SB), Y12
 	VFNMADD231PS Y12, Y2, Y0
 	VFNMADD231PS Y12, Y3, Y1
-	VMOVUPS      constE5<>+0(SB), Y13
-	VMOVUPS      constE4<>+0(SB), Y14
-	VMOVAPS      Y13, Y4
-	VMOVAPS      Y13, Y5
-	VFMADD213PS  Y14, Y0, Y4
-	VFMADD213PS  Y14, Y1, Y5
+	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VFNMADD231PS Y13, Y2, Y0
+	VFNMADD231PS Y13, Y3, Y1
+	VPSLLD       $0x17, Y4, Y2
+	VPSLLD       $0x17, Y5, Y3
+	VMOVUPS      constE1<>+0(SB), Y14
 	VMOVUPS      constE3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VFMADD213PS  Y15, Y1, Y5
-	VMOVUPS      constE2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VFMADD213PS  Y12, Y1, Y5
-	VMOVUPS      constE1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
-	VFMADD213PS  Y13, Y1, Y5
-	VMOVUPS      constE0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VFMADD213PS  Y14, Y1, Y5
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMULPS       Y4, Y0, Y4
-	VMULPS       Y5, Y1, Y5
-	VFMADD213PS  Y0, Y0, Y4
-	VFMADD213PS  Y1, Y1, Y5
-	VADDPS       Y15, Y4, Y4
-	VADDPS       Y15, Y5, Y5
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      constBias<>+0(SB), Y12
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y4
+	VFMADD213PS  constE2<>+0(SB), Y0, Y4
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y4
+	VFMADD213PS  Y12, Y13, Y4
+	VFMADD213PS  Y0, Y13, Y4
+	VADDPS       constOne<>+0(SB), Y4, Y4
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y5
+	VFMADD213PS  constE2<>+0(SB), Y1, Y5
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y5
+	VFMADD213PS  Y12, Y13, Y5
+	VFMADD213PS  Y1, Y13, Y5
+	VADDPS       constOne<>+0(SB), Y5, Y5
+	VMOVUPS      constBias<>+0(SB), Y14
+	VPSRAD       $0x17, Y2, Y2
 	VPSRAD       $0x01, Y2, Y0
 	VPSUBD       Y0, Y2, Y2
-	VPADDD       Y12, Y0, Y0
+	VPADDD       Y14, Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y4, Y4
+	VPADDD       Y14, Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VMOVAPS      Y4, Y0
+	VPSRAD       $0x17, Y3, Y3
 	VPSRAD       $0x01, Y3, Y1
 	VPSUBD       Y1, Y3, Y3
-	VPADDD       Y12, Y1, Y1
+	VPADDD       Y14, Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VMULPS       Y1, Y5, Y5
-	VPADDD       Y12, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
-	VPADDD       Y12, Y3, Y3
+	VPADDD       Y14, Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y1
+	VMULPS       Y3, Y5, Y5
+	VMOVAPS      Y5, Y1
 	VMOVUPS      Y0, (DI)
 	VCVTPS2PD    X0, Y10
 	VADDPD       Y10, Y7, Y7
@@ -995,35 +997,33 @@ turn1:
 	JLT          under1
 	VMOVUPS      (SI), Y0
 	VSUBPS       Y6, Y0, Y0
-	VMOVUPS      constExpLow<>+0(SB), Y13
-	VMOVUPS      constExpTop<>+0(SB), Y14
-	VMINPS       Y0, Y14, Y0
-	VMAXPS       Y0, Y13, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y2, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
-	VFNMADD231PS Y13, Y2, Y0
-	VMOVUPS      constE5<>+0(SB), Y14
-	VMOVUPS      constE4<>+0(SB), Y15
+	VMOVUPS      constExpLow<>+0(SB), Y15
+	VMOVUPS      constExpTop<>+0(SB), Y12
+	VMINPS       Y0, Y12, Y0
+	VMAXPS       Y0, Y15, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y14
 	VMOVAPS      Y14, Y4
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constE3<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constE2<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
+	VFMADD231PS  Y13, Y0, Y4
+	VSUBPS       Y14, Y4, Y2
+	VMOVUPS      constLn2Hi<>+0(SB), Y15
+	VFNMADD231PS Y15, Y2, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VFNMADD231PS Y12, Y2, Y0
+	VPSLLD       $0x17, Y4, Y2
 	VMOVUPS      constE1<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VMOVUPS      constE0<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMULPS       Y4, Y0, Y4
-	VFMADD213PS  Y0, Y0, Y4
-	VADDPS       Y12, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y4
+	VFMADD213PS  constE2<>+0(SB), Y0, Y4
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y4
+	VFMADD213PS  Y12, Y13, Y4
+	VFMADD213PS  Y0, Y13, Y4
+	VADDPS       constOne<>+0(SB), Y4, Y4
 	VMOVUPS      constBias<>+0(SB), Y13
+	VPSRAD       $0x17, Y2, Y2
 	VPSRAD       $0x01, Y2, Y0
 	VPSUBD       Y0, Y2, Y2
 	VPADDD       Y13, Y0, Y0
@@ -1031,7 +1031,8 @@ turn1:
 	VMULPS       Y0, Y4, Y4
 	VPADDD       Y13, Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
+	VMULPS       Y2, Y4, Y4
+	VMOVAPS      Y4, Y0
 	VMOVUPS      Y0, (DI)
 	VCVTPS2PD    X0, Y10
 	VADDPD       Y10, Y7, Y7
@@ -1053,38 +1054,37 @@ under1:
 	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y0, Y14, Y0
 	VMOVUPS      constLog2e<>+0(SB), Y12
-	VMULPS       Y12, Y0, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y2, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VMOVUPS      constWhole<>+0(SB), Y13
+	VMOVAPS      Y13, Y4
+	VFMADD231PS  Y12, Y0, Y4
+	VSUBPS       Y13, Y4, Y2
+	VMOVUPS      constLn2Hi<>+0(SB), Y14
 	VFNMADD231PS Y14, Y2, Y0
-	VMOVUPS      constE5<>+0(SB), Y15
-	VMOVUPS      constE4<>+0(SB), Y12
+	VMOVUPS      constLn2Lo<>+0(SB), Y15
+	VFNMADD231PS Y15, Y2, Y0
+	VPSLLD       $0x17, Y4, Y2
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
 	VMOVAPS      Y15, Y4
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constE3<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
-	VMOVUPS      constE2<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VMOVUPS      constE1<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constE0<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constOne<>+0(SB), Y13
-	VMULPS       Y4, Y0, Y4
-	VFMADD213PS  Y0, Y0, Y4
-	VADDPS       Y13, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      constBias<>+0(SB), Y14
+	VFMADD213PS  constE2<>+0(SB), Y0, Y4
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y4
+	VFMADD213PS  Y12, Y13, Y4
+	VFMADD213PS  Y0, Y13, Y4
+	VADDPS       constOne<>+0(SB), Y4, Y4
+	VMOVUPS      constBias<>+0(SB), Y12
+	VPSRAD       $0x17, Y2, Y2
 	VPSRAD       $0x01, Y2, Y0
 	VPSUBD       Y0, Y2, Y2
-	VPADDD       Y14, Y0, Y0
+	VPADDD       Y12, Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y4, Y4
-	VPADDD       Y14, Y2, Y2
+	VPADDD       Y12, Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
+	VMULPS       Y2, Y4, Y4
+	VMOVAPS      Y4, Y0
 	VMASKMOVPS   Y0, Y9, (DI)
 	VCVTPS2PD    X0, Y10
 	VADDPD       Y10, Y7, Y10
@@ -1168,6 +1168,24 @@ DATA constLog2e<>+56(SB)/4, $0x3fb8aa3b
 DATA constLog2e<>+60(SB)/4, $0x3fb8aa3b
 GLOBL constLog2e<>(SB), RODATA|NOPTR, $64
 
+DATA constWhole<>+0(SB)/4, $0x4b400000
+DATA constWhole<>+4(SB)/4, $0x4b400000
+DATA constWhole<>+8(SB)/4, $0x4b400000
+DATA constWhole<>+12(SB)/4, $0x4b400000
+DATA constWhole<>+16(SB)/4, $0x4b400000
+DATA constWhole<>+20(SB)/4, $0x4b400000
+DATA constWhole<>+24(SB)/4, $0x4b400000
+DATA constWhole<>+28(SB)/4, $0x4b400000
+DATA constWhole<>+32(SB)/4, $0x4b400000
+DATA constWhole<>+36(SB)/4, $0x4b400000
+DATA constWhole<>+40(SB)/4, $0x4b400000
+DATA constWhole<>+44(SB)/4, $0x4b400000
+DATA constWhole<>+48(SB)/4, $0x4b400000
+DATA constWhole<>+52(SB)/4, $0x4b400000
+DATA constWhole<>+56(SB)/4, $0x4b400000
+DATA constWhole<>+60(SB)/4, $0x4b400000
+GLOBL constWhole<>(SB), RODATA|NOPTR, $64
+
 DATA constLn2Hi<>+0(SB)/4, $0x3f318000
 DATA constLn2Hi<>+4(SB)/4, $0x3f318000
 DATA constLn2Hi<>+8(SB)/4, $0x3f318000
@@ -1204,113 +1222,95 @@ DATA constLn2Lo<>+56(SB)/4, $0xb95e8083
 DATA constLn2Lo<>+60(SB)/4, $0xb95e8083
 GLOBL constLn2Lo<>(SB), RODATA|NOPTR, $64
 
-DATA constE5<>+0(SB)/4, $0x39506967
-DATA constE5<>+4(SB)/4, $0x39506967
-DATA constE5<>+8(SB)/4, $0x39506967
-DATA constE5<>+12(SB)/4, $0x39506967
-DATA constE5<>+16(SB)/4, $0x39506967
-DATA constE5<>+20(SB)/4, $0x39506967
-DATA constE5<>+24(SB)/4, $0x39506967
-DATA constE5<>+28(SB)/4, $0x39506967
-DATA constE5<>+32(SB)/4, $0x39506967
-DATA constE5<>+36(SB)/4, $0x39506967
-DATA constE5<>+40(SB)/4, $0x39506967
-DATA constE5<>+44(SB)/4, $0x39506967
-DATA constE5<>+48(SB)/4, $0x39506967
-DATA constE5<>+52(SB)/4, $0x39506967
-DATA constE5<>+56(SB)/4, $0x39506967
-DATA constE5<>+60(SB)/4, $0x39506967
-GLOBL constE5<>(SB), RODATA|NOPTR, $64
-
-DATA constE4<>+0(SB)/4, $0x3ab743ce
-DATA constE4<>+4(SB)/4, $0x3ab743ce
-DATA constE4<>+8(SB)/4, $0x3ab743ce
-DATA constE4<>+12(SB)/4, $0x3ab743ce
-DATA constE4<>+16(SB)/4, $0x3ab743ce
-DATA constE4<>+20(SB)/4, $0x3ab743ce
-DATA constE4<>+24(SB)/4, $0x3ab743ce
-DATA constE4<>+28(SB)/4, $0x3ab743ce
-DATA constE4<>+32(SB)/4, $0x3ab743ce
-DATA constE4<>+36(SB)/4, $0x3ab743ce
-DATA constE4<>+40(SB)/4, $0x3ab743ce
-DATA constE4<>+44(SB)/4, $0x3ab743ce
-DATA constE4<>+48(SB)/4, $0x3ab743ce
-DATA constE4<>+52(SB)/4, $0x3ab743ce
-DATA constE4<>+56(SB)/4, $0x3ab743ce
-DATA constE4<>+60(SB)/4, $0x3ab743ce
-GLOBL constE4<>(SB), RODATA|NOPTR, $64
-
-DATA constE3<>+0(SB)/4, $0x3c088908
-DATA constE3<>+4(SB)/4, $0x3c088908
-DATA constE3<>+8(SB)/4, $0x3c088908
-DATA constE3<>+12(SB)/4, $0x3c088908
-DATA constE3<>+16(SB)/4, $0x3c088908
-DATA constE3<>+20(SB)/4, $0x3c088908
-DATA constE3<>+24(SB)/4, $0x3c088908
-DATA constE3<>+28(SB)/4, $0x3c088908
-DATA constE3<>+32(SB)/4, $0x3c088908
-DATA constE3<>+36(SB)/4, $0x3c088908
-DATA constE3<>+40(SB)/4, $0x3c088908
-DATA constE3<>+44(SB)/4, $0x3c088908
-DATA constE3<>+48(SB)/4, $0x3c088908
-DATA constE3<>+52(SB)/4, $0x3c088908
-DATA constE3<>+56(SB)/4, $0x3c088908
-DATA constE3<>+60(SB)/4, $0x3c088908
-GLOBL constE3<>(SB), RODATA|NOPTR, $64
-
-DATA constE2<>+0(SB)/4, $0x3d2aa9c1
-DATA constE2<>+4(SB)/4, $0x3d2aa9c1
-DATA constE2<>+8(SB)/4, $0x3d2aa9c1
-DATA constE2<>+12(SB)/4, $0x3d2aa9c1
-DATA constE2<>+16(SB)/4, $0x3d2aa9c1
-DATA constE2<>+20(SB)/4, $0x3d2aa9c1
-DATA constE2<>+24(SB)/4, $0x3d2aa9c1
-DATA constE2<>+28(SB)/4, $0x3d2aa9c1
-DATA constE2<>+32(SB)/4, $0x3d2aa9c1
-DATA constE2<>+36(SB)/4, $0x3d2aa9c1
-DATA constE2<>+40(SB)/4, $0x3d2aa9c1
-DATA constE2<>+44(SB)/4, $0x3d2aa9c1
-DATA constE2<>+48(SB)/4, $0x3d2aa9c1
-DATA constE2<>+52(SB)/4, $0x3d2aa9c1
-DATA constE2<>+56(SB)/4, $0x3d2aa9c1
-DATA constE2<>+60(SB)/4, $0x3d2aa9c1
-GLOBL constE2<>(SB), RODATA|NOPTR, $64
-
-DATA constE1<>+0(SB)/4, $0x3e2aaaaa
-DATA constE1<>+4(SB)/4, $0x3e2aaaaa
-DATA constE1<>+8(SB)/4, $0x3e2aaaaa
-DATA constE1<>+12(SB)/4, $0x3e2aaaaa
-DATA constE1<>+16(SB)/4, $0x3e2aaaaa
-DATA constE1<>+20(SB)/4, $0x3e2aaaaa
-DATA constE1<>+24(SB)/4, $0x3e2aaaaa
-DATA constE1<>+28(SB)/4, $0x3e2aaaaa
-DATA constE1<>+32(SB)/4, $0x3e2aaaaa
-DATA constE1<>+36(SB)/4, $0x3e2aaaaa
-DATA constE1<>+40(SB)/4, $0x3e2aaaaa
-DATA constE1<>+44(SB)/4, $0x3e2aaaaa
-DATA constE1<>+48(SB)/4, $0x3e2aaaaa
-DATA constE1<>+52(SB)/4, $0x3e2aaaaa
-DATA constE1<>+56(SB)/4, $0x3e2aaaaa
-DATA constE1<>+60(SB)/4, $0x3e2aaaaa
+DATA constE1<>+0(SB)/4, $0x3e2aaa48
+DATA constE1<>+4(SB)/4, $0x3e2aaa48
+DATA constE1<>+8(SB)/4, $0x3e2aaa48
+DATA constE1<>+12(SB)/4, $0x3e2aaa48
+DATA constE1<>+16(SB)/4, $0x3e2aaa48
+DATA constE1<>+20(SB)/4, $0x3e2aaa48
+DATA constE1<>+24(SB)/4, $0x3e2aaa48
+DATA constE1<>+28(SB)/4, $0x3e2aaa48
+DATA constE1<>+32(SB)/4, $0x3e2aaa48
+DATA constE1<>+36(SB)/4, $0x3e2aaa48
+DATA constE1<>+40(SB)/4, $0x3e2aaa48
+DATA constE1<>+44(SB)/4, $0x3e2aaa48
+DATA constE1<>+48(SB)/4, $0x3e2aaa48
+DATA constE1<>+52(SB)/4, $0x3e2aaa48
+DATA constE1<>+56(SB)/4, $0x3e2aaa48
+DATA constE1<>+60(SB)/4, $0x3e2aaa48
 GLOBL constE1<>(SB), RODATA|NOPTR, $64
 
-DATA constE0<>+0(SB)/4, $0x3f000000
-DATA constE0<>+4(SB)/4, $0x3f000000
-DATA constE0<>+8(SB)/4, $0x3f000000
-DATA constE0<>+12(SB)/4, $0x3f000000
-DATA constE0<>+16(SB)/4, $0x3f000000
-DATA constE0<>+20(SB)/4, $0x3f000000
-DATA constE0<>+24(SB)/4, $0x3f000000
-DATA constE0<>+28(SB)/4, $0x3f000000
-DATA constE0<>+32(SB)/4, $0x3f000000
-DATA constE0<>+36(SB)/4, $0x3f000000
-DATA constE0<>+40(SB)/4, $0x3f000000
-DATA constE0<>+44(SB)/4, $0x3f000000
-DATA constE0<>+48(SB)/4, $0x3f000000
-DATA constE0<>+52(SB)/4, $0x3f000000
-DATA constE0<>+56(SB)/4, $0x3f000000
-DATA constE0<>+60(SB)/4, $0x3f000000
+DATA constE3<>+0(SB)/4, $0x3c091d36
+DATA constE3<>+4(SB)/4, $0x3c091d36
+DATA constE3<>+8(SB)/4, $0x3c091d36
+DATA constE3<>+12(SB)/4, $0x3c091d36
+DATA constE3<>+16(SB)/4, $0x3c091d36
+DATA constE3<>+20(SB)/4, $0x3c091d36
+DATA constE3<>+24(SB)/4, $0x3c091d36
+DATA constE3<>+28(SB)/4, $0x3c091d36
+DATA constE3<>+32(SB)/4, $0x3c091d36
+DATA constE3<>+36(SB)/4, $0x3c091d36
+DATA constE3<>+40(SB)/4, $0x3c091d36
+DATA constE3<>+44(SB)/4, $0x3c091d36
+DATA constE3<>+48(SB)/4, $0x3c091d36
+DATA constE3<>+52(SB)/4, $0x3c091d36
+DATA constE3<>+56(SB)/4, $0x3c091d36
+DATA constE3<>+60(SB)/4, $0x3c091d36
+GLOBL constE3<>(SB), RODATA|NOPTR, $64
+
+DATA constE0<>+0(SB)/4, $0x3efffffe
+DATA constE0<>+4(SB)/4, $0x3efffffe
+DATA constE0<>+8(SB)/4, $0x3efffffe
+DATA constE0<>+12(SB)/4, $0x3efffffe
+DATA constE0<>+16(SB)/4, $0x3efffffe
+DATA constE0<>+20(SB)/4, $0x3efffffe
+DATA constE0<>+24(SB)/4, $0x3efffffe
+DATA constE0<>+28(SB)/4, $0x3efffffe
+DATA constE0<>+32(SB)/4, $0x3efffffe
+DATA constE0<>+36(SB)/4, $0x3efffffe
+DATA constE0<>+40(SB)/4, $0x3efffffe
+DATA constE0<>+44(SB)/4, $0x3efffffe
+DATA constE0<>+48(SB)/4, $0x3efffffe
+DATA constE0<>+52(SB)/4, $0x3efffffe
+DATA constE0<>+56(SB)/4, $0x3efffffe
+DATA constE0<>+60(SB)/4, $0x3efffffe
 GLOBL constE0<>(SB), RODATA|NOPTR, $64
+
+DATA constE2<>+0(SB)/4, $0x3d2aac7a
+DATA constE2<>+4(SB)/4, $0x3d2aac7a
+DATA constE2<>+8(SB)/4, $0x3d2aac7a
+DATA constE2<>+12(SB)/4, $0x3d2aac7a
+DATA constE2<>+16(SB)/4, $0x3d2aac7a
+DATA constE2<>+20(SB)/4, $0x3d2aac7a
+DATA constE2<>+24(SB)/4, $0x3d2aac7a
+DATA constE2<>+28(SB)/4, $0x3d2aac7a
+DATA constE2<>+32(SB)/4, $0x3d2aac7a
+DATA constE2<>+36(SB)/4, $0x3d2aac7a
+DATA constE2<>+40(SB)/4, $0x3d2aac7a
+DATA constE2<>+44(SB)/4, $0x3d2aac7a
+DATA constE2<>+48(SB)/4, $0x3d2aac7a
+DATA constE2<>+52(SB)/4, $0x3d2aac7a
+DATA constE2<>+56(SB)/4, $0x3d2aac7a
+DATA constE2<>+60(SB)/4, $0x3d2aac7a
+GLOBL constE2<>(SB), RODATA|NOPTR, $64
+
+DATA constE4<>+0(SB)/4, $0x3ab511aa
+DATA constE4<>+4(SB)/4, $0x3ab511aa
+DATA constE4<>+8(SB)/4, $0x3ab511aa
+DATA constE4<>+12(SB)/4, $0x3ab511aa
+DATA constE4<>+16(SB)/4, $0x3ab511aa
+DATA constE4<>+20(SB)/4, $0x3ab511aa
+DATA constE4<>+24(SB)/4, $0x3ab511aa
+DATA constE4<>+28(SB)/4, $0x3ab511aa
+DATA constE4<>+32(SB)/4, $0x3ab511aa
+DATA constE4<>+36(SB)/4, $0x3ab511aa
+DATA constE4<>+40(SB)/4, $0x3ab511aa
+DATA constE4<>+44(SB)/4, $0x3ab511aa
+DATA constE4<>+48(SB)/4, $0x3ab511aa
+DATA constE4<>+52(SB)/4, $0x3ab511aa
+DATA constE4<>+56(SB)/4, $0x3ab511aa
+DATA constE4<>+60(SB)/4, $0x3ab511aa
+GLOBL constE4<>(SB), RODATA|NOPTR, $64
 
 DATA constOne<>+0(SB)/4, $0x3f800000
 DATA constOne<>+4(SB)/4, $0x3f800000
@@ -1385,60 +1385,62 @@ turn2:
 	VMAXPS       Y0, Y12, Y0
 	VMAXPS       Y1, Y12, Y1
 	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMULPS       Y14, Y0, Y2
-	VMULPS       Y14, Y1, Y3
-	VROUNDPS     $0x08, Y2, Y2
-	VROUNDPS     $0x08, Y3, Y3
-	VMOVUPS      constLn2Hi<>+0(SB), Y15
-	VFNMADD231PS Y15, Y2, Y0
-	VFNMADD231PS Y15, Y3, Y1
-	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VMOVUPS      constWhole<>+0(SB), Y15
+	VMOVAPS      Y15, Y4
+	VFMADD231PS  Y14, Y0, Y4
+	VSUBPS       Y15, Y4, Y2
+	VMOVAPS      Y15, Y5
+	VFMADD231PS  Y14, Y1, Y5
+	VSUBPS       Y15, Y5, Y3
+	VMOVUPS      constLn2Hi<>+0(SB), Y12
 	VFNMADD231PS Y12, Y2, Y0
 	VFNMADD231PS Y12, Y3, Y1
-	VMOVUPS      constE5<>+0(SB), Y13
-	VMOVUPS      constE4<>+0(SB), Y14
-	VMOVAPS      Y13, Y4
-	VMOVAPS      Y13, Y5
-	VFMADD213PS  Y14, Y0, Y4
-	VFMADD213PS  Y14, Y1, Y5
+	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VFNMADD231PS Y13, Y2, Y0
+	VFNMADD231PS Y13, Y3, Y1
+	VPSLLD       $0x17, Y4, Y2
+	VPSLLD       $0x17, Y5, Y3
+	VMOVUPS      constE1<>+0(SB), Y14
 	VMOVUPS      constE3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VFMADD213PS  Y15, Y1, Y5
-	VMOVUPS      constE2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VFMADD213PS  Y12, Y1, Y5
-	VMOVUPS      constE1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
-	VFMADD213PS  Y13, Y1, Y5
-	VMOVUPS      constE0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VFMADD213PS  Y14, Y1, Y5
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMULPS       Y4, Y0, Y4
-	VMULPS       Y5, Y1, Y5
-	VFMADD213PS  Y0, Y0, Y4
-	VFMADD213PS  Y1, Y1, Y5
-	VADDPS       Y15, Y4, Y4
-	VADDPS       Y15, Y5, Y5
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      constBias<>+0(SB), Y12
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y4
+	VFMADD213PS  constE2<>+0(SB), Y0, Y4
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y4
+	VFMADD213PS  Y12, Y13, Y4
+	VFMADD213PS  Y0, Y13, Y4
+	VADDPS       constOne<>+0(SB), Y4, Y4
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y5
+	VFMADD213PS  constE2<>+0(SB), Y1, Y5
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y5
+	VFMADD213PS  Y12, Y13, Y5
+	VFMADD213PS  Y1, Y13, Y5
+	VADDPS       constOne<>+0(SB), Y5, Y5
+	VMOVUPS      constBias<>+0(SB), Y14
+	VPSRAD       $0x17, Y2, Y2
 	VPSRAD       $0x01, Y2, Y0
 	VPSUBD       Y0, Y2, Y2
-	VPADDD       Y12, Y0, Y0
+	VPADDD       Y14, Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y4, Y4
+	VPADDD       Y14, Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VMOVAPS      Y4, Y0
+	VPSRAD       $0x17, Y3, Y3
 	VPSRAD       $0x01, Y3, Y1
 	VPSUBD       Y1, Y3, Y3
-	VPADDD       Y12, Y1, Y1
+	VPADDD       Y14, Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VMULPS       Y1, Y5, Y5
-	VPADDD       Y12, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
-	VPADDD       Y12, Y3, Y3
+	VPADDD       Y14, Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y1
+	VMULPS       Y3, Y5, Y5
+	VMOVAPS      Y5, Y1
 	VCVTPS2PD    X0, Y10
 	VADDPD       Y10, Y7, Y7
 	VEXTRACTF128 $0x01, Y0, X10
@@ -1459,35 +1461,33 @@ turn1:
 	JLT          under1
 	VMOVUPS      (SI), Y0
 	VSUBPS       Y6, Y0, Y0
-	VMOVUPS      constExpLow<>+0(SB), Y13
-	VMOVUPS      constExpTop<>+0(SB), Y14
-	VMINPS       Y0, Y14, Y0
-	VMAXPS       Y0, Y13, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y2, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
-	VFNMADD231PS Y13, Y2, Y0
-	VMOVUPS      constE5<>+0(SB), Y14
-	VMOVUPS      constE4<>+0(SB), Y15
+	VMOVUPS      constExpLow<>+0(SB), Y15
+	VMOVUPS      constExpTop<>+0(SB), Y12
+	VMINPS       Y0, Y12, Y0
+	VMAXPS       Y0, Y15, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y14
 	VMOVAPS      Y14, Y4
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constE3<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constE2<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
+	VFMADD231PS  Y13, Y0, Y4
+	VSUBPS       Y14, Y4, Y2
+	VMOVUPS      constLn2Hi<>+0(SB), Y15
+	VFNMADD231PS Y15, Y2, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VFNMADD231PS Y12, Y2, Y0
+	VPSLLD       $0x17, Y4, Y2
 	VMOVUPS      constE1<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VMOVUPS      constE0<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMULPS       Y4, Y0, Y4
-	VFMADD213PS  Y0, Y0, Y4
-	VADDPS       Y12, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y4
+	VFMADD213PS  constE2<>+0(SB), Y0, Y4
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y4
+	VFMADD213PS  Y12, Y13, Y4
+	VFMADD213PS  Y0, Y13, Y4
+	VADDPS       constOne<>+0(SB), Y4, Y4
 	VMOVUPS      constBias<>+0(SB), Y13
+	VPSRAD       $0x17, Y2, Y2
 	VPSRAD       $0x01, Y2, Y0
 	VPSUBD       Y0, Y2, Y2
 	VPADDD       Y13, Y0, Y0
@@ -1495,7 +1495,8 @@ turn1:
 	VMULPS       Y0, Y4, Y4
 	VPADDD       Y13, Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
+	VMULPS       Y2, Y4, Y4
+	VMOVAPS      Y4, Y0
 	VCVTPS2PD    X0, Y10
 	VADDPD       Y10, Y7, Y7
 	VEXTRACTF128 $0x01, Y0, X10
@@ -1515,38 +1516,37 @@ under1:
 	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y0, Y14, Y0
 	VMOVUPS      constLog2e<>+0(SB), Y12
-	VMULPS       Y12, Y0, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y2, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VMOVUPS      constWhole<>+0(SB), Y13
+	VMOVAPS      Y13, Y4
+	VFMADD231PS  Y12, Y0, Y4
+	VSUBPS       Y13, Y4, Y2
+	VMOVUPS      constLn2Hi<>+0(SB), Y14
 	VFNMADD231PS Y14, Y2, Y0
-	VMOVUPS      constE5<>+0(SB), Y15
-	VMOVUPS      constE4<>+0(SB), Y12
+	VMOVUPS      constLn2Lo<>+0(SB), Y15
+	VFNMADD231PS Y15, Y2, Y0
+	VPSLLD       $0x17, Y4, Y2
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
 	VMOVAPS      Y15, Y4
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constE3<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
-	VMOVUPS      constE2<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VMOVUPS      constE1<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constE0<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constOne<>+0(SB), Y13
-	VMULPS       Y4, Y0, Y4
-	VFMADD213PS  Y0, Y0, Y4
-	VADDPS       Y13, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      constBias<>+0(SB), Y14
+	VFMADD213PS  constE2<>+0(SB), Y0, Y4
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y4
+	VFMADD213PS  Y12, Y13, Y4
+	VFMADD213PS  Y0, Y13, Y4
+	VADDPS       constOne<>+0(SB), Y4, Y4
+	VMOVUPS      constBias<>+0(SB), Y12
+	VPSRAD       $0x17, Y2, Y2
 	VPSRAD       $0x01, Y2, Y0
 	VPSUBD       Y0, Y2, Y2
-	VPADDD       Y14, Y0, Y0
+	VPADDD       Y12, Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y4, Y4
-	VPADDD       Y14, Y2, Y2
+	VPADDD       Y12, Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
+	VMULPS       Y2, Y4, Y4
+	VMOVAPS      Y4, Y0
 	VCVTPS2PD    X0, Y10
 	VADDPD       Y10, Y7, Y10
 	VPMOVSXDQ    X9, Y11
@@ -2686,104 +2686,112 @@ turn4:
 	VMAXPS       Y2, Y12, Y2
 	VMAXPS       Y3, Y12, Y3
 	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMULPS       Y14, Y0, Y4
-	VMULPS       Y14, Y1, Y5
-	VMULPS       Y14, Y2, Y6
-	VMULPS       Y14, Y3, Y7
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
-	VMOVUPS      constLn2Hi<>+0(SB), Y15
-	VFNMADD231PS Y15, Y4, Y0
-	VFNMADD231PS Y15, Y5, Y1
-	VFNMADD231PS Y15, Y6, Y2
-	VFNMADD231PS Y15, Y7, Y3
-	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VMOVUPS      constWhole<>+0(SB), Y15
+	VMOVAPS      Y15, Y8
+	VFMADD231PS  Y14, Y0, Y8
+	VSUBPS       Y15, Y8, Y4
+	VMOVAPS      Y15, Y9
+	VFMADD231PS  Y14, Y1, Y9
+	VSUBPS       Y15, Y9, Y5
+	VMOVAPS      Y15, Y10
+	VFMADD231PS  Y14, Y2, Y10
+	VSUBPS       Y15, Y10, Y6
+	VMOVAPS      Y15, Y11
+	VFMADD231PS  Y14, Y3, Y11
+	VSUBPS       Y15, Y11, Y7
+	VMOVUPS      constLn2Hi<>+0(SB), Y12
 	VFNMADD231PS Y12, Y4, Y0
 	VFNMADD231PS Y12, Y5, Y1
 	VFNMADD231PS Y12, Y6, Y2
 	VFNMADD231PS Y12, Y7, Y3
-	VMOVUPS      constE5<>+0(SB), Y13
-	VMOVUPS      constE4<>+0(SB), Y14
-	VMOVAPS      Y13, Y8
-	VMOVAPS      Y13, Y9
-	VMOVAPS      Y13, Y10
-	VMOVAPS      Y13, Y11
-	VFMADD213PS  Y14, Y0, Y8
-	VFMADD213PS  Y14, Y1, Y9
-	VFMADD213PS  Y14, Y2, Y10
-	VFMADD213PS  Y14, Y3, Y11
+	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VFNMADD231PS Y13, Y4, Y0
+	VFNMADD231PS Y13, Y5, Y1
+	VFNMADD231PS Y13, Y6, Y2
+	VFNMADD231PS Y13, Y7, Y3
+	VPSLLD       $0x17, Y8, Y4
+	VPSLLD       $0x17, Y9, Y5
+	VPSLLD       $0x17, Y10, Y6
+	VPSLLD       $0x17, Y11, Y7
+	VMOVUPS      constE1<>+0(SB), Y14
 	VMOVUPS      constE3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y8
-	VFMADD213PS  Y15, Y1, Y9
-	VFMADD213PS  Y15, Y2, Y10
-	VFMADD213PS  Y15, Y3, Y11
-	VMOVUPS      constE2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y8
-	VFMADD213PS  Y12, Y1, Y9
-	VFMADD213PS  Y12, Y2, Y10
-	VFMADD213PS  Y12, Y3, Y11
-	VMOVUPS      constE1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y8
-	VFMADD213PS  Y13, Y1, Y9
-	VFMADD213PS  Y13, Y2, Y10
-	VFMADD213PS  Y13, Y3, Y11
-	VMOVUPS      constE0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y8
-	VFMADD213PS  Y14, Y1, Y9
-	VFMADD213PS  Y14, Y2, Y10
-	VFMADD213PS  Y14, Y3, Y11
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMULPS       Y8, Y0, Y8
-	VMULPS       Y9, Y1, Y9
-	VMULPS       Y10, Y2, Y10
-	VMULPS       Y11, Y3, Y11
-	VFMADD213PS  Y0, Y0, Y8
-	VFMADD213PS  Y1, Y1, Y9
-	VFMADD213PS  Y2, Y2, Y10
-	VFMADD213PS  Y3, Y3, Y11
-	VADDPS       Y15, Y8, Y8
-	VADDPS       Y15, Y9, Y9
-	VADDPS       Y15, Y10, Y10
-	VADDPS       Y15, Y11, Y11
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      constBias<>+0(SB), Y12
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y1, Y9
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y1, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y10
+	VFMADD213PS  constE2<>+0(SB), Y2, Y10
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y10
+	VFMADD213PS  Y12, Y13, Y10
+	VFMADD213PS  Y2, Y13, Y10
+	VADDPS       constOne<>+0(SB), Y10, Y10
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
+	VMOVAPS      Y15, Y11
+	VFMADD213PS  constE2<>+0(SB), Y3, Y11
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y11
+	VFMADD213PS  Y12, Y13, Y11
+	VFMADD213PS  Y3, Y13, Y11
+	VADDPS       constOne<>+0(SB), Y11, Y11
+	VMOVUPS      constBias<>+0(SB), Y14
+	VPSRAD       $0x17, Y4, Y4
 	VPSRAD       $0x01, Y4, Y0
 	VPSUBD       Y0, Y4, Y4
-	VPADDD       Y12, Y0, Y0
+	VPADDD       Y14, Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y8, Y8
+	VPADDD       Y14, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	VPSRAD       $0x17, Y5, Y5
 	VPSRAD       $0x01, Y5, Y1
 	VPSUBD       Y1, Y5, Y5
-	VPADDD       Y12, Y1, Y1
+	VPADDD       Y14, Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VMULPS       Y1, Y9, Y9
+	VPADDD       Y14, Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y9, Y9
+	VMOVAPS      Y9, Y1
+	VPSRAD       $0x17, Y6, Y6
 	VPSRAD       $0x01, Y6, Y2
 	VPSUBD       Y2, Y6, Y6
-	VPADDD       Y12, Y2, Y2
+	VPADDD       Y14, Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y10, Y10
+	VPADDD       Y14, Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y10
+	VMOVAPS      Y10, Y2
+	VPSRAD       $0x17, Y7, Y7
 	VPSRAD       $0x01, Y7, Y3
 	VPSUBD       Y3, Y7, Y7
-	VPADDD       Y12, Y3, Y3
+	VPADDD       Y14, Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y3, Y11, Y11
-	VPADDD       Y12, Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y0
-	VPADDD       Y12, Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y9, Y1
-	VPADDD       Y12, Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y2
-	VPADDD       Y12, Y7, Y7
+	VPADDD       Y14, Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y11, Y3
+	VMULPS       Y7, Y11, Y11
+	VMOVAPS      Y11, Y3
 	VMOVUPS      Y0, (DI)(AX*1)
 	VMOVUPS      Y1, 32(DI)(AX*1)
 	VMOVUPS      Y2, 64(DI)(AX*1)
@@ -2798,35 +2806,33 @@ turn1:
 	JLT          under1
 	VMOVUPS      (SI)(AX*1), Y0
 	VSUBPS       (R10)(AX*1), Y0, Y0
-	VMOVUPS      constExpLow<>+0(SB), Y13
-	VMOVUPS      constExpTop<>+0(SB), Y14
-	VMINPS       Y0, Y14, Y0
-	VMAXPS       Y0, Y13, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y4, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
-	VFNMADD231PS Y13, Y4, Y0
-	VMOVUPS      constE5<>+0(SB), Y14
-	VMOVUPS      constE4<>+0(SB), Y15
+	VMOVUPS      constExpLow<>+0(SB), Y15
+	VMOVUPS      constExpTop<>+0(SB), Y12
+	VMINPS       Y0, Y12, Y0
+	VMAXPS       Y0, Y15, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y14
 	VMOVAPS      Y14, Y8
-	VFMADD213PS  Y15, Y0, Y8
-	VMOVUPS      constE3<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y8
-	VMOVUPS      constE2<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y8
+	VFMADD231PS  Y13, Y0, Y8
+	VSUBPS       Y14, Y8, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y15
+	VFNMADD231PS Y15, Y4, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VFNMADD231PS Y12, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
 	VMOVUPS      constE1<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y8
-	VMOVUPS      constE0<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y8
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMULPS       Y8, Y0, Y8
-	VFMADD213PS  Y0, Y0, Y8
-	VADDPS       Y12, Y8, Y8
-	VCVTPS2DQ    Y4, Y4
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
 	VMOVUPS      constBias<>+0(SB), Y13
+	VPSRAD       $0x17, Y4, Y4
 	VPSRAD       $0x01, Y4, Y0
 	VPSUBD       Y0, Y4, Y4
 	VPADDD       Y13, Y0, Y0
@@ -2834,7 +2840,8 @@ turn1:
 	VMULPS       Y0, Y8, Y8
 	VPADDD       Y13, Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y0
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
 	VMOVUPS      Y0, (DI)(AX*1)
 	ADDQ         $0x00000020, AX
 	SUBQ         $0x01, CX
@@ -3488,13 +3495,12 @@ TEXT ·expRowsAVX512(SB), NOSPLIT, $0-48
 	VMOVUPS  constLog2e<>+0(SB), Z14
 	VMOVUPS  constLn2Hi<>+0(SB), Z15
 	VMOVUPS  constLn2Lo<>+0(SB), Z16
-	VMOVUPS  constE0<>+0(SB), Z17
-	VMOVUPS  constE1<>+0(SB), Z18
-	VMOVUPS  constE2<>+0(SB), Z19
-	VMOVUPS  constE3<>+0(SB), Z20
-	VMOVUPS  constE4<>+0(SB), Z21
-	VMOVUPS  constE5<>+0(SB), Z22
-	VMOVUPS  constOne<>+0(SB), Z23
+	VMOVUPS  constSixteenths<>+0(SB), Z17
+	VMOVUPS  constT<>+0(SB), Z18
+	VMOVUPS  constTLow<>+0(SB), Z19
+	VMOVUPS  constF0<>+0(SB), Z20
+	VMOVUPS  constF1<>+0(SB), Z21
+	VMOVUPS  constOne<>+0(SB), Z22
 	MOVQ     BX, R9
 	ANDQ     $0x0f, R9
 	MOVQ     R9, CX
@@ -3531,14 +3537,18 @@ turn4:
 	VMAXPS        Z1, Z12, Z1
 	VMAXPS        Z2, Z12, Z2
 	VMAXPS        Z3, Z12, Z3
-	VMULPS        Z14, Z0, Z4
-	VMULPS        Z14, Z1, Z5
-	VMULPS        Z14, Z2, Z6
-	VMULPS        Z14, Z3, Z7
-	VRNDSCALEPS   $0x00, Z4, Z4
-	VRNDSCALEPS   $0x00, Z5, Z5
-	VRNDSCALEPS   $0x00, Z6, Z6
-	VRNDSCALEPS   $0x00, Z7, Z7
+	VMOVAPS       Z17, Z8
+	VFMADD231PS   Z14, Z0, Z8
+	VSUBPS        Z17, Z8, Z4
+	VMOVAPS       Z17, Z9
+	VFMADD231PS   Z14, Z1, Z9
+	VSUBPS        Z17, Z9, Z5
+	VMOVAPS       Z17, Z10
+	VFMADD231PS   Z14, Z2, Z10
+	VSUBPS        Z17, Z10, Z6
+	VMOVAPS       Z17, Z11
+	VFMADD231PS   Z14, Z3, Z11
+	VSUBPS        Z17, Z11, Z7
 	VFNMADD231PS  Z15, Z4, Z0
 	VFNMADD231PS  Z15, Z5, Z1
 	VFNMADD231PS  Z15, Z6, Z2
@@ -3547,46 +3557,38 @@ turn4:
 	VFNMADD231PS  Z16, Z5, Z1
 	VFNMADD231PS  Z16, Z6, Z2
 	VFNMADD231PS  Z16, Z7, Z3
-	VMOVAPS       Z22, Z8
-	VMOVAPS       Z22, Z9
-	VMOVAPS       Z22, Z10
-	VMOVAPS       Z22, Z11
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z21, Z1, Z9
-	VFMADD213PS   Z21, Z2, Z10
-	VFMADD213PS   Z21, Z3, Z11
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z20, Z1, Z9
-	VFMADD213PS   Z20, Z2, Z10
-	VFMADD213PS   Z20, Z3, Z11
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z19, Z1, Z9
-	VFMADD213PS   Z19, Z2, Z10
-	VFMADD213PS   Z19, Z3, Z11
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z18, Z1, Z9
-	VFMADD213PS   Z18, Z2, Z10
-	VFMADD213PS   Z18, Z3, Z11
-	VFMADD213PS   Z17, Z0, Z8
-	VFMADD213PS   Z17, Z1, Z9
-	VFMADD213PS   Z17, Z2, Z10
-	VFMADD213PS   Z17, Z3, Z11
-	VMULPS        Z8, Z0, Z8
-	VMULPS        Z9, Z1, Z9
-	VMULPS        Z10, Z2, Z10
-	VMULPS        Z11, Z3, Z11
-	VFMADD213PS   Z0, Z0, Z8
-	VFMADD213PS   Z1, Z1, Z9
-	VFMADD213PS   Z2, Z2, Z10
-	VFMADD213PS   Z3, Z3, Z11
-	VADDPS        Z23, Z8, Z8
-	VADDPS        Z23, Z9, Z9
-	VADDPS        Z23, Z10, Z10
-	VADDPS        Z23, Z11, Z11
-	VSCALEFPS     Z4, Z8, Z0
-	VSCALEFPS     Z5, Z9, Z1
-	VSCALEFPS     Z6, Z10, Z2
-	VSCALEFPS     Z7, Z11, Z3
+	VPERMPS       Z18, Z8, Z30
+	VPERMPS       Z19, Z8, Z8
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z0, Z31
+	VFMADD231PS   Z30, Z0, Z8
+	VFMADD213PS   Z22, Z31, Z0
+	VFMADD213PS   Z30, Z8, Z0
+	VSCALEFPS     Z4, Z0, Z0
+	VPERMPS       Z18, Z9, Z30
+	VPERMPS       Z19, Z9, Z9
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z1, Z31
+	VFMADD231PS   Z30, Z1, Z9
+	VFMADD213PS   Z22, Z31, Z1
+	VFMADD213PS   Z30, Z9, Z1
+	VSCALEFPS     Z5, Z1, Z1
+	VPERMPS       Z18, Z10, Z30
+	VPERMPS       Z19, Z10, Z10
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z2, Z31
+	VFMADD231PS   Z30, Z2, Z10
+	VFMADD213PS   Z22, Z31, Z2
+	VFMADD213PS   Z30, Z10, Z2
+	VSCALEFPS     Z6, Z2, Z2
+	VPERMPS       Z18, Z11, Z30
+	VPERMPS       Z19, Z11, Z11
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z3, Z31
+	VFMADD231PS   Z30, Z3, Z11
+	VFMADD213PS   Z22, Z31, Z3
+	VFMADD213PS   Z30, Z11, Z3
+	VSCALEFPS     Z7, Z3, Z3
 	VMOVUPS       Z0, (DI)
 	VCVTPS2PD     Y0, Z26
 	VEXTRACTF64X4 $0x01, Z0, Y27
@@ -3624,20 +3626,19 @@ turn1:
 	VSUBPS        Z24, Z0, Z0
 	VMINPS        Z0, Z13, Z0
 	VMAXPS        Z0, Z12, Z0
-	VMULPS        Z14, Z0, Z4
-	VRNDSCALEPS   $0x00, Z4, Z4
+	VMOVAPS       Z17, Z8
+	VFMADD231PS   Z14, Z0, Z8
+	VSUBPS        Z17, Z8, Z4
 	VFNMADD231PS  Z15, Z4, Z0
 	VFNMADD231PS  Z16, Z4, Z0
-	VMOVAPS       Z22, Z8
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z17, Z0, Z8
-	VMULPS        Z8, Z0, Z8
-	VFMADD213PS   Z0, Z0, Z8
-	VADDPS        Z23, Z8, Z8
-	VSCALEFPS     Z4, Z8, Z0
+	VPERMPS       Z18, Z8, Z30
+	VPERMPS       Z19, Z8, Z8
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z0, Z31
+	VFMADD231PS   Z30, Z0, Z8
+	VFMADD213PS   Z22, Z31, Z0
+	VFMADD213PS   Z30, Z8, Z0
+	VSCALEFPS     Z4, Z0, Z0
 	VMOVUPS       Z0, (DI)
 	VCVTPS2PD     Y0, Z26
 	VEXTRACTF64X4 $0x01, Z0, Y27
@@ -3656,20 +3657,19 @@ under1:
 	VSUBPS        Z24, Z0, Z0
 	VMINPS        Z0, Z13, Z0
 	VMAXPS        Z0, Z12, Z0
-	VMULPS        Z14, Z0, Z4
-	VRNDSCALEPS   $0x00, Z4, Z4
+	VMOVAPS       Z17, Z8
+	VFMADD231PS   Z14, Z0, Z8
+	VSUBPS        Z17, Z8, Z4
 	VFNMADD231PS  Z15, Z4, Z0
 	VFNMADD231PS  Z16, Z4, Z0
-	VMOVAPS       Z22, Z8
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z17, Z0, Z8
-	VMULPS        Z8, Z0, Z8
-	VFMADD213PS   Z0, Z0, Z8
-	VADDPS        Z23, Z8, Z8
-	VSCALEFPS     Z4, Z8, Z0
+	VPERMPS       Z18, Z8, Z30
+	VPERMPS       Z19, Z8, Z8
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z0, Z31
+	VFMADD231PS   Z30, Z0, Z8
+	VFMADD213PS   Z22, Z31, Z0
+	VFMADD213PS   Z30, Z8, Z0
+	VSCALEFPS     Z4, Z0, Z0
 	VMOVUPS       Z0, K2, (DI)
 	VCVTPS2PD     Y0, Z26
 	VEXTRACTF64X4 $0x01, Z0, Y27
@@ -3695,6 +3695,96 @@ done:
 	VZEROUPPER
 	RET
 
+DATA constSixteenths<>+0(SB)/4, $0x49400000
+DATA constSixteenths<>+4(SB)/4, $0x49400000
+DATA constSixteenths<>+8(SB)/4, $0x49400000
+DATA constSixteenths<>+12(SB)/4, $0x49400000
+DATA constSixteenths<>+16(SB)/4, $0x49400000
+DATA constSixteenths<>+20(SB)/4, $0x49400000
+DATA constSixteenths<>+24(SB)/4, $0x49400000
+DATA constSixteenths<>+28(SB)/4, $0x49400000
+DATA constSixteenths<>+32(SB)/4, $0x49400000
+DATA constSixteenths<>+36(SB)/4, $0x49400000
+DATA constSixteenths<>+40(SB)/4, $0x49400000
+DATA constSixteenths<>+44(SB)/4, $0x49400000
+DATA constSixteenths<>+48(SB)/4, $0x49400000
+DATA constSixteenths<>+52(SB)/4, $0x49400000
+DATA constSixteenths<>+56(SB)/4, $0x49400000
+DATA constSixteenths<>+60(SB)/4, $0x49400000
+GLOBL constSixteenths<>(SB), RODATA|NOPTR, $64
+
+DATA constT<>+0(SB)/4, $0x3f800000
+DATA constT<>+4(SB)/4, $0x3f85aac3
+DATA constT<>+8(SB)/4, $0x3f8b95c2
+DATA constT<>+12(SB)/4, $0x3f91c3d3
+DATA constT<>+16(SB)/4, $0x3f9837f0
+DATA constT<>+20(SB)/4, $0x3f9ef532
+DATA constT<>+24(SB)/4, $0x3fa5fed7
+DATA constT<>+28(SB)/4, $0x3fad583f
+DATA constT<>+32(SB)/4, $0x3fb504f3
+DATA constT<>+36(SB)/4, $0x3fbd08a4
+DATA constT<>+40(SB)/4, $0x3fc5672a
+DATA constT<>+44(SB)/4, $0x3fce248c
+DATA constT<>+48(SB)/4, $0x3fd744fd
+DATA constT<>+52(SB)/4, $0x3fe0ccdf
+DATA constT<>+56(SB)/4, $0x3feac0c7
+DATA constT<>+60(SB)/4, $0x3ff5257d
+GLOBL constT<>(SB), RODATA|NOPTR, $64
+
+DATA constTLow<>+0(SB)/4, $0x00000000
+DATA constTLow<>+4(SB)/4, $0x334f9891
+DATA constTLow<>+8(SB)/4, $0xb260aba1
+DATA constTLow<>+12(SB)/4, $0x33675624
+DATA constTLow<>+16(SB)/4, $0x33231b71
+DATA constTLow<>+20(SB)/4, $0x33412342
+DATA constTLow<>+24(SB)/4, $0xb32c9d5e
+DATA constTLow<>+28(SB)/4, $0xb22deaf6
+DATA constTLow<>+32(SB)/4, $0x32cfe77a
+DATA constTLow<>+36(SB)/4, $0xb3414fe8
+DATA constTLow<>+40(SB)/4, $0x320aa837
+DATA constTLow<>+44(SB)/4, $0x3228fc24
+DATA constTLow<>+48(SB)/4, $0xb2d4a58a
+DATA constTLow<>+52(SB)/4, $0xb21eab59
+DATA constTLow<>+56(SB)/4, $0xb24116de
+DATA constTLow<>+60(SB)/4, $0x32292436
+GLOBL constTLow<>(SB), RODATA|NOPTR, $64
+
+DATA constF0<>+0(SB)/4, $0x3f000110
+DATA constF0<>+4(SB)/4, $0x3f000110
+DATA constF0<>+8(SB)/4, $0x3f000110
+DATA constF0<>+12(SB)/4, $0x3f000110
+DATA constF0<>+16(SB)/4, $0x3f000110
+DATA constF0<>+20(SB)/4, $0x3f000110
+DATA constF0<>+24(SB)/4, $0x3f000110
+DATA constF0<>+28(SB)/4, $0x3f000110
+DATA constF0<>+32(SB)/4, $0x3f000110
+DATA constF0<>+36(SB)/4, $0x3f000110
+DATA constF0<>+40(SB)/4, $0x3f000110
+DATA constF0<>+44(SB)/4, $0x3f000110
+DATA constF0<>+48(SB)/4, $0x3f000110
+DATA constF0<>+52(SB)/4, $0x3f000110
+DATA constF0<>+56(SB)/4, $0x3f000110
+DATA constF0<>+60(SB)/4, $0x3f000110
+GLOBL constF0<>(SB), RODATA|NOPTR, $64
+
+DATA constF1<>+0(SB)/4, $0x3e2aaacd
+DATA constF1<>+4(SB)/4, $0x3e2aaacd
+DATA constF1<>+8(SB)/4, $0x3e2aaacd
+DATA constF1<>+12(SB)/4, $0x3e2aaacd
+DATA constF1<>+16(SB)/4, $0x3e2aaacd
+DATA constF1<>+20(SB)/4, $0x3e2aaacd
+DATA constF1<>+24(SB)/4, $0x3e2aaacd
+DATA constF1<>+28(SB)/4, $0x3e2aaacd
+DATA constF1<>+32(SB)/4, $0x3e2aaacd
+DATA constF1<>+36(SB)/4, $0x3e2aaacd
+DATA constF1<>+40(SB)/4, $0x3e2aaacd
+DATA constF1<>+44(SB)/4, $0x3e2aaacd
+DATA constF1<>+48(SB)/4, $0x3e2aaacd
+DATA constF1<>+52(SB)/4, $0x3e2aaacd
+DATA constF1<>+56(SB)/4, $0x3e2aaacd
+DATA constF1<>+60(SB)/4, $0x3e2aaacd
+GLOBL constF1<>(SB), RODATA|NOPTR, $64
+
 // func expSumRowsAVX512(x *float32, rows int, n int, m *float32, sums *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·expSumRowsAVX512(SB), NOSPLIT, $0-40
@@ -3708,13 +3798,12 @@ TEXT ·expSumRowsAVX512(SB), NOSPLIT, $0-40
 	VMOVUPS  constLog2e<>+0(SB), Z14
 	VMOVUPS  constLn2Hi<>+0(SB), Z15
 	VMOVUPS  constLn2Lo<>+0(SB), Z16
-	VMOVUPS  constE0<>+0(SB), Z17
-	VMOVUPS  constE1<>+0(SB), Z18
-	VMOVUPS  constE2<>+0(SB), Z19
-	VMOVUPS  constE3<>+0(SB), Z20
-	VMOVUPS  constE4<>+0(SB), Z21
-	VMOVUPS  constE5<>+0(SB), Z22
-	VMOVUPS  constOne<>+0(SB), Z23
+	VMOVUPS  constSixteenths<>+0(SB), Z17
+	VMOVUPS  constT<>+0(SB), Z18
+	VMOVUPS  constTLow<>+0(SB), Z19
+	VMOVUPS  constF0<>+0(SB), Z20
+	VMOVUPS  constF1<>+0(SB), Z21
+	VMOVUPS  constOne<>+0(SB), Z22
 	MOVQ     BX, R9
 	ANDQ     $0x0f, R9
 	MOVQ     R9, CX
@@ -3751,14 +3840,18 @@ turn4:
 	VMAXPS        Z1, Z12, Z1
 	VMAXPS        Z2, Z12, Z2
 	VMAXPS        Z3, Z12, Z3
-	VMULPS        Z14, Z0, Z4
-	VMULPS        Z14, Z1, Z5
-	VMULPS        Z14, Z2, Z6
-	VMULPS        Z14, Z3, Z7
-	VRNDSCALEPS   $0x00, Z4, Z4
-	VRNDSCALEPS   $0x00, Z5, Z5
-	VRNDSCALEPS   $0x00, Z6, Z6
-	VRNDSCALEPS   $0x00, Z7, Z7
+	VMOVAPS       Z17, Z8
+	VFMADD231PS   Z14, Z0, Z8
+	VSUBPS        Z17, Z8, Z4
+	VMOVAPS       Z17, Z9
+	VFMADD231PS   Z14, Z1, Z9
+	VSUBPS        Z17, Z9, Z5
+	VMOVAPS       Z17, Z10
+	VFMADD231PS   Z14, Z2, Z10
+	VSUBPS        Z17, Z10, Z6
+	VMOVAPS       Z17, Z11
+	VFMADD231PS   Z14, Z3, Z11
+	VSUBPS        Z17, Z11, Z7
 	VFNMADD231PS  Z15, Z4, Z0
 	VFNMADD231PS  Z15, Z5, Z1
 	VFNMADD231PS  Z15, Z6, Z2
@@ -3767,46 +3860,38 @@ turn4:
 	VFNMADD231PS  Z16, Z5, Z1
 	VFNMADD231PS  Z16, Z6, Z2
 	VFNMADD231PS  Z16, Z7, Z3
-	VMOVAPS       Z22, Z8
-	VMOVAPS       Z22, Z9
-	VMOVAPS       Z22, Z10
-	VMOVAPS       Z22, Z11
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z21, Z1, Z9
-	VFMADD213PS   Z21, Z2, Z10
-	VFMADD213PS   Z21, Z3, Z11
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z20, Z1, Z9
-	VFMADD213PS   Z20, Z2, Z10
-	VFMADD213PS   Z20, Z3, Z11
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z19, Z1, Z9
-	VFMADD213PS   Z19, Z2, Z10
-	VFMADD213PS   Z19, Z3, Z11
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z18, Z1, Z9
-	VFMADD213PS   Z18, Z2, Z10
-	VFMADD213PS   Z18, Z3, Z11
-	VFMADD213PS   Z17, Z0, Z8
-	VFMADD213PS   Z17, Z1, Z9
-	VFMADD213PS   Z17, Z2, Z10
-	VFMADD213PS   Z17, Z3, Z11
-	VMULPS        Z8, Z0, Z8
-	VMULPS        Z9, Z1, Z9
-	VMULPS        Z10, Z2, Z10
-	VMULPS        Z11, Z3, Z11
-	VFMADD213PS   Z0, Z0, Z8
-	VFMADD213PS   Z1, Z1, Z9
-	VFMADD213PS   Z2, Z2, Z10
-	VFMADD213PS   Z3, Z3, Z11
-	VADDPS        Z23, Z8, Z8
-	VADDPS        Z23, Z9, Z9
-	VADDPS        Z23, Z10, Z10
-	VADDPS        Z23, Z11, Z11
-	VSCALEFPS     Z4, Z8, Z0
-	VSCALEFPS     Z5, Z9, Z1
-	VSCALEFPS     Z6, Z10, Z2
-	VSCALEFPS     Z7, Z11, Z3
+	VPERMPS       Z18, Z8, Z30
+	VPERMPS       Z19, Z8, Z8
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z0, Z31
+	VFMADD231PS   Z30, Z0, Z8
+	VFMADD213PS   Z22, Z31, Z0
+	VFMADD213PS   Z30, Z8, Z0
+	VSCALEFPS     Z4, Z0, Z0
+	VPERMPS       Z18, Z9, Z30
+	VPERMPS       Z19, Z9, Z9
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z1, Z31
+	VFMADD231PS   Z30, Z1, Z9
+	VFMADD213PS   Z22, Z31, Z1
+	VFMADD213PS   Z30, Z9, Z1
+	VSCALEFPS     Z5, Z1, Z1
+	VPERMPS       Z18, Z10, Z30
+	VPERMPS       Z19, Z10, Z10
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z2, Z31
+	VFMADD231PS   Z30, Z2, Z10
+	VFMADD213PS   Z22, Z31, Z2
+	VFMADD213PS   Z30, Z10, Z2
+	VSCALEFPS     Z6, Z2, Z2
+	VPERMPS       Z18, Z11, Z30
+	VPERMPS       Z19, Z11, Z11
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z3, Z31
+	VFMADD231PS   Z30, Z3, Z11
+	VFMADD213PS   Z22, Z31, Z3
+	VFMADD213PS   Z30, Z11, Z3
+	VSCALEFPS     Z7, Z3, Z3
 	VCVTPS2PD     Y0, Z26
 	VEXTRACTF64X4 $0x01, Z0, Y27
 	VCVTPS2PD     Y27, Z27
@@ -3839,20 +3924,19 @@ turn1:
 	VSUBPS        Z24, Z0, Z0
 	VMINPS        Z0, Z13, Z0
 	VMAXPS        Z0, Z12, Z0
-	VMULPS        Z14, Z0, Z4
-	VRNDSCALEPS   $0x00, Z4, Z4
+	VMOVAPS       Z17, Z8
+	VFMADD231PS   Z14, Z0, Z8
+	VSUBPS        Z17, Z8, Z4
 	VFNMADD231PS  Z15, Z4, Z0
 	VFNMADD231PS  Z16, Z4, Z0
-	VMOVAPS       Z22, Z8
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z17, Z0, Z8
-	VMULPS        Z8, Z0, Z8
-	VFMADD213PS   Z0, Z0, Z8
-	VADDPS        Z23, Z8, Z8
-	VSCALEFPS     Z4, Z8, Z0
+	VPERMPS       Z18, Z8, Z30
+	VPERMPS       Z19, Z8, Z8
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z0, Z31
+	VFMADD231PS   Z30, Z0, Z8
+	VFMADD213PS   Z22, Z31, Z0
+	VFMADD213PS   Z30, Z8, Z0
+	VSCALEFPS     Z4, Z0, Z0
 	VCVTPS2PD     Y0, Z26
 	VEXTRACTF64X4 $0x01, Z0, Y27
 	VCVTPS2PD     Y27, Z27
@@ -3869,20 +3953,19 @@ under1:
 	VSUBPS        Z24, Z0, Z0
 	VMINPS        Z0, Z13, Z0
 	VMAXPS        Z0, Z12, Z0
-	VMULPS        Z14, Z0, Z4
-	VRNDSCALEPS   $0x00, Z4, Z4
+	VMOVAPS       Z17, Z8
+	VFMADD231PS   Z14, Z0, Z8
+	VSUBPS        Z17, Z8, Z4
 	VFNMADD231PS  Z15, Z4, Z0
 	VFNMADD231PS  Z16, Z4, Z0
-	VMOVAPS       Z22, Z8
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z17, Z0, Z8
-	VMULPS        Z8, Z0, Z8
-	VFMADD213PS   Z0, Z0, Z8
-	VADDPS        Z23, Z8, Z8
-	VSCALEFPS     Z4, Z8, Z0
+	VPERMPS       Z18, Z8, Z30
+	VPERMPS       Z19, Z8, Z8
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z0, Z31
+	VFMADD231PS   Z30, Z0, Z8
+	VFMADD213PS   Z22, Z31, Z0
+	VFMADD213PS   Z30, Z8, Z0
+	VSCALEFPS     Z4, Z0, Z0
 	VCVTPS2PD     Y0, Z26
 	VEXTRACTF64X4 $0x01, Z0, Y27
 	VCVTPS2PD     Y27, Z27
@@ -5219,13 +5302,12 @@ TEXT ·expColumnsAVX512(SB), NOSPLIT, $0-56
 	VMOVUPS constLog2e<>+0(SB), Z14
 	VMOVUPS constLn2Hi<>+0(SB), Z15
 	VMOVUPS constLn2Lo<>+0(SB), Z16
-	VMOVUPS constE0<>+0(SB), Z17
-	VMOVUPS constE1<>+0(SB), Z18
-	VMOVUPS constE2<>+0(SB), Z19
-	VMOVUPS constE3<>+0(SB), Z20
-	VMOVUPS constE4<>+0(SB), Z21
-	VMOVUPS constE5<>+0(SB), Z22
-	VMOVUPS constOne<>+0(SB), Z23
+	VMOVUPS constSixteenths<>+0(SB), Z17
+	VMOVUPS constT<>+0(SB), Z18
+	VMOVUPS constTLow<>+0(SB), Z19
+	VMOVUPS constF0<>+0(SB), Z20
+	VMOVUPS constF1<>+0(SB), Z21
+	VMOVUPS constOne<>+0(SB), Z22
 
 row:
 	TESTQ DX, DX
@@ -5252,14 +5334,18 @@ turn4:
 	VMAXPS       Z1, Z12, Z1
 	VMAXPS       Z2, Z12, Z2
 	VMAXPS       Z3, Z12, Z3
-	VMULPS       Z14, Z0, Z4
-	VMULPS       Z14, Z1, Z5
-	VMULPS       Z14, Z2, Z6
-	VMULPS       Z14, Z3, Z7
-	VRNDSCALEPS  $0x00, Z4, Z4
-	VRNDSCALEPS  $0x00, Z5, Z5
-	VRNDSCALEPS  $0x00, Z6, Z6
-	VRNDSCALEPS  $0x00, Z7, Z7
+	VMOVAPS      Z17, Z8
+	VFMADD231PS  Z14, Z0, Z8
+	VSUBPS       Z17, Z8, Z4
+	VMOVAPS      Z17, Z9
+	VFMADD231PS  Z14, Z1, Z9
+	VSUBPS       Z17, Z9, Z5
+	VMOVAPS      Z17, Z10
+	VFMADD231PS  Z14, Z2, Z10
+	VSUBPS       Z17, Z10, Z6
+	VMOVAPS      Z17, Z11
+	VFMADD231PS  Z14, Z3, Z11
+	VSUBPS       Z17, Z11, Z7
 	VFNMADD231PS Z15, Z4, Z0
 	VFNMADD231PS Z15, Z5, Z1
 	VFNMADD231PS Z15, Z6, Z2
@@ -5268,46 +5354,38 @@ turn4:
 	VFNMADD231PS Z16, Z5, Z1
 	VFNMADD231PS Z16, Z6, Z2
 	VFNMADD231PS Z16, Z7, Z3
-	VMOVAPS      Z22, Z8
-	VMOVAPS      Z22, Z9
-	VMOVAPS      Z22, Z10
-	VMOVAPS      Z22, Z11
-	VFMADD213PS  Z21, Z0, Z8
-	VFMADD213PS  Z21, Z1, Z9
-	VFMADD213PS  Z21, Z2, Z10
-	VFMADD213PS  Z21, Z3, Z11
-	VFMADD213PS  Z20, Z0, Z8
-	VFMADD213PS  Z20, Z1, Z9
-	VFMADD213PS  Z20, Z2, Z10
-	VFMADD213PS  Z20, Z3, Z11
-	VFMADD213PS  Z19, Z0, Z8
-	VFMADD213PS  Z19, Z1, Z9
-	VFMADD213PS  Z19, Z2, Z10
-	VFMADD213PS  Z19, Z3, Z11
-	VFMADD213PS  Z18, Z0, Z8
-	VFMADD213PS  Z18, Z1, Z9
-	VFMADD213PS  Z18, Z2, Z10
-	VFMADD213PS  Z18, Z3, Z11
-	VFMADD213PS  Z17, Z0, Z8
-	VFMADD213PS  Z17, Z1, Z9
-	VFMADD213PS  Z17, Z2, Z10
-	VFMADD213PS  Z17, Z3, Z11
-	VMULPS       Z8, Z0, Z8
-	VMULPS       Z9, Z1, Z9
-	VMULPS       Z10, Z2, Z10
-	VMULPS       Z11, Z3, Z11
-	VFMADD213PS  Z0, Z0, Z8
-	VFMADD213PS  Z1, Z1, Z9
-	VFMADD213PS  Z2, Z2, Z10
-	VFMADD213PS  Z3, Z3, Z11
-	VADDPS       Z23, Z8, Z8
-	VADDPS       Z23, Z9, Z9
-	VADDPS       Z23, Z10, Z10
-	VADDPS       Z23, Z11, Z11
-	VSCALEFPS    Z4, Z8, Z0
-	VSCALEFPS    Z5, Z9, Z1
-	VSCALEFPS    Z6, Z10, Z2
-	VSCALEFPS    Z7, Z11, Z3
+	VPERMPS      Z18, Z8, Z30
+	VPERMPS      Z19, Z8, Z8
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z22, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
+	VPERMPS      Z18, Z9, Z30
+	VPERMPS      Z19, Z9, Z9
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z1, Z31
+	VFMADD231PS  Z30, Z1, Z9
+	VFMADD213PS  Z22, Z31, Z1
+	VFMADD213PS  Z30, Z9, Z1
+	VSCALEFPS    Z5, Z1, Z1
+	VPERMPS      Z18, Z10, Z30
+	VPERMPS      Z19, Z10, Z10
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z2, Z31
+	VFMADD231PS  Z30, Z2, Z10
+	VFMADD213PS  Z22, Z31, Z2
+	VFMADD213PS  Z30, Z10, Z2
+	VSCALEFPS    Z6, Z2, Z2
+	VPERMPS      Z18, Z11, Z30
+	VPERMPS      Z19, Z11, Z11
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z3, Z31
+	VFMADD231PS  Z30, Z3, Z11
+	VFMADD213PS  Z22, Z31, Z3
+	VFMADD213PS  Z30, Z11, Z3
+	VSCALEFPS    Z7, Z3, Z3
 	VMOVUPS      Z0, (DI)(AX*1)
 	VMOVUPS      Z1, 64(DI)(AX*1)
 	VMOVUPS      Z2, 128(DI)(AX*1)
@@ -5324,20 +5402,19 @@ turn1:
 	VSUBPS       (R10)(AX*1), Z0, Z0
 	VMINPS       Z0, Z13, Z0
 	VMAXPS       Z0, Z12, Z0
-	VMULPS       Z14, Z0, Z4
-	VRNDSCALEPS  $0x00, Z4, Z4
+	VMOVAPS      Z17, Z8
+	VFMADD231PS  Z14, Z0, Z8
+	VSUBPS       Z17, Z8, Z4
 	VFNMADD231PS Z15, Z4, Z0
 	VFNMADD231PS Z16, Z4, Z0
-	VMOVAPS      Z22, Z8
-	VFMADD213PS  Z21, Z0, Z8
-	VFMADD213PS  Z20, Z0, Z8
-	VFMADD213PS  Z19, Z0, Z8
-	VFMADD213PS  Z18, Z0, Z8
-	VFMADD213PS  Z17, Z0, Z8
-	VMULPS       Z8, Z0, Z8
-	VFMADD213PS  Z0, Z0, Z8
-	VADDPS       Z23, Z8, Z8
-	VSCALEFPS    Z4, Z8, Z0
+	VPERMPS      Z18, Z8, Z30
+	VPERMPS      Z19, Z8, Z8
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z22, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
 	VMOVUPS      Z0, (DI)(AX*1)
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x01, CX

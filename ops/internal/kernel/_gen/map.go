@@ -109,9 +109,9 @@ func (m *machine) mapped(name, doc string, params, width int, names []string, f 
 		b.constSet = m.load(12)
 		b.spare = free[12:]
 	} else {
-		kept := len(free) - spares
+		kept := len(free) - spares - 2
 		b.constSet = m.load(12, names[:min(len(names), kept-12)]...)
-		b.spare = free[kept:]
+		b.spare, b.temp = free[kept+2:], [2]reg.VecPhysical(free[kept:])
 	}
 	for _, k := range []int{width, 1} {
 		Label(label("turn%d", k))
@@ -170,8 +170,9 @@ func (s *constSet) log(x, e, z, p vecs) {
 }
 
 var (
-	expNames = []string{"Log2e", "Ln2Hi", "Ln2Lo", "E0", "E1", "E2", "E3", "E4", "E5", "One"}
-	logNames = []string{"SqrtHalf", "Half", "G0", "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"}
+	expNames   = []string{"Log2e", "Ln2Hi", "Ln2Lo", "Sixteenths", "T", "TLow", "F0", "F1", "One"}
+	expm1Names = []string{"Log2e", "Ln2Hi", "Ln2Lo", "E0", "E1", "E2", "E3", "E4", "One"}
+	logNames   = []string{"SqrtHalf", "Half", "G0", "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"}
 )
 
 // maps writes the functions of one operand that are not among the activations
@@ -201,7 +202,7 @@ func (m *machine) maps() {
 			VMOVAPS(y[i], x[i])
 		}
 	})
-	m.mapped("elu", "beta * src[i] where src[i] > 0, else alpha * (exp(src[i]) - 1)", 2, 2, expNames, func(b *body) {
+	m.mapped("elu", "beta * src[i] where src[i] > 0, else alpha * (exp(src[i]) - 1)", 2, 2, expm1Names, func(b *body) {
 		x, y, n, p, t := b.groups[0], b.groups[1], b.groups[2], b.groups[3], b.groups[4]
 		zero, low := b.get("Zero"), b.get("EluLow")
 		for i := range x {

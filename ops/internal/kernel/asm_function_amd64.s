@@ -982,80 +982,41 @@ under1:
 	VZEROUPPER
 	RET
 
-beyond1:
+beyond4:
 	VMOVUPS      constExpLow<>+0(SB), Y14
 	VMOVUPS      constExpTop<>+0(SB), Y15
 	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
 	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
 	VMOVUPS      constLog2e<>+0(SB), Y12
 	VMOVUPS      constWhole<>+0(SB), Y13
 	VMOVAPS      Y13, Y8
 	VFMADD231PS  Y12, Y0, Y8
 	VSUBPS       Y13, Y8, Y4
+	VMOVAPS      Y13, Y9
+	VFMADD231PS  Y12, Y1, Y9
+	VSUBPS       Y13, Y9, Y5
+	VMOVAPS      Y13, Y10
+	VFMADD231PS  Y12, Y2, Y10
+	VSUBPS       Y13, Y10, Y6
+	VMOVAPS      Y13, Y11
+	VFMADD231PS  Y12, Y3, Y11
+	VSUBPS       Y13, Y11, Y7
 	VMOVUPS      constLn2Hi<>+0(SB), Y14
-	VFNMADD231PS Y14, Y4, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y15
-	VFNMADD231PS Y15, Y4, Y0
-	VPSLLD       $0x17, Y8, Y4
-	VMOVUPS      constE1<>+0(SB), Y14
-	VMOVUPS      constE3<>+0(SB), Y15
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y0, Y12
-	VMOVAPS      Y15, Y8
-	VFMADD213PS  constE2<>+0(SB), Y0, Y8
-	VMULPS       Y0, Y0, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y8
-	VFMADD213PS  Y12, Y13, Y8
-	VFMADD213PS  Y0, Y13, Y8
-	VADDPS       constOne<>+0(SB), Y8, Y8
-	VMOVUPS      constBias<>+0(SB), Y12
-	VPSRAD       $0x17, Y4, Y4
-	VPSRAD       $0x01, Y4, Y0
-	VPSUBD       Y0, Y4, Y4
-	VPADDD       Y12, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y8, Y8
-	VPADDD       Y12, Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VMOVAPS      Y8, Y0
-	JMP          beyond1_end
-
-beyond4:
-	VMOVUPS      constExpLow<>+0(SB), Y13
-	VMOVUPS      constExpTop<>+0(SB), Y14
-	VMINPS       Y0, Y14, Y0
-	VMINPS       Y1, Y14, Y1
-	VMINPS       Y2, Y14, Y2
-	VMINPS       Y3, Y14, Y3
-	VMAXPS       Y0, Y13, Y0
-	VMAXPS       Y1, Y13, Y1
-	VMAXPS       Y2, Y13, Y2
-	VMAXPS       Y3, Y13, Y3
-	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMOVUPS      constWhole<>+0(SB), Y12
-	VMOVAPS      Y12, Y8
-	VFMADD231PS  Y15, Y0, Y8
-	VSUBPS       Y12, Y8, Y4
-	VMOVAPS      Y12, Y9
-	VFMADD231PS  Y15, Y1, Y9
-	VSUBPS       Y12, Y9, Y5
-	VMOVAPS      Y12, Y10
-	VFMADD231PS  Y15, Y2, Y10
-	VSUBPS       Y12, Y10, Y6
-	VMOVAPS      Y12, Y11
-	VFMADD231PS  Y15, Y3, Y11
-	VSUBPS       Y12, Y11, Y7
-	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y4, Y0
-	VFNMADD231PS Y13, Y5, Y1
-	VFNMADD231PS Y13, Y6, Y2
-	VFNMADD231PS Y13, Y7, Y3
-	VMOVUPS      constLn2Lo<>+0(SB), Y14
 	VFNMADD231PS Y14, Y4, Y0
 	VFNMADD231PS Y14, Y5, Y1
 	VFNMADD231PS Y14, Y6, Y2
 	VFNMADD231PS Y14, Y7, Y3
+	VMOVUPS      constLn2Lo<>+0(SB), Y15
+	VFNMADD231PS Y15, Y4, Y0
+	VFNMADD231PS Y15, Y5, Y1
+	VFNMADD231PS Y15, Y6, Y2
+	VFNMADD231PS Y15, Y7, Y3
 	VPSLLD       $0x17, Y8, Y4
 	VPSLLD       $0x17, Y9, Y5
 	VPSLLD       $0x17, Y10, Y6
@@ -1098,6 +1059,75 @@ beyond4:
 	VFMADD213PS  Y12, Y13, Y11
 	VFMADD213PS  Y3, Y13, Y11
 	VADDPS       constOne<>+0(SB), Y11, Y11
+	VMOVUPS      constBias<>+0(SB), Y12
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y12, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       Y12, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	VPSRAD       $0x17, Y5, Y5
+	VPSRAD       $0x01, Y5, Y1
+	VPSUBD       Y1, Y5, Y5
+	VPADDD       Y12, Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y9, Y9
+	VPADDD       Y12, Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y9, Y9
+	VMOVAPS      Y9, Y1
+	VPSRAD       $0x17, Y6, Y6
+	VPSRAD       $0x01, Y6, Y2
+	VPSUBD       Y2, Y6, Y6
+	VPADDD       Y12, Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y10, Y10
+	VPADDD       Y12, Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y10
+	VMOVAPS      Y10, Y2
+	VPSRAD       $0x17, Y7, Y7
+	VPSRAD       $0x01, Y7, Y3
+	VPSUBD       Y3, Y7, Y7
+	VPADDD       Y12, Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y11, Y11
+	VPADDD       Y12, Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y11, Y11
+	VMOVAPS      Y11, Y3
+	JMP          beyond4_end
+
+beyond1:
+	VMOVUPS      constExpLow<>+0(SB), Y13
+	VMOVUPS      constExpTop<>+0(SB), Y14
+	VMINPS       Y0, Y14, Y0
+	VMAXPS       Y0, Y13, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y15
+	VMOVUPS      constWhole<>+0(SB), Y12
+	VMOVAPS      Y12, Y8
+	VFMADD231PS  Y15, Y0, Y8
+	VSUBPS       Y12, Y8, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y13
+	VFNMADD231PS Y13, Y4, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VFNMADD231PS Y14, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
 	VMOVUPS      constBias<>+0(SB), Y15
 	VPSRAD       $0x17, Y4, Y4
 	VPSRAD       $0x01, Y4, Y0
@@ -1109,37 +1139,7 @@ beyond4:
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y8, Y8
 	VMOVAPS      Y8, Y0
-	VPSRAD       $0x17, Y5, Y5
-	VPSRAD       $0x01, Y5, Y1
-	VPSUBD       Y1, Y5, Y5
-	VPADDD       Y15, Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y9, Y9
-	VPADDD       Y15, Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y9, Y9
-	VMOVAPS      Y9, Y1
-	VPSRAD       $0x17, Y6, Y6
-	VPSRAD       $0x01, Y6, Y2
-	VPSUBD       Y2, Y6, Y6
-	VPADDD       Y15, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y10, Y10
-	VPADDD       Y15, Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VMOVAPS      Y10, Y2
-	VPSRAD       $0x17, Y7, Y7
-	VPSRAD       $0x01, Y7, Y3
-	VPSUBD       Y3, Y7, Y7
-	VPADDD       Y15, Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y11, Y11
-	VPADDD       Y15, Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y11, Y11
-	VMOVAPS      Y11, Y3
-	JMP          beyond4_end
+	JMP          beyond1_end
 
 DATA constMagnitude<>+0(SB)/4, $0x7fffffff
 DATA constMagnitude<>+4(SB)/4, $0x7fffffff

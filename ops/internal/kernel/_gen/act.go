@@ -218,20 +218,44 @@ func (s *constSet) exp(x, n, p vecs, whole bool) {
 	}
 }
 
+// expOf is x = e^x of any numbers; elsewhere is where what is rare is done,
+// which the function that it gives writes, behind a function's end. EAX is
+// spoiled.
+func (s *constSet) expOf(elsewhere string, x, n, p vecs) (beyond func()) {
+	all := func() {
+		clamp(x, s.get("ExpLow"), s.get("ExpTop"))
+		s.exp(x, n, p, true)
+	}
+	if s.m.lanes == 16 {
+		all()
+		return func() {}
+	}
+	magnitude := s.get("Magnitude")
+	for i := range x {
+		VPAND(magnitude, x[i], n[i])
+	}
+	for i := range n[1:] {
+		VPMAXSD(n[i+1], n[0], n[0])
+	}
+	VPADDD(constant("ExpPlain"), n[0], n[0])
+	VMOVMSKPS(n[0], reg.EAX)
+	TESTL(reg.EAX, reg.EAX)
+	JNZ(LabelRef(elsewhere))
+	s.expPlain(x, n, p)
+	Label(elsewhere + "_end")
+	return func() {
+		Label(elsewhere)
+		all()
+		JMP(LabelRef(elsewhere + "_end"))
+	}
+}
+
 // expPlain is exp of 256 bits for |x| <= expPlain, where 2^n is normal.
 func (s *constSet) expPlain(x, n, p vecs) {
 	s.expParts(x, n, p)
 	for i := range x {
 		VPADDD(n[i], p[i], x[i])
 	}
-}
-
-// plain is f for levels that have expPlain.
-func (m *machine) plain(f func(s *constSet, x, n, p vecs)) func(s *constSet, x, n, p vecs) {
-	if m.lanes == 16 {
-		return nil
-	}
-	return f
 }
 
 // expParts makes e^x of two factors, p and 2^n; n is 2^23 times as much, an
@@ -302,12 +326,6 @@ func (s *constSet) expByTable(x, n, p vecs) {
 // f are the elements, and registers to compute in. regs is how many registers
 // are f's own.
 func (m *machine) vectors(name, doc string, names []string, f func(s *constSet, x, t, u vecs)) {
-	m.guarded(name, doc, names, nil, f)
-}
-
-// guarded is vectors where plain serves for turns whose elements are at most
-// expPlain; f gives the same bits.
-func (m *machine) guarded(name, doc string, names []string, plain, f func(s *constSet, x, t, u vecs)) {
 	TEXT(name+m.name, NOSPLIT, "func(dst, src *float32, n int)")
 	Doc(name+m.name+" is, for n vectors of elements,", "",
 		"\tfor i := range dst {", "\t\tdst[i] = "+doc, "\t}")
@@ -325,12 +343,7 @@ func (m *machine) guarded(name, doc string, names []string, plain, f func(s *con
 			VMOVUPS(at(i*m.bytes(), src, nil, 0), m.regs[i])
 		}
 		x, t, u := m.regs[:k], m.regs[4:4+k], m.regs[8:8+k]
-		if plain != nil {
-			s.unless(label("beyond%d", k), x, t, func() { plain(s, x, t, u) })
-			defer s.beyond(label("beyond%d", k), func() { f(s, x, t, u) })
-		} else {
-			f(s, x, t, u)
-		}
+		f(s, x, t, u)
 		for i := range k {
 			VMOVUPS(m.regs[i], at(i*m.bytes(), dst, nil, 0))
 		}
@@ -341,31 +354,6 @@ func (m *machine) guarded(name, doc string, names []string, plain, f func(s *con
 		Label(label("under%d", k))
 	}
 	end()
-}
-
-// unless goes elsewhere where an element of x is beyond expPlain or NaN, with t to
-// compute in, and otherwise runs plain; elsewhere comes back behind it.
-func (s *constSet) unless(elsewhere string, x, t vecs, plain func()) {
-	magnitude := s.get("Magnitude")
-	for i := range x {
-		VPAND(magnitude, x[i], t[i])
-	}
-	for i := range t[1:] {
-		VPMAXSD(t[i+1], t[0], t[0])
-	}
-	VPADDD(constant("ExpPlain"), t[0], t[0])
-	VMOVMSKPS(t[0], reg.EAX)
-	TESTL(reg.EAX, reg.EAX)
-	JNZ(LabelRef(elsewhere))
-	plain()
-	Label(elsewhere + "_end")
-}
-
-// beyond writes what unless goes to, behind a function's end.
-func (s *constSet) beyond(elsewhere string, f func()) {
-	Label(elsewhere)
-	f()
-	JMP(LabelRef(elsewhere + "_end"))
 }
 
 // functions writes the activations over slices.
@@ -424,11 +412,14 @@ func (m *machine) functions() {
 				VDIVPS(x[i], one, x[i])
 			}
 		})
-	m.guarded("exp", "exp(src[i])", append([]string{"ExpLow", "ExpTop"}, expNames...), m.plain((*constSet).expPlain),
+	var beyond []func()
+	m.vectors("exp", "exp(src[i])", append([]string{"ExpLow", "ExpTop"}, expNames...),
 		func(s *constSet, x, t, u vecs) {
-			clamp(x, s.get("ExpLow"), s.get("ExpTop"))
-			s.exp(x, t, u, true)
+			beyond = append(beyond, s.expOf(label("beyond%d", len(x)), x, t, u))
 		})
+	for _, f := range beyond {
+		f()
+	}
 	m.vectors("relu", "the greater of src[i] and 0, NaN of NaN", []string{"Zero"},
 		func(s *constSet, x, t, u vecs) {
 			zero := s.get("Zero")

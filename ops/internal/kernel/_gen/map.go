@@ -396,30 +396,19 @@ func (m *machine) exactMaps() {
 			VADDPS(zero, x, x) // 0 of -0
 		}
 	})
-	m.mapped("clip", "min(max(src[i], alpha), beta)", 2, 4, nil, func(b *body) {
-		for i, x := range b.groups[0] {
-			t, u := b.groups[1][i], b.groups[2][i]
-			VMAXPS(x, b.param[0], t) // x of NaN
-			VMAXPS(b.param[0], x, u)
-			b.lesserZero(t, u, x, true)
-			VMINPS(t, b.param[1], u)
-			VMINPS(b.param[1], t, t)
-			b.lesserZero(u, t, x, false)
-			VMOVAPS(u, x)
+	// Of operands that are equal, or of which one is NaN, the last one counts: x,
+	// to which the bound's zero is added where x may be a zero beneath it.
+	m.mapped("clip", "min(max(src[i], alpha), beta), for numbers of which beta is not -0", 2, 4, []string{"Zero", "Sign"}, func(b *body) {
+		last := len(b.groups) - 1
+		zero, t := b.groups[last][0], b.groups[last-1][0]
+		VMOVAPS(b.get("Sign"), zero)
+		b.blend(equal, b.param[0], b.get("Zero"), b.param[0], zero, t)
+		for _, x := range b.groups[0] {
+			VMAXPS(x, b.param[0], x)
+			VADDPS(zero, x, x)
+			VMINPS(x, b.param[1], x)
 		}
 	})
-}
-
-// lesserZero ends a maximum or minimum, which was taken with the operands in
-// both orders: of two zeros it takes the greater or the lesser one. Where x is
-// NaN it is x.
-func (s *constSet) lesserZero(a, b, x reg.VecPhysical, most bool) {
-	if most {
-		VANDPS(b, a, a)
-	} else {
-		VORPS(b, a, a)
-	}
-	s.blend(noNumber, x, x, x, a, b)
 }
 
 // mapValues are the constants of the functions of this file.

@@ -240,8 +240,9 @@ func logSoftmaxColumns(j *softmaxJob[float32], p *pace, sums *kernel.Columns, at
 	if addExpColumns(j.level, p, sums, &total, nil, j.x[at:], j.red, j.inner, most[:w]) {
 		return true
 	}
+	kernel.LogOf(total[:w], total[:w])
 	for k, v := range total[:w] {
-		log[k] = float32(math.Log(v))
+		log[k] = float32(v)
 	}
 	for r := range j.red {
 		kernel.LogSoftmaxColumns(j.y[at+r*j.inner:][:w], j.x[at+r*j.inner:], &most, &log)

@@ -60,10 +60,14 @@ func LogSoftmaxColumns[T Float](dst, x []T, m, log *[Width]T) {
 	}
 }
 
-// LogOf is dst = log(src).
+// LogOf is dst = log(src), within 1e-11 of itself.
 func LogOf(dst, src []float64) {
 	src = src[:len(dst)]
 	for i, v := range src {
-		dst[i] = math.Log(v)
+		if 1 <= v && v <= math.MaxFloat64 {
+			dst[i] = logSeries(v)
+		} else {
+			dst[i] = math.Log(v)
+		}
 	}
 }

@@ -51,6 +51,10 @@ func zips(l Level, op string) *byType[zipper] {
 	if z := vectorZip(l, op); z != nil {
 		t[onnx.Float] = z
 	}
+	if how, ok := arithmetic[op]; ok && l != kernel.Go {
+		t[onnx.Int32], t[onnx.Int64] = arithmeticZip[int32](l, how), arithmeticZip[int64](l, how)
+		t[onnx.Uint32], t[onnx.Uint64] = arithmeticZip[uint32](l, how), arithmeticZip[uint64](l, how)
+	}
 	if c, ok := comparisons[op]; ok && l != kernel.Go {
 		t[onnx.Float], t[onnx.Int32], t[onnx.Int64] = compareZip[float32](l, c), compareZip[int32](l, c), compareZip[int64](l, c)
 	}
@@ -59,6 +63,24 @@ func zips(l Level, op string) *byType[zipper] {
 		t[onnx.String] = &zip[string, bool]{kernel.Equal[string], kernel.EqualVS[string], swapped(kernel.EqualVS[string]), cheapGrain}
 	}
 	return t
+}
+
+// arithmetic has the operators of integers whose loops have vectors.
+var arithmetic = map[string]kernel.Arithmetic{
+	"Add": kernel.Plus, "Sub": kernel.Minus, "Mul": kernel.Times, "Max": kernel.Greatest, "Min": kernel.Least, "Div": kernel.Quotient,
+}
+
+// arithmeticZip gives the loops of an operator of integers at a level of vectors.
+func arithmeticZip[T interface {
+	kernel.Word
+	onnx.Element
+}](l Level, how kernel.Arithmetic) zipper {
+	return &zip[T, T]{
+		vv:    func(dst, a, b []T) { kernel.ArithmeticVector(l, how, dst, a, b) },
+		vs:    func(dst, a []T, s T) { kernel.ArithmeticVectorVS(l, how, dst, a, s) },
+		sv:    func(dst []T, s T, b []T) { kernel.ArithmeticVectorSV(l, how, dst, s, b) },
+		grain: cheapGrain,
+	}
 }
 
 // comparisons has for each operator that compares how it does, and how it does

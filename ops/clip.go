@@ -146,7 +146,7 @@ func (r *clipRun[T]) run(lo, hi int) {
 		if f, ok := any(r).(*clipRun[float32]); ok {
 			kernel.ClipVector(f.level, f.dst[lo:end], f.src[lo:end], f.lo, f.hi)
 		} else {
-			kernel.Clip(r.dst[lo:end], r.src[lo:end], r.lo, r.hi)
+			kernel.ClipIntegers(r.level, r.dst[lo:end], r.src[lo:end], r.lo, r.hi)
 		}
 		if end < hi && r.c.Err() != nil {
 			return

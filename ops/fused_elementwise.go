@@ -57,6 +57,8 @@ type elementwiseStep struct {
 	two  *zip[float32, float32]
 	a, b int // values: inputs, then results of steps; b is a where there is one operand
 	slot int // the block of scratch memory for the result; -1 for the output
+	// scaled tells that this is a product, which the next step, a sum, alone reads.
+	scaled bool
 }
 
 // elementwise is the kernel of Elementwise. It walks through the result in
@@ -67,10 +69,11 @@ type elementwise struct {
 	inputs int
 	reuse  []int
 	fixed  []bool // by input: a constant
+	level  Level
 }
 
 func buildElementwise(n *Node) (Kernel, error) {
-	k := &elementwise{inputs: n.NumInputs()}
+	k := &elementwise{inputs: n.NumInputs(), level: n.Level()}
 	lines := n.Strs("steps")
 	if len(lines) == 0 {
 		return nil, onnx.Errorf(onnx.ErrMalformed, "steps is empty, want one or more")
@@ -86,7 +89,25 @@ func buildElementwise(n *Node) (Kernel, error) {
 		k.steps = append(k.steps, s)
 	}
 	k.assign()
+	k.pair(lines)
 	return k, nil
+}
+
+// pair finds products that only the sum behind them reads.
+func (k *elementwise) pair(lines []string) {
+	reads := make([]int, len(k.steps))
+	for _, s := range k.steps {
+		for _, v := range []int{s.a, s.b} {
+			if v >= k.inputs {
+				reads[v-k.inputs]++
+			}
+		}
+	}
+	for i := range len(k.steps) - 1 {
+		v, next := k.inputs+i, &k.steps[i+1]
+		k.steps[i].scaled = reads[i] == 1 && (next.a == v || next.b == v) &&
+			strings.Fields(lines[i])[0] == "Mul" && strings.Fields(lines[i+1])[0] == "Add"
+	}
 }
 
 // parseStep reads a step, before which there are values.
@@ -191,10 +212,12 @@ func (k *elementwise) assign() {
 
 // The walk of an Elementwise: rows as long as elementwiseRow are cut into
 // blocks, and what is broadcast along them stays a scalar; shorter ones are put
-// together in blocks, and what is broadcast is repeated. Threads take
+// together in blocks, and what is broadcast is repeated, but what is broadcast
+// along rows as long as elementwiseShort stays a number of each row. Threads take
 // elementwiseGrain blocks at least.
 const (
 	elementwiseRow   = 256
+	elementwiseShort = 16
 	elementwiseBlock = 2048
 	elementwiseGrain = 8
 )
@@ -208,8 +231,9 @@ type elementwiseRun struct {
 	dims   []elementwiseDim // innermost first
 	lies   []lie            // of the values
 	strips int              // blocks of a row, 0 where rows are put together
+	rows   int              // rows of a block, 0 where it may begin and end within one
 	blocks int
-	spread int         // inputs that are repeated in scratch memory
+	spread int         // inputs whose elements are put in scratch memory
 	kept   [][]float32 // by input: what is kept of it, for all of the result
 
 	k       *elementwise
@@ -238,7 +262,20 @@ const (
 	lieRow               // a row of the operand, at a stride of 1
 	lieSpread            // repeated in scratch memory
 	lieKept              // repeated once, of a constant where the result is a single block
+	lieEach              // one element for each row of the block, in scratch memory
 )
+
+// rank orders lies: a scalar is broadcast to numbers of rows, and those are to
+// elements.
+func (l lie) rank() int {
+	switch l {
+	case lieScalar:
+		return 0
+	case lieEach:
+		return 1
+	}
+	return 2
+}
 
 func (k *elementwise) Run(c *Ctx, in, _ []onnx.Value) error {
 	r := Local[elementwiseRun](c)
@@ -338,7 +375,9 @@ func (r *elementwiseRun) layNew(k *elementwise, in []onnx.Value) error {
 	if len(r.dims) == 0 {
 		r.dims = append(r.dims, elementwiseDim{1, make([]int, len(in))})
 	}
-	r.layValues(k, in)
+	if r.layValues(k, in, true); r.lies[len(r.lies)-1] == lieEach {
+		r.layValues(k, in, false) // no step reads an input of whole rows
+	}
 	r.keep(k)
 	for _, v := range in {
 		s := v.(*onnx.Tensor).Shape()
@@ -363,11 +402,17 @@ func (r *elementwiseRun) merge(d elementwiseDim) bool {
 	return true
 }
 
-// layValues decides how blocks are cut, and how values lie in them.
-func (r *elementwiseRun) layValues(k *elementwise, in []onnx.Value) {
+// layValues decides how blocks are cut, and how values lie in them; each allows
+// numbers of rows.
+func (r *elementwiseRun) layValues(k *elementwise, in []onnx.Value, each bool) {
 	inner := &r.dims[0]
-	r.strips, r.blocks = 0, (r.n+elementwiseBlock-1)/elementwiseBlock
-	if inner.size >= elementwiseRow && len(r.dims) > 1 {
+	r.strips, r.rows, r.blocks = 0, 0, (r.n+elementwiseBlock-1)/elementwiseBlock
+	switch {
+	case len(r.dims) == 1:
+	case each && elementwiseShort <= inner.size && inner.size <= elementwiseBlock/2 && (inner.size < elementwiseRow || r.perRow(in)):
+		r.rows = elementwiseBlock / inner.size
+		r.blocks = (r.n/inner.size + r.rows - 1) / r.rows
+	case inner.size >= elementwiseRow:
 		r.strips = (inner.size + elementwiseBlock - 1) / elementwiseBlock
 		r.blocks = r.n / max(inner.size, 1) * r.strips
 	}
@@ -380,15 +425,21 @@ func (r *elementwiseRun) layValues(k *elementwise, in []onnx.Value) {
 			r.lies = append(r.lies, lieScalar)
 		case r.strips > 0:
 			r.lies = append(r.lies, lieRow)
+		case r.rows > 0 && inner.strides[j] == 0:
+			r.lies = append(r.lies, lieEach)
+			r.spread++
 		default:
 			r.lies = append(r.lies, lieSpread)
 			r.spread++
 		}
 	}
 	for _, s := range k.steps {
-		l := lieSpread
-		if r.lies[s.a] == lieScalar && r.lies[s.b] == lieScalar {
-			l = lieScalar
+		l := r.lies[s.a]
+		if b := r.lies[s.b]; b.rank() > l.rank() {
+			l = b
+		}
+		if l.rank() == 2 {
+			l = lieSpread
 		}
 		r.lies = append(r.lies, l)
 	}
@@ -413,6 +464,16 @@ func (r *elementwiseRun) keep(k *elementwise) {
 	}
 }
 
+// perRow tells whether all that is broadcast is so along rows.
+func (r *elementwiseRun) perRow(in []onnx.Value) bool {
+	for j, v := range in {
+		if n := v.(*onnx.Tensor).Len(); n != r.n && n > 1 && r.dims[0].strides[j] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // run computes the blocks lo..hi-1. Each range has its own part of the scratch
 // memory, since ranges are elementwiseGrain blocks apart.
 func (r *elementwiseRun) run(lo, hi int) {
@@ -423,9 +484,14 @@ func (r *elementwiseRun) run(lo, hi int) {
 	pos := r.index[part*len(r.dims):][:len(r.dims)]
 	for b := lo; b < hi; b++ {
 		from, n := b*elementwiseBlock, 0
-		if r.strips == 0 {
+		switch {
+		case r.rows > 0:
+			n = r.rows * r.dims[0].size
+			from = b * n
+			n = min(n, r.n-from)
+		case r.strips == 0:
 			n = min(elementwiseBlock, r.n-from)
-		} else {
+		default:
 			inner := r.dims[0].size
 			from = b/r.strips*inner + b%r.strips*elementwiseBlock
 			n = min(elementwiseBlock, inner-b%r.strips*elementwiseBlock)
@@ -458,7 +524,7 @@ func (r *elementwiseRun) operands(values [][]float32, pos []int, memory []float3
 		case lieKept:
 			values[j] = r.kept[j]
 		default:
-			values[j] = memory[spread*size:][:n]
+			values[j] = memory[spread*size:][:r.length(j, n)]
 			r.repeat(values[j], pos, j, from)
 			spread++
 		}
@@ -476,7 +542,19 @@ func (r *elementwiseRun) place(j, i int) int {
 	return at
 }
 
-// repeat writes the elements of input j for those from.. of the result.
+// length is how many elements value v has in a block of n.
+func (r *elementwiseRun) length(v, n int) int {
+	switch r.lies[v] {
+	case lieScalar:
+		return 1
+	case lieEach:
+		return n / r.dims[0].size
+	}
+	return n
+}
+
+// repeat writes the elements of input j for those from.. of the result, or one
+// for each row of them.
 func (r *elementwiseRun) repeat(dst []float32, pos []int, j, from int) {
 	at, rest := 0, from
 	for k := range r.dims {
@@ -488,9 +566,12 @@ func (r *elementwiseRun) repeat(dst []float32, pos []int, j, from int) {
 	x, inner := r.in[j], &r.dims[0]
 	for i := 0; i < len(dst); {
 		n := min(inner.size-pos[0], len(dst)-i)
-		if inner.strides[j] == 0 {
+		switch {
+		case r.lies[j] == lieEach:
+			n, dst[i] = 1, x[at]
+		case inner.strides[j] == 0:
 			kernel.Fill(dst[i:i+n], x[at])
-		} else {
+		default:
 			copy(dst[i:i+n], x[at:at+n])
 		}
 		i += n
@@ -511,41 +592,85 @@ func (r *elementwiseRun) repeat(dst []float32, pos []int, j, from int) {
 
 // steps computes a block of the result, from the operands in values.
 func (r *elementwiseRun) steps(values [][]float32, memory []float32, from, n, size int) {
-	for i := range r.k.steps {
+	for i := 0; i < len(r.k.steps); i++ {
+		product := &r.k.steps[i]
+		factors := product.scaled && r.factors(product, i)
+		if factors {
+			i++
+		}
 		s := &r.k.steps[i]
 		v := r.k.inputs + i
-		scalar := r.lies[v] == lieScalar
-		switch {
-		case s.slot < 0:
+		if s.slot < 0 {
 			values[v] = r.dst[from : from+n]
-		case scalar:
-			values[v] = memory[s.slot*size:][:1]
-		default:
-			values[v] = memory[s.slot*size:][:n]
-		}
-		dst := values[v]
-		if scalar {
-			dst = dst[:1]
-		}
-		if s.one != nil {
-			s.one(dst, values[s.a])
 		} else {
-			s.apply(dst, values[s.a], values[s.b], r.lies[s.a] == lieScalar, r.lies[s.b] == lieScalar)
+			values[v] = memory[s.slot*size:][:r.length(v, n)]
 		}
-		if scalar && s.slot < 0 {
+		dst := values[v][:r.length(v, n)]
+		switch {
+		case factors:
+			r.affine(dst, values, product, s)
+		case s.one != nil:
+			s.one(dst, values[s.a])
+		default:
+			r.apply(s, dst, values[s.a], values[s.b])
+		}
+		if s.slot < 0 && len(dst) < n {
 			kernel.Fill(values[v], dst[0])
 		}
 	}
 }
 
-// apply computes a step of two operands, each of which may be a scalar.
-func (s *elementwiseStep) apply(dst, a, b []float32, scalarA, scalarB bool) {
-	switch {
-	case scalarA == scalarB:
+// factors tells whether step i, a product, and the sum behind it are elements
+// times an input's number, and another's added to it: numbers of rows, or
+// scalars. Its factor is no result of a step, over which the sum may lie.
+func (r *elementwiseRun) factors(product *elementwiseStep, i int) bool {
+	factor, offset := product.b, r.k.steps[i+1].offset(r.k.inputs+i)
+	if r.lies[factor].rank() == 2 {
+		factor = product.a
+	}
+	return factor < r.k.inputs && r.lies[factor].rank() < 2 && r.lies[offset] == r.lies[factor] && r.lies[r.k.inputs+i].rank() == 2
+}
+
+// offset is what a sum adds to value v.
+func (s *elementwiseStep) offset(v int) int {
+	if s.a == v {
+		return s.b
+	}
+	return s.a
+}
+
+// affine computes a product and the sum behind it in one loop.
+func (r *elementwiseRun) affine(dst []float32, values [][]float32, product, sum *elementwiseStep) {
+	x, factor := product.a, product.b
+	if r.lies[factor].rank() == 2 {
+		x, factor = factor, x
+	}
+	offset := sum.a
+	if r.lies[offset].rank() == 2 {
+		offset = sum.b
+	}
+	f := values[factor]
+	kernel.AffineChannels(r.k.level, dst, values[x], len(dst)/len(f), f, values[offset])
+}
+
+// apply computes a step of two operands, of which one may be broadcast to the
+// other.
+func (r *elementwiseRun) apply(s *elementwiseStep, dst, a, b []float32) {
+	ranks := [2]int{r.lies[s.a].rank(), r.lies[s.b].rank()}
+	switch width := r.dims[0].size; {
+	case ranks[0] == ranks[1]:
 		s.two.vv(dst, a, b)
-	case scalarB:
+	case ranks[1] == 0:
 		s.two.vs(dst, a, b[0])
-	default:
+	case ranks[0] == 0:
 		s.two.sv(dst, a[0], b)
+	case ranks[1] == 1:
+		for row, v := range b {
+			s.two.vs(dst[row*width:][:width], a[row*width:][:width], v)
+		}
+	default:
+		for row, v := range a {
+			s.two.sv(dst[row*width:][:width], v, b[row*width:][:width])
+		}
 	}
 }

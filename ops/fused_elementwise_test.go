@@ -94,6 +94,11 @@ var elementwiseSteps = [][]string{
 	{"HardSigmoid 0 alpha=0.25 beta=0.375", "HardSwish 1", "Mul 2 3", "Clip 4 alpha=-2.5 beta=3"},
 	{"Softplus 0", "Softsign 1", "Add 2 3", "Floor 4", "Ceil 2", "Erf 6", "Sub 5 7"},
 	{"LeakyRelu 1", "Elu 2", "HardSigmoid 3", "PRelu 0 4"},
+	{"Mul 1 0", "Add 1 2"},
+	{"Neg 1", "Mul 0 2", "Add 3 1", "Mul 4 1", "Add 5 5"},
+	{"Exp 0", "Mul 2 1", "Add 1 3", "Mul 4 1", "Add 2 5", "Sub 1 6"},
+	{"Mul 0 1", "Add 2 0", "Mul 3 3", "Add 4 1"},
+	{"Add 1 1", "Mul 2 1", "Add 3 0"},
 }
 
 // TestElementwiseOfSteps wants of Elementwise the bits of its steps, each in a
@@ -104,6 +109,7 @@ func TestElementwiseOfSteps(t *testing.T) {
 		{{7}, {7}}, {{3, 5}, {3, 5}}, {{}, {}}, {{1, 1}, {1}}, {{2, 3000}, {2, 3000}}, {{5000}, {}}, {{3, 4}, {1}},
 		{{9, 33, 17}, {17}}, {{9, 33, 17}, {33, 1}}, {{9, 33, 17}, {9, 1, 17}}, {{2, 6, 2500}, {1, 6, 1}}, {{4, 300}, {300}},
 		{{3, 2, 700}, {3, 1, 700}}, {{0, 4}, {4}}, {{64, 64, 5}, {64, 5}}, {{1, 300, 1}, {1, 300, 1}},
+		{{2, 150, 49}, {150, 1}}, {{3, 7, 300}, {7, 1}}, {{2, 5, 1000}, {2, 1, 1}}, {{3, 4, 16}, {4, 1}},
 	} {
 		for _, l := range Levels() {
 			x, y := numbers32(r, shapes[0]...), numbers32(r, shapes[1]...)
@@ -142,6 +148,22 @@ func TestElementwiseBroadcast(t *testing.T) {
 	}
 	if d := differ(out[0], stepByStep(t, testLevel, []string{"Add 0 1"}, in[:2]), 0, 0); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestElementwiseOfRows wants steps that read numbers of rows alone repeated along
+// the rows of an input that no step reads.
+func TestElementwiseOfRows(t *testing.T) {
+	y := []float32{-1, 2, -3, 4}
+	out, err := compute(t, elementwiseNode("Relu 1", "Sub 2 1"), 1, onnx.MustTensor([]int{2, 4, 40}, make([]float32, 320)), onnx.MustTensor([]int{4, 1}, y))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range onnx.Elements[float32](out[0].(*onnx.Tensor)) {
+		v := y[i/40%4]
+		if want := max(v, 0) - v; got != want {
+			t.Fatalf("element %d is %v, want %v", i, got, want)
+		}
 	}
 }
 

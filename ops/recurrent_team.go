@@ -237,40 +237,40 @@ func (s *strand[T]) computeShares(shares uint64) bool {
 	return true
 }
 
-// rest is the time for which no team forms after runs whose threads napped
+// lull is the time for which no team forms after runs whose threads napped
 // often: processors are wanted by others. It doubles each time, and shrinks
 // with each run that went well.
-type rest struct {
+type lull struct {
 	until, length atomic.Int64 // nanoseconds, until is since the start of the process
 	naps          atomic.Int64 // of late
 }
 
-const restLeast, restMost = time.Millisecond, time.Second / 4
+const lullLeast, lullMost = time.Millisecond, time.Second / 4
 
 var (
-	resting rest
+	resting lull
 	started = time.Now()
 )
 
 // now reports whether it is such a time.
-func (r *rest) now() bool {
-	until := r.until.Load()
+func (l *lull) now() bool {
+	until := l.until.Load()
 	return until != 0 && int64(time.Since(started)) < until
 }
 
 // count takes note of a run.
-func (r *rest) count(naps int64) {
-	length := r.length.Load()
+func (l *lull) count(naps int64) {
+	length := l.length.Load()
 	switch {
 	case naps == 0:
-		if r.naps.Load() > 0 {
-			r.naps.Add(-1)
+		if l.naps.Load() > 0 {
+			l.naps.Add(-1)
 		}
-		r.length.Store(length - length/8)
-	case r.naps.Add(naps) >= napsMost:
-		length = min(max(2*length, int64(restLeast)), int64(restMost))
-		r.naps.Store(0)
-		r.length.Store(length)
-		r.until.Store(int64(time.Since(started)) + length)
+		l.length.Store(length - length/8)
+	case l.naps.Add(naps) >= napsMost:
+		length = min(max(2*length, int64(lullLeast)), int64(lullMost))
+		l.naps.Store(0)
+		l.length.Store(length)
+		l.until.Store(int64(time.Since(started)) + length)
 	}
 }

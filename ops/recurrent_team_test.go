@@ -246,10 +246,10 @@ func TestRecurrentTeamAllocations(t *testing.T) {
 	}
 }
 
-// TestRest: runs that lose time keep teams from forming, each time for twice as
+// TestLull: runs that lose time keep teams from forming, each time for twice as
 // long, and runs that go well forgive.
-func TestRest(t *testing.T) {
-	var r rest
+func TestLull(t *testing.T) {
+	var r lull
 	r.count(napsMost - 1)
 	r.count(0)
 	r.count(1)
@@ -263,7 +263,7 @@ func TestRest(t *testing.T) {
 			t.Fatal("a run that lost much was not followed by rest")
 		}
 		length := r.length.Load()
-		if want := min(max(2*last, int64(restLeast)), int64(restMost)); length != want {
+		if want := min(max(2*last, int64(lullLeast)), int64(lullMost)); length != want {
 			t.Errorf("rest of %d ns after one of %d, want %d", length, last, want)
 		}
 		last = length

@@ -749,10 +749,14 @@ func sumColumns(j *sumJob[float32], p *pace, sums *kernel.Columns, x, y, w int) 
 			shift[k] = expShift(v)
 			result[k] = float32(shift[k])
 		}
-		if addExpColumns(j.level, p, sums, j.x[x:], j.red, j.inner, result) {
+		var total [kernel.Width]float64
+		if addExpColumns(j.level, p, sums, &total, nil, j.x[x:], j.red, j.inner, result) {
 			return true
 		}
-	} else if block := reduceBlock / kernel.Width; j.red <= block {
+		j.finishAll(result, total[:w], shift[:w])
+		return false
+	}
+	if block := reduceBlock / kernel.Width; j.red <= block {
 		kernel.SumColumns(j.level, j.term, sums, j.x[x:], j.red, j.inner, w)
 		if p.Stop(j.red * w) {
 			return true

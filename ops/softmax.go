@@ -132,8 +132,8 @@ func readRows(n int) int   { return min(max(1, 1<<16/max(n, 1)), kernel.RowsMost
 
 // softmaxRows computes the rows lo..hi-1.
 func softmaxRows(j *softmaxJob[float32], p *pace, lo, hi int) {
-	var most, factor [kernel.RowsMost]float32
-	var sums, wide [kernel.RowsMost]float64
+	var most, factor [kernel.RowsMost]float32 // factor, or logarithm
+	var sums [kernel.RowsMost]float64
 	for rows := cachedRows(j.red); lo < hi; lo += rows {
 		k := min(rows, hi-lo)
 		x, y := j.x[lo*j.red:][:k*j.red], j.y[lo*j.red:][:k*j.red]
@@ -147,10 +147,10 @@ func softmaxRows(j *softmaxJob[float32], p *pace, lo, hi int) {
 		} else {
 			kernel.ExpRows(j.level, nil, x, j.red, most[:k], sums[:k])
 			kernel.LogOf(sums[:k], sums[:k])
-			for r, m := range most[:k] {
-				wide[r] = float64(m)
+			for r, v := range sums[:k] {
+				factor[r] = float32(v)
 			}
-			kernel.LogSoftmaxRows(j.level, y, x, j.red, wide[:k], sums[:k])
+			kernel.LogSoftmaxRows(j.level, y, x, j.red, most[:k], factor[:k])
 		}
 		if p.Stop(2 * len(x)) {
 			return
@@ -169,7 +169,8 @@ func (j *softmaxJob[T]) row(p *pace, at int) (stopped bool) {
 	if f, ok := any(j).(*softmaxJob[float32]); ok && j.kind == toSoftmax && j.level != kernel.Go {
 		return softmaxVectors(f, p, at)
 	}
-	m := float64(kernel.FoldRow(kernel.FoldMax, x[0], x))
+	most := kernel.FoldRow(kernel.FoldMax, x[0], x)
+	m := float64(most)
 	var lanes kernel.Lanes
 	lanes.Clear(kernel.Exp1)
 	for r := 0; r < len(x); r += reduceBlock {
@@ -187,7 +188,7 @@ func (j *softmaxJob[T]) row(p *pace, at int) (stopped bool) {
 	if j.kind == toSoftmax {
 		kernel.ScaleRow(y, 1/sum)
 	} else {
-		kernel.LogSoftmaxRow(y, x, m, math.Log(sum))
+		kernel.LogSoftmaxRow(y, x, most, T(math.Log(sum)))
 	}
 	return false
 }
@@ -195,17 +196,15 @@ func (j *softmaxJob[T]) row(p *pace, at int) (stopped bool) {
 // softmaxVectors makes a softmax of the row at a place, at a level of vectors.
 func softmaxVectors(j *softmaxJob[float32], p *pace, at int) (stopped bool) {
 	x, y := j.x[at:at+j.red], j.y[at:at+j.red]
-	m := kernel.MaxRow(j.level, x[0], x)
-	var lanes kernel.Lanes
-	lanes.Clear(kernel.Exp1)
+	m, sum := kernel.MaxRow(j.level, x[0], x), 0.0
 	for r := 0; r < len(x); r += reduceBlock {
 		end := min(len(x), r+reduceBlock)
-		kernel.SoftmaxExpRow(j.level, &lanes, y[r:end], x[r:end], m)
+		kernel.AddExpRow(j.level, y[r:end], x[r:end], m, &sum)
 		if p.Stop(2 * (end - r)) {
 			return true
 		}
 	}
-	kernel.MulVectorVS(j.level, y, y, float32(1/lanes.Sum(kernel.Exp1)))
+	kernel.MulVectorVS(j.level, y, y, float32(1/sum))
 	return false
 }
 
@@ -216,19 +215,12 @@ func softmaxColumns(j *softmaxJob[float32], p *pace, sums *kernel.Columns, at, w
 	for r := 1; r < j.red; r++ {
 		kernel.MaxVector(j.level, most[:w], most[:], j.x[at+r*j.inner:])
 	}
-	sums.Clear(kernel.Exp1, j.red, w)
-	for r := 0; r < j.red; r += 64 {
-		rows := min(64, j.red-r)
-		y := j.y[at+r*j.inner:]
-		kernel.ExpColumnRows(j.level, y, j.x[at+r*j.inner:], rows, j.inner, j.inner, most[:w])
-		kernel.AddColumnRows(j.level, kernel.Value, sums, y, rows, j.inner, w)
-		if p.Stop(2 * rows * w) {
-			return true
-		}
+	var total [kernel.Width]float64
+	if addExpColumns(j.level, p, sums, &total, j.y[at:], j.x[at:], j.red, j.inner, most[:w]) {
+		return true
 	}
-	sums.Sum(kernel.Exp1, j.red, w)
-	for k := range w {
-		f[k] = float32(1 / sums[0][k])
+	for k, v := range total[:w] {
+		f[k] = float32(1 / v)
 	}
 	for r := range j.red {
 		y := j.y[at+r*j.inner:][:w]
@@ -239,40 +231,56 @@ func softmaxColumns(j *softmaxJob[float32], p *pace, sums *kernel.Columns, at, w
 
 // logSoftmaxColumns is softmaxColumns for LogSoftmax.
 func logSoftmaxColumns(j *softmaxJob[float32], p *pace, sums *kernel.Columns, at, w int) (stopped bool) {
-	var most [kernel.Width]float32
-	var m, log [kernel.Width]float64
+	var most, log [kernel.Width]float32
+	var total [kernel.Width]float64
 	copy(most[:w], j.x[at:])
 	for r := 1; r < j.red; r++ {
 		kernel.MaxVector(j.level, most[:w], most[:], j.x[at+r*j.inner:])
 	}
-	if addExpColumns(j.level, p, sums, j.x[at:], j.red, j.inner, most[:w]) {
+	if addExpColumns(j.level, p, sums, &total, nil, j.x[at:], j.red, j.inner, most[:w]) {
 		return true
 	}
-	kernel.LogOf(log[:w], sums[0][:w])
-	for k, v := range most[:w] {
-		m[k] = float64(v)
+	kernel.LogOf(total[:w], total[:w])
+	for k, v := range total[:w] {
+		log[k] = float32(v)
 	}
 	for r := range j.red {
-		kernel.LogSoftmaxColumns(j.y[at+r*j.inner:][:w], j.x[at+r*j.inner:], &m, &log)
+		kernel.LogSoftmaxColumns(j.y[at+r*j.inner:][:w], j.x[at+r*j.inner:], &most, &log)
 	}
 	return false
 }
 
-// addExpColumns sums e^(x-m) of columns that begin with the elements of x, and
-// whose rows lie stride apart.
-func addExpColumns(l Level, p *pace, sums *kernel.Columns, x []float32, red, stride int, m []float32) (stopped bool) {
-	var e [16 * kernel.Width]float32
+// expRowsOnce is how many rows of columns are taken at a time: whole groups of
+// kernel.ExpGroups.
+const expRowsOnce = 64
+
+// addExpColumns makes e^(x-m) of columns that begin with the elements of x, and
+// whose rows lie stride apart, and adds its sums to total. y gets the
+// exponentials, unless it is nil.
+func addExpColumns(l Level, p *pace, sums *kernel.Columns, total *[kernel.Width]float64, y, x []float32, red, stride int, m []float32) (stopped bool) {
+	var block [expRowsOnce * kernel.Width]float32
 	w := len(m)
-	sums.Clear(kernel.Exp1, red, w)
-	for r := 0; r < red; r += 16 {
-		rows := min(16, red-r)
-		kernel.ExpColumnRows(l, e[:], x[r*stride:], rows, w, stride, m)
-		kernel.AddColumnRows(l, kernel.Value, sums, e[:], rows, w, w)
-		if p.Stop(2 * rows * w) {
-			return true
+	piece := kernel.ExpPiece(red)
+	for from := 0; from < red; from += piece {
+		end := min(from+piece, red)
+		sums.Clear(kernel.Exp1, end-from, w)
+		for r := from; r < end; r += expRowsOnce {
+			rows := min(expRowsOnce, end-r)
+			e, strideE := block[:], w
+			if y != nil {
+				e, strideE = y[r*stride:], stride
+			}
+			kernel.ExpColumnRows(l, e, x[r*stride:], rows, strideE, stride, m)
+			kernel.ExpGroups(l, sums, e, rows, strideE, w)
+			if p.Stop(2 * rows * w) {
+				return true
+			}
+		}
+		sums.Sum(kernel.Exp1, end-from, w)
+		for k := range w {
+			total[k] += sums[0][k]
 		}
 	}
-	sums.Sum(kernel.Exp1, red, w)
 	return false
 }
 
@@ -280,6 +288,7 @@ func addExpColumns(l Level, p *pace, sums *kernel.Columns, x []float32, red, str
 type softmaxBlock[T float32 | float64] struct {
 	sums   kernel.Columns
 	most   [kernel.Width]T
+	log    [kernel.Width]T
 	m, f   [kernel.Width]float64
 	places [kernel.Width]int
 }
@@ -320,14 +329,16 @@ func (j *softmaxJob[T]) columns(p *pace, b *softmaxBlock[T], at, w int) (stopped
 			b.f[k] = 1 / b.sums[0][k]
 		}
 	} else {
-		kernel.LogOf(b.f[:w], b.sums[0][:w])
+		for k, v := range b.sums[0][:w] {
+			b.log[k] = T(math.Log(v))
+		}
 	}
 	for r := range j.red {
 		x, y := j.x[at+r*j.inner:][:w], j.y[at+r*j.inner:][:w]
 		if j.kind == toSoftmax {
 			kernel.ScaleColumns(y, b.f[:w])
 		} else {
-			kernel.LogSoftmaxColumns(y, x, &b.m, &b.f)
+			kernel.LogSoftmaxColumns(y, x, &b.most, &b.log)
 		}
 	}
 	return false

@@ -99,8 +99,13 @@ func Log32(x float32) float32 {
 	case x > math.MaxFloat32:
 		return x
 	}
+	return float32(logSeries(float64(x)))
+}
+
+// logSeries is the logarithm of a normal number, within 1e-11 of itself.
+func logSeries(x float64) float64 {
 	const sqrtHalf = 0x3fe6a09e667f3bcd // math.Sqrt(0.5)
-	b := math.Float64bits(float64(x))
+	b := math.Float64bits(x)
 	k := int64(b-sqrtHalf) >> 52
 	m := math.Float64frombits(b - uint64(k)<<52)
 	s := (m - 1) / (m + 1)
@@ -110,7 +115,7 @@ func Log32(x float32) float32 {
 	q = 1.0/7 + z*q
 	q = 1.0/5 + z*q
 	q = 1.0/3 + z*q
-	return float32(float64(k)*math.Ln2 + 2*(s+s*z*q))
+	return float64(k)*math.Ln2 + 2*(s+s*z*q)
 }
 
 // Sigmoid64 is 1 / (1 + e^-x), without overflow.

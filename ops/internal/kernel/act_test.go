@@ -50,3 +50,14 @@ func TestAccuracy(t *testing.T) {
 		})
 	}
 }
+
+func TestLogOf(t *testing.T) {
+	x := []float64{0, -1, 1, 1 + 0x1p-52, 1 + 1e-9, 2, 3.7, 1000, 1e300, math.MaxFloat64, 0x1p-1060, 0.3, math.Inf(1), math.NaN()}
+	y := make([]float64, len(x))
+	LogOf(y, x)
+	for i, v := range x {
+		if want := math.Log(v); !sameBits(y[i], want) && !(math.Abs(y[i]-want) <= 1e-11*math.Abs(want)) {
+			t.Errorf("log of %v is %v, want %v", v, y[i], want)
+		}
+	}
+}

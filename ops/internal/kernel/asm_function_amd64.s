@@ -492,93 +492,89 @@ turn4:
 	VMAXPS       Y2, Y13, Y2
 	VMAXPS       Y3, Y13, Y3
 	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y4
-	VMULPS       Y15, Y1, Y5
-	VMULPS       Y15, Y2, Y6
-	VMULPS       Y15, Y3, Y7
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
-	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y4, Y0
-	VFNMADD231PS Y12, Y5, Y1
-	VFNMADD231PS Y12, Y6, Y2
-	VFNMADD231PS Y12, Y7, Y3
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y12
+	VMOVAPS      Y12, Y8
+	VFMADD231PS  Y15, Y0, Y8
+	VSUBPS       Y12, Y8, Y4
+	VMOVAPS      Y12, Y9
+	VFMADD231PS  Y15, Y1, Y9
+	VSUBPS       Y12, Y9, Y5
+	VMOVAPS      Y12, Y10
+	VFMADD231PS  Y15, Y2, Y10
+	VSUBPS       Y12, Y10, Y6
+	VMOVAPS      Y12, Y11
+	VFMADD231PS  Y15, Y3, Y11
+	VSUBPS       Y12, Y11, Y7
+	VMOVUPS      constLn2Hi<>+0(SB), Y13
 	VFNMADD231PS Y13, Y4, Y0
 	VFNMADD231PS Y13, Y5, Y1
 	VFNMADD231PS Y13, Y6, Y2
 	VFNMADD231PS Y13, Y7, Y3
-	VMOVUPS      constE5<>+0(SB), Y14
-	VMOVUPS      constE4<>+0(SB), Y15
-	VMOVAPS      Y14, Y8
-	VMOVAPS      Y14, Y9
-	VMOVAPS      Y14, Y10
-	VMOVAPS      Y14, Y11
-	VFMADD213PS  Y15, Y0, Y8
-	VFMADD213PS  Y15, Y1, Y9
-	VFMADD213PS  Y15, Y2, Y10
-	VFMADD213PS  Y15, Y3, Y11
-	VMOVUPS      constE3<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y8
-	VFMADD213PS  Y12, Y1, Y9
-	VFMADD213PS  Y12, Y2, Y10
-	VFMADD213PS  Y12, Y3, Y11
-	VMOVUPS      constE2<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y8
-	VFMADD213PS  Y13, Y1, Y9
-	VFMADD213PS  Y13, Y2, Y10
-	VFMADD213PS  Y13, Y3, Y11
+	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VFNMADD231PS Y14, Y4, Y0
+	VFNMADD231PS Y14, Y5, Y1
+	VFNMADD231PS Y14, Y6, Y2
+	VFNMADD231PS Y14, Y7, Y3
+	VPSLLD       $0x17, Y8, Y4
+	VPSLLD       $0x17, Y9, Y5
+	VPSLLD       $0x17, Y10, Y6
+	VPSLLD       $0x17, Y11, Y7
 	VMOVUPS      constE1<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y8
-	VFMADD213PS  Y14, Y1, Y9
-	VFMADD213PS  Y14, Y2, Y10
-	VFMADD213PS  Y14, Y3, Y11
-	VMOVUPS      constE0<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y8
-	VFMADD213PS  Y15, Y1, Y9
-	VFMADD213PS  Y15, Y2, Y10
-	VFMADD213PS  Y15, Y3, Y11
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMULPS       Y8, Y0, Y8
-	VMULPS       Y9, Y1, Y9
-	VMULPS       Y10, Y2, Y10
-	VMULPS       Y11, Y3, Y11
-	VFMADD213PS  Y0, Y0, Y8
-	VFMADD213PS  Y1, Y1, Y9
-	VFMADD213PS  Y2, Y2, Y10
-	VFMADD213PS  Y3, Y3, Y11
-	VADDPS       Y12, Y8, Y8
-	VADDPS       Y12, Y9, Y9
-	VADDPS       Y12, Y10, Y10
-	VADDPS       Y12, Y11, Y11
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      constBias<>+0(SB), Y13
-	VPADDD       Y13, Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y1, Y9
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y1, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y10
+	VFMADD213PS  constE2<>+0(SB), Y2, Y10
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y10
+	VFMADD213PS  Y12, Y13, Y10
+	VFMADD213PS  Y2, Y13, Y10
+	VADDPS       constOne<>+0(SB), Y10, Y10
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
+	VMOVAPS      Y15, Y11
+	VFMADD213PS  constE2<>+0(SB), Y3, Y11
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y11
+	VFMADD213PS  Y12, Y13, Y11
+	VFMADD213PS  Y3, Y13, Y11
+	VADDPS       constOne<>+0(SB), Y11, Y11
+	VMOVUPS      constOne<>+0(SB), Y15
+	VPADDD       Y15, Y4, Y4
+	VPADDD       Y15, Y5, Y5
+	VPADDD       Y15, Y6, Y6
+	VPADDD       Y15, Y7, Y7
 	VMULPS       Y4, Y8, Y0
-	VPADDD       Y13, Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y9, Y1
-	VPADDD       Y13, Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y10, Y2
-	VPADDD       Y13, Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y11, Y3
-	VMOVUPS      constOne<>+0(SB), Y14
-	VADDPS       Y14, Y0, Y0
-	VADDPS       Y14, Y1, Y1
-	VADDPS       Y14, Y2, Y2
-	VADDPS       Y14, Y3, Y3
-	VDIVPS       Y0, Y14, Y0
-	VDIVPS       Y1, Y14, Y1
-	VDIVPS       Y2, Y14, Y2
-	VDIVPS       Y3, Y14, Y3
+	VMOVUPS      constOne<>+0(SB), Y12
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y12, Y1, Y1
+	VADDPS       Y12, Y2, Y2
+	VADDPS       Y12, Y3, Y3
+	VDIVPS       Y0, Y12, Y0
+	VDIVPS       Y1, Y12, Y1
+	VDIVPS       Y2, Y12, Y2
+	VDIVPS       Y3, Y12, Y3
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      Y1, 32(DI)
 	VMOVUPS      Y2, 64(DI)
@@ -593,39 +589,35 @@ turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
 	VMOVUPS      (SI), Y0
-	VMOVUPS      constSign<>+0(SB), Y15
-	VXORPS       Y15, Y0, Y0
-	VMOVUPS      constSigmoidLow<>+0(SB), Y12
-	VMOVUPS      constSigmoidTop<>+0(SB), Y13
-	VMINPS       Y0, Y13, Y0
-	VMAXPS       Y0, Y12, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMULPS       Y14, Y0, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VMOVUPS      constLn2Hi<>+0(SB), Y15
-	VFNMADD231PS Y15, Y4, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y12
-	VFNMADD231PS Y12, Y4, Y0
-	VMOVUPS      constE5<>+0(SB), Y13
-	VMOVUPS      constE4<>+0(SB), Y14
+	VMOVUPS      constSign<>+0(SB), Y13
+	VXORPS       Y13, Y0, Y0
+	VMOVUPS      constSigmoidLow<>+0(SB), Y14
+	VMOVUPS      constSigmoidTop<>+0(SB), Y15
+	VMINPS       Y0, Y15, Y0
+	VMAXPS       Y0, Y14, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y12
+	VMOVUPS      constWhole<>+0(SB), Y13
 	VMOVAPS      Y13, Y8
-	VFMADD213PS  Y14, Y0, Y8
+	VFMADD231PS  Y12, Y0, Y8
+	VSUBPS       Y13, Y8, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y14
+	VFNMADD231PS Y14, Y4, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y15
+	VFNMADD231PS Y15, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
+	VMOVUPS      constE1<>+0(SB), Y14
 	VMOVUPS      constE3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y8
-	VMOVUPS      constE2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y8
-	VMOVUPS      constE1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y8
-	VMOVUPS      constE0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y8
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMULPS       Y8, Y0, Y8
-	VFMADD213PS  Y0, Y0, Y8
-	VADDPS       Y15, Y8, Y8
-	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      constBias<>+0(SB), Y12
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVUPS      constOne<>+0(SB), Y12
 	VPADDD       Y12, Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y8, Y0
 	VMOVUPS      constOne<>+0(SB), Y13
 	VADDPS       Y13, Y0, Y0
@@ -694,6 +686,24 @@ DATA constLog2e<>+56(SB)/4, $0x3fb8aa3b
 DATA constLog2e<>+60(SB)/4, $0x3fb8aa3b
 GLOBL constLog2e<>(SB), RODATA|NOPTR, $64
 
+DATA constWhole<>+0(SB)/4, $0x4b400000
+DATA constWhole<>+4(SB)/4, $0x4b400000
+DATA constWhole<>+8(SB)/4, $0x4b400000
+DATA constWhole<>+12(SB)/4, $0x4b400000
+DATA constWhole<>+16(SB)/4, $0x4b400000
+DATA constWhole<>+20(SB)/4, $0x4b400000
+DATA constWhole<>+24(SB)/4, $0x4b400000
+DATA constWhole<>+28(SB)/4, $0x4b400000
+DATA constWhole<>+32(SB)/4, $0x4b400000
+DATA constWhole<>+36(SB)/4, $0x4b400000
+DATA constWhole<>+40(SB)/4, $0x4b400000
+DATA constWhole<>+44(SB)/4, $0x4b400000
+DATA constWhole<>+48(SB)/4, $0x4b400000
+DATA constWhole<>+52(SB)/4, $0x4b400000
+DATA constWhole<>+56(SB)/4, $0x4b400000
+DATA constWhole<>+60(SB)/4, $0x4b400000
+GLOBL constWhole<>(SB), RODATA|NOPTR, $64
+
 DATA constLn2Hi<>+0(SB)/4, $0x3f318000
 DATA constLn2Hi<>+4(SB)/4, $0x3f318000
 DATA constLn2Hi<>+8(SB)/4, $0x3f318000
@@ -730,131 +740,95 @@ DATA constLn2Lo<>+56(SB)/4, $0xb95e8083
 DATA constLn2Lo<>+60(SB)/4, $0xb95e8083
 GLOBL constLn2Lo<>(SB), RODATA|NOPTR, $64
 
-DATA constE5<>+0(SB)/4, $0x39506967
-DATA constE5<>+4(SB)/4, $0x39506967
-DATA constE5<>+8(SB)/4, $0x39506967
-DATA constE5<>+12(SB)/4, $0x39506967
-DATA constE5<>+16(SB)/4, $0x39506967
-DATA constE5<>+20(SB)/4, $0x39506967
-DATA constE5<>+24(SB)/4, $0x39506967
-DATA constE5<>+28(SB)/4, $0x39506967
-DATA constE5<>+32(SB)/4, $0x39506967
-DATA constE5<>+36(SB)/4, $0x39506967
-DATA constE5<>+40(SB)/4, $0x39506967
-DATA constE5<>+44(SB)/4, $0x39506967
-DATA constE5<>+48(SB)/4, $0x39506967
-DATA constE5<>+52(SB)/4, $0x39506967
-DATA constE5<>+56(SB)/4, $0x39506967
-DATA constE5<>+60(SB)/4, $0x39506967
-GLOBL constE5<>(SB), RODATA|NOPTR, $64
-
-DATA constE4<>+0(SB)/4, $0x3ab743ce
-DATA constE4<>+4(SB)/4, $0x3ab743ce
-DATA constE4<>+8(SB)/4, $0x3ab743ce
-DATA constE4<>+12(SB)/4, $0x3ab743ce
-DATA constE4<>+16(SB)/4, $0x3ab743ce
-DATA constE4<>+20(SB)/4, $0x3ab743ce
-DATA constE4<>+24(SB)/4, $0x3ab743ce
-DATA constE4<>+28(SB)/4, $0x3ab743ce
-DATA constE4<>+32(SB)/4, $0x3ab743ce
-DATA constE4<>+36(SB)/4, $0x3ab743ce
-DATA constE4<>+40(SB)/4, $0x3ab743ce
-DATA constE4<>+44(SB)/4, $0x3ab743ce
-DATA constE4<>+48(SB)/4, $0x3ab743ce
-DATA constE4<>+52(SB)/4, $0x3ab743ce
-DATA constE4<>+56(SB)/4, $0x3ab743ce
-DATA constE4<>+60(SB)/4, $0x3ab743ce
-GLOBL constE4<>(SB), RODATA|NOPTR, $64
-
-DATA constE3<>+0(SB)/4, $0x3c088908
-DATA constE3<>+4(SB)/4, $0x3c088908
-DATA constE3<>+8(SB)/4, $0x3c088908
-DATA constE3<>+12(SB)/4, $0x3c088908
-DATA constE3<>+16(SB)/4, $0x3c088908
-DATA constE3<>+20(SB)/4, $0x3c088908
-DATA constE3<>+24(SB)/4, $0x3c088908
-DATA constE3<>+28(SB)/4, $0x3c088908
-DATA constE3<>+32(SB)/4, $0x3c088908
-DATA constE3<>+36(SB)/4, $0x3c088908
-DATA constE3<>+40(SB)/4, $0x3c088908
-DATA constE3<>+44(SB)/4, $0x3c088908
-DATA constE3<>+48(SB)/4, $0x3c088908
-DATA constE3<>+52(SB)/4, $0x3c088908
-DATA constE3<>+56(SB)/4, $0x3c088908
-DATA constE3<>+60(SB)/4, $0x3c088908
-GLOBL constE3<>(SB), RODATA|NOPTR, $64
-
-DATA constE2<>+0(SB)/4, $0x3d2aa9c1
-DATA constE2<>+4(SB)/4, $0x3d2aa9c1
-DATA constE2<>+8(SB)/4, $0x3d2aa9c1
-DATA constE2<>+12(SB)/4, $0x3d2aa9c1
-DATA constE2<>+16(SB)/4, $0x3d2aa9c1
-DATA constE2<>+20(SB)/4, $0x3d2aa9c1
-DATA constE2<>+24(SB)/4, $0x3d2aa9c1
-DATA constE2<>+28(SB)/4, $0x3d2aa9c1
-DATA constE2<>+32(SB)/4, $0x3d2aa9c1
-DATA constE2<>+36(SB)/4, $0x3d2aa9c1
-DATA constE2<>+40(SB)/4, $0x3d2aa9c1
-DATA constE2<>+44(SB)/4, $0x3d2aa9c1
-DATA constE2<>+48(SB)/4, $0x3d2aa9c1
-DATA constE2<>+52(SB)/4, $0x3d2aa9c1
-DATA constE2<>+56(SB)/4, $0x3d2aa9c1
-DATA constE2<>+60(SB)/4, $0x3d2aa9c1
-GLOBL constE2<>(SB), RODATA|NOPTR, $64
-
-DATA constE1<>+0(SB)/4, $0x3e2aaaaa
-DATA constE1<>+4(SB)/4, $0x3e2aaaaa
-DATA constE1<>+8(SB)/4, $0x3e2aaaaa
-DATA constE1<>+12(SB)/4, $0x3e2aaaaa
-DATA constE1<>+16(SB)/4, $0x3e2aaaaa
-DATA constE1<>+20(SB)/4, $0x3e2aaaaa
-DATA constE1<>+24(SB)/4, $0x3e2aaaaa
-DATA constE1<>+28(SB)/4, $0x3e2aaaaa
-DATA constE1<>+32(SB)/4, $0x3e2aaaaa
-DATA constE1<>+36(SB)/4, $0x3e2aaaaa
-DATA constE1<>+40(SB)/4, $0x3e2aaaaa
-DATA constE1<>+44(SB)/4, $0x3e2aaaaa
-DATA constE1<>+48(SB)/4, $0x3e2aaaaa
-DATA constE1<>+52(SB)/4, $0x3e2aaaaa
-DATA constE1<>+56(SB)/4, $0x3e2aaaaa
-DATA constE1<>+60(SB)/4, $0x3e2aaaaa
+DATA constE1<>+0(SB)/4, $0x3e2aaa48
+DATA constE1<>+4(SB)/4, $0x3e2aaa48
+DATA constE1<>+8(SB)/4, $0x3e2aaa48
+DATA constE1<>+12(SB)/4, $0x3e2aaa48
+DATA constE1<>+16(SB)/4, $0x3e2aaa48
+DATA constE1<>+20(SB)/4, $0x3e2aaa48
+DATA constE1<>+24(SB)/4, $0x3e2aaa48
+DATA constE1<>+28(SB)/4, $0x3e2aaa48
+DATA constE1<>+32(SB)/4, $0x3e2aaa48
+DATA constE1<>+36(SB)/4, $0x3e2aaa48
+DATA constE1<>+40(SB)/4, $0x3e2aaa48
+DATA constE1<>+44(SB)/4, $0x3e2aaa48
+DATA constE1<>+48(SB)/4, $0x3e2aaa48
+DATA constE1<>+52(SB)/4, $0x3e2aaa48
+DATA constE1<>+56(SB)/4, $0x3e2aaa48
+DATA constE1<>+60(SB)/4, $0x3e2aaa48
 GLOBL constE1<>(SB), RODATA|NOPTR, $64
 
-DATA constE0<>+0(SB)/4, $0x3f000000
-DATA constE0<>+4(SB)/4, $0x3f000000
-DATA constE0<>+8(SB)/4, $0x3f000000
-DATA constE0<>+12(SB)/4, $0x3f000000
-DATA constE0<>+16(SB)/4, $0x3f000000
-DATA constE0<>+20(SB)/4, $0x3f000000
-DATA constE0<>+24(SB)/4, $0x3f000000
-DATA constE0<>+28(SB)/4, $0x3f000000
-DATA constE0<>+32(SB)/4, $0x3f000000
-DATA constE0<>+36(SB)/4, $0x3f000000
-DATA constE0<>+40(SB)/4, $0x3f000000
-DATA constE0<>+44(SB)/4, $0x3f000000
-DATA constE0<>+48(SB)/4, $0x3f000000
-DATA constE0<>+52(SB)/4, $0x3f000000
-DATA constE0<>+56(SB)/4, $0x3f000000
-DATA constE0<>+60(SB)/4, $0x3f000000
+DATA constE3<>+0(SB)/4, $0x3c091d36
+DATA constE3<>+4(SB)/4, $0x3c091d36
+DATA constE3<>+8(SB)/4, $0x3c091d36
+DATA constE3<>+12(SB)/4, $0x3c091d36
+DATA constE3<>+16(SB)/4, $0x3c091d36
+DATA constE3<>+20(SB)/4, $0x3c091d36
+DATA constE3<>+24(SB)/4, $0x3c091d36
+DATA constE3<>+28(SB)/4, $0x3c091d36
+DATA constE3<>+32(SB)/4, $0x3c091d36
+DATA constE3<>+36(SB)/4, $0x3c091d36
+DATA constE3<>+40(SB)/4, $0x3c091d36
+DATA constE3<>+44(SB)/4, $0x3c091d36
+DATA constE3<>+48(SB)/4, $0x3c091d36
+DATA constE3<>+52(SB)/4, $0x3c091d36
+DATA constE3<>+56(SB)/4, $0x3c091d36
+DATA constE3<>+60(SB)/4, $0x3c091d36
+GLOBL constE3<>(SB), RODATA|NOPTR, $64
+
+DATA constE0<>+0(SB)/4, $0x3efffffe
+DATA constE0<>+4(SB)/4, $0x3efffffe
+DATA constE0<>+8(SB)/4, $0x3efffffe
+DATA constE0<>+12(SB)/4, $0x3efffffe
+DATA constE0<>+16(SB)/4, $0x3efffffe
+DATA constE0<>+20(SB)/4, $0x3efffffe
+DATA constE0<>+24(SB)/4, $0x3efffffe
+DATA constE0<>+28(SB)/4, $0x3efffffe
+DATA constE0<>+32(SB)/4, $0x3efffffe
+DATA constE0<>+36(SB)/4, $0x3efffffe
+DATA constE0<>+40(SB)/4, $0x3efffffe
+DATA constE0<>+44(SB)/4, $0x3efffffe
+DATA constE0<>+48(SB)/4, $0x3efffffe
+DATA constE0<>+52(SB)/4, $0x3efffffe
+DATA constE0<>+56(SB)/4, $0x3efffffe
+DATA constE0<>+60(SB)/4, $0x3efffffe
 GLOBL constE0<>(SB), RODATA|NOPTR, $64
 
-DATA constBias<>+0(SB)/4, $0x0000007f
-DATA constBias<>+4(SB)/4, $0x0000007f
-DATA constBias<>+8(SB)/4, $0x0000007f
-DATA constBias<>+12(SB)/4, $0x0000007f
-DATA constBias<>+16(SB)/4, $0x0000007f
-DATA constBias<>+20(SB)/4, $0x0000007f
-DATA constBias<>+24(SB)/4, $0x0000007f
-DATA constBias<>+28(SB)/4, $0x0000007f
-DATA constBias<>+32(SB)/4, $0x0000007f
-DATA constBias<>+36(SB)/4, $0x0000007f
-DATA constBias<>+40(SB)/4, $0x0000007f
-DATA constBias<>+44(SB)/4, $0x0000007f
-DATA constBias<>+48(SB)/4, $0x0000007f
-DATA constBias<>+52(SB)/4, $0x0000007f
-DATA constBias<>+56(SB)/4, $0x0000007f
-DATA constBias<>+60(SB)/4, $0x0000007f
-GLOBL constBias<>(SB), RODATA|NOPTR, $64
+DATA constE2<>+0(SB)/4, $0x3d2aac7a
+DATA constE2<>+4(SB)/4, $0x3d2aac7a
+DATA constE2<>+8(SB)/4, $0x3d2aac7a
+DATA constE2<>+12(SB)/4, $0x3d2aac7a
+DATA constE2<>+16(SB)/4, $0x3d2aac7a
+DATA constE2<>+20(SB)/4, $0x3d2aac7a
+DATA constE2<>+24(SB)/4, $0x3d2aac7a
+DATA constE2<>+28(SB)/4, $0x3d2aac7a
+DATA constE2<>+32(SB)/4, $0x3d2aac7a
+DATA constE2<>+36(SB)/4, $0x3d2aac7a
+DATA constE2<>+40(SB)/4, $0x3d2aac7a
+DATA constE2<>+44(SB)/4, $0x3d2aac7a
+DATA constE2<>+48(SB)/4, $0x3d2aac7a
+DATA constE2<>+52(SB)/4, $0x3d2aac7a
+DATA constE2<>+56(SB)/4, $0x3d2aac7a
+DATA constE2<>+60(SB)/4, $0x3d2aac7a
+GLOBL constE2<>(SB), RODATA|NOPTR, $64
+
+DATA constE4<>+0(SB)/4, $0x3ab511aa
+DATA constE4<>+4(SB)/4, $0x3ab511aa
+DATA constE4<>+8(SB)/4, $0x3ab511aa
+DATA constE4<>+12(SB)/4, $0x3ab511aa
+DATA constE4<>+16(SB)/4, $0x3ab511aa
+DATA constE4<>+20(SB)/4, $0x3ab511aa
+DATA constE4<>+24(SB)/4, $0x3ab511aa
+DATA constE4<>+28(SB)/4, $0x3ab511aa
+DATA constE4<>+32(SB)/4, $0x3ab511aa
+DATA constE4<>+36(SB)/4, $0x3ab511aa
+DATA constE4<>+40(SB)/4, $0x3ab511aa
+DATA constE4<>+44(SB)/4, $0x3ab511aa
+DATA constE4<>+48(SB)/4, $0x3ab511aa
+DATA constE4<>+52(SB)/4, $0x3ab511aa
+DATA constE4<>+56(SB)/4, $0x3ab511aa
+DATA constE4<>+60(SB)/4, $0x3ab511aa
+GLOBL constE4<>(SB), RODATA|NOPTR, $64
 
 // func expAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -870,25 +844,32 @@ turn4:
 	VMOVUPS      32(SI), Y1
 	VMOVUPS      64(SI), Y2
 	VMOVUPS      96(SI), Y3
-	VMOVUPS      constExpLow<>+0(SB), Y12
-	VMOVUPS      constExpTop<>+0(SB), Y13
-	VMINPS       Y0, Y13, Y0
-	VMINPS       Y1, Y13, Y1
-	VMINPS       Y2, Y13, Y2
-	VMINPS       Y3, Y13, Y3
-	VMAXPS       Y0, Y12, Y0
-	VMAXPS       Y1, Y12, Y1
-	VMAXPS       Y2, Y12, Y2
-	VMAXPS       Y3, Y12, Y3
-	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMULPS       Y14, Y0, Y4
-	VMULPS       Y14, Y1, Y5
-	VMULPS       Y14, Y2, Y6
-	VMULPS       Y14, Y3, Y7
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
+	VMOVUPS      constMagnitude<>+0(SB), Y12
+	VPAND        Y12, Y0, Y4
+	VPAND        Y12, Y1, Y5
+	VPAND        Y12, Y2, Y6
+	VPAND        Y12, Y3, Y7
+	VPMAXSD      Y5, Y4, Y4
+	VPMAXSD      Y6, Y4, Y4
+	VPMAXSD      Y7, Y4, Y4
+	VPADDD       constExpPlain<>+0(SB), Y4, Y4
+	VMOVMSKPS    Y4, AX
+	TESTL        AX, AX
+	JNZ          beyond4
+	VMOVUPS      constLog2e<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y14
+	VMOVAPS      Y14, Y8
+	VFMADD231PS  Y13, Y0, Y8
+	VSUBPS       Y14, Y8, Y4
+	VMOVAPS      Y14, Y9
+	VFMADD231PS  Y13, Y1, Y9
+	VSUBPS       Y14, Y9, Y5
+	VMOVAPS      Y14, Y10
+	VFMADD231PS  Y13, Y2, Y10
+	VSUBPS       Y14, Y10, Y6
+	VMOVAPS      Y14, Y11
+	VFMADD231PS  Y13, Y3, Y11
+	VSUBPS       Y14, Y11, Y7
 	VMOVUPS      constLn2Hi<>+0(SB), Y15
 	VFNMADD231PS Y15, Y4, Y0
 	VFNMADD231PS Y15, Y5, Y1
@@ -899,146 +880,302 @@ turn4:
 	VFNMADD231PS Y12, Y5, Y1
 	VFNMADD231PS Y12, Y6, Y2
 	VFNMADD231PS Y12, Y7, Y3
-	VMOVUPS      constE5<>+0(SB), Y13
-	VMOVUPS      constE4<>+0(SB), Y14
-	VMOVAPS      Y13, Y8
-	VMOVAPS      Y13, Y9
-	VMOVAPS      Y13, Y10
-	VMOVAPS      Y13, Y11
-	VFMADD213PS  Y14, Y0, Y8
-	VFMADD213PS  Y14, Y1, Y9
-	VFMADD213PS  Y14, Y2, Y10
-	VFMADD213PS  Y14, Y3, Y11
+	VPSLLD       $0x17, Y8, Y4
+	VPSLLD       $0x17, Y9, Y5
+	VPSLLD       $0x17, Y10, Y6
+	VPSLLD       $0x17, Y11, Y7
+	VMOVUPS      constE1<>+0(SB), Y14
 	VMOVUPS      constE3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y8
-	VFMADD213PS  Y15, Y1, Y9
-	VFMADD213PS  Y15, Y2, Y10
-	VFMADD213PS  Y15, Y3, Y11
-	VMOVUPS      constE2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y8
-	VFMADD213PS  Y12, Y1, Y9
-	VFMADD213PS  Y12, Y2, Y10
-	VFMADD213PS  Y12, Y3, Y11
-	VMOVUPS      constE1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y8
-	VFMADD213PS  Y13, Y1, Y9
-	VFMADD213PS  Y13, Y2, Y10
-	VFMADD213PS  Y13, Y3, Y11
-	VMOVUPS      constE0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y8
-	VFMADD213PS  Y14, Y1, Y9
-	VFMADD213PS  Y14, Y2, Y10
-	VFMADD213PS  Y14, Y3, Y11
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMULPS       Y8, Y0, Y8
-	VMULPS       Y9, Y1, Y9
-	VMULPS       Y10, Y2, Y10
-	VMULPS       Y11, Y3, Y11
-	VFMADD213PS  Y0, Y0, Y8
-	VFMADD213PS  Y1, Y1, Y9
-	VFMADD213PS  Y2, Y2, Y10
-	VFMADD213PS  Y3, Y3, Y11
-	VADDPS       Y15, Y8, Y8
-	VADDPS       Y15, Y9, Y9
-	VADDPS       Y15, Y10, Y10
-	VADDPS       Y15, Y11, Y11
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      constBias<>+0(SB), Y12
-	VPSRAD       $0x01, Y4, Y0
-	VPSUBD       Y0, Y4, Y4
-	VPADDD       Y12, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y8, Y8
-	VPSRAD       $0x01, Y5, Y1
-	VPSUBD       Y1, Y5, Y5
-	VPADDD       Y12, Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y9, Y9
-	VPSRAD       $0x01, Y6, Y2
-	VPSUBD       Y2, Y6, Y6
-	VPADDD       Y12, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y10, Y10
-	VPSRAD       $0x01, Y7, Y3
-	VPSUBD       Y3, Y7, Y7
-	VPADDD       Y12, Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y11, Y11
-	VPADDD       Y12, Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y0
-	VPADDD       Y12, Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y9, Y1
-	VPADDD       Y12, Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y2
-	VPADDD       Y12, Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y11, Y3
-	VMOVUPS      Y0, (DI)
-	VMOVUPS      Y1, 32(DI)
-	VMOVUPS      Y2, 64(DI)
-	VMOVUPS      Y3, 96(DI)
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x00000080, DI
-	SUBQ         $0x04, CX
-	JMP          turn4
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y1, Y9
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y1, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y10
+	VFMADD213PS  constE2<>+0(SB), Y2, Y10
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y10
+	VFMADD213PS  Y12, Y13, Y10
+	VFMADD213PS  Y2, Y13, Y10
+	VADDPS       constOne<>+0(SB), Y10, Y10
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
+	VMOVAPS      Y15, Y11
+	VFMADD213PS  constE2<>+0(SB), Y3, Y11
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y11
+	VFMADD213PS  Y12, Y13, Y11
+	VFMADD213PS  Y3, Y13, Y11
+	VADDPS       constOne<>+0(SB), Y11, Y11
+	VPADDD       Y4, Y8, Y0
+	VPADDD       Y5, Y9, Y1
+	VPADDD       Y6, Y10, Y2
+	VPADDD       Y7, Y11, Y3
+
+beyond4_end:
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	ADDQ    $0x00000080, SI
+	ADDQ    $0x00000080, DI
+	SUBQ    $0x04, CX
+	JMP     turn4
 
 under4:
 turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
 	VMOVUPS      (SI), Y0
+	VMOVUPS      constMagnitude<>+0(SB), Y13
+	VPAND        Y13, Y0, Y4
+	VPADDD       constExpPlain<>+0(SB), Y4, Y4
+	VMOVMSKPS    Y4, AX
+	TESTL        AX, AX
+	JNZ          beyond1
+	VMOVUPS      constLog2e<>+0(SB), Y14
+	VMOVUPS      constWhole<>+0(SB), Y15
+	VMOVAPS      Y15, Y8
+	VFMADD231PS  Y14, Y0, Y8
+	VSUBPS       Y15, Y8, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y12
+	VFNMADD231PS Y12, Y4, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VFNMADD231PS Y13, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VPADDD       Y4, Y8, Y0
+
+beyond1_end:
+	VMOVUPS Y0, (DI)
+	ADDQ    $0x00000020, SI
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x01, CX
+	JMP     turn1
+
+under1:
+	VZEROUPPER
+	RET
+
+beyond4:
+	VMOVUPS      constExpLow<>+0(SB), Y14
+	VMOVUPS      constExpTop<>+0(SB), Y15
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
+	VMOVUPS      constLog2e<>+0(SB), Y12
+	VMOVUPS      constWhole<>+0(SB), Y13
+	VMOVAPS      Y13, Y8
+	VFMADD231PS  Y12, Y0, Y8
+	VSUBPS       Y13, Y8, Y4
+	VMOVAPS      Y13, Y9
+	VFMADD231PS  Y12, Y1, Y9
+	VSUBPS       Y13, Y9, Y5
+	VMOVAPS      Y13, Y10
+	VFMADD231PS  Y12, Y2, Y10
+	VSUBPS       Y13, Y10, Y6
+	VMOVAPS      Y13, Y11
+	VFMADD231PS  Y12, Y3, Y11
+	VSUBPS       Y13, Y11, Y7
+	VMOVUPS      constLn2Hi<>+0(SB), Y14
+	VFNMADD231PS Y14, Y4, Y0
+	VFNMADD231PS Y14, Y5, Y1
+	VFNMADD231PS Y14, Y6, Y2
+	VFNMADD231PS Y14, Y7, Y3
+	VMOVUPS      constLn2Lo<>+0(SB), Y15
+	VFNMADD231PS Y15, Y4, Y0
+	VFNMADD231PS Y15, Y5, Y1
+	VFNMADD231PS Y15, Y6, Y2
+	VFNMADD231PS Y15, Y7, Y3
+	VPSLLD       $0x17, Y8, Y4
+	VPSLLD       $0x17, Y9, Y5
+	VPSLLD       $0x17, Y10, Y6
+	VPSLLD       $0x17, Y11, Y7
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y1, Y9
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y1, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y10
+	VFMADD213PS  constE2<>+0(SB), Y2, Y10
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y10
+	VFMADD213PS  Y12, Y13, Y10
+	VFMADD213PS  Y2, Y13, Y10
+	VADDPS       constOne<>+0(SB), Y10, Y10
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
+	VMOVAPS      Y15, Y11
+	VFMADD213PS  constE2<>+0(SB), Y3, Y11
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y11
+	VFMADD213PS  Y12, Y13, Y11
+	VFMADD213PS  Y3, Y13, Y11
+	VADDPS       constOne<>+0(SB), Y11, Y11
+	VMOVUPS      constBias<>+0(SB), Y12
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y12, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       Y12, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	VPSRAD       $0x17, Y5, Y5
+	VPSRAD       $0x01, Y5, Y1
+	VPSUBD       Y1, Y5, Y5
+	VPADDD       Y12, Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y9, Y9
+	VPADDD       Y12, Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y9, Y9
+	VMOVAPS      Y9, Y1
+	VPSRAD       $0x17, Y6, Y6
+	VPSRAD       $0x01, Y6, Y2
+	VPSUBD       Y2, Y6, Y6
+	VPADDD       Y12, Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y10, Y10
+	VPADDD       Y12, Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y10
+	VMOVAPS      Y10, Y2
+	VPSRAD       $0x17, Y7, Y7
+	VPSRAD       $0x01, Y7, Y3
+	VPSUBD       Y3, Y7, Y7
+	VPADDD       Y12, Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y11, Y11
+	VPADDD       Y12, Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y11, Y11
+	VMOVAPS      Y11, Y3
+	JMP          beyond4_end
+
+beyond1:
 	VMOVUPS      constExpLow<>+0(SB), Y13
 	VMOVUPS      constExpTop<>+0(SB), Y14
 	VMINPS       Y0, Y14, Y0
 	VMAXPS       Y0, Y13, Y0
 	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y4, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y12
+	VMOVAPS      Y12, Y8
+	VFMADD231PS  Y15, Y0, Y8
+	VSUBPS       Y12, Y8, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y13
 	VFNMADD231PS Y13, Y4, Y0
-	VMOVUPS      constE5<>+0(SB), Y14
-	VMOVUPS      constE4<>+0(SB), Y15
-	VMOVAPS      Y14, Y8
-	VFMADD213PS  Y15, Y0, Y8
-	VMOVUPS      constE3<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y8
-	VMOVUPS      constE2<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y8
+	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VFNMADD231PS Y14, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
 	VMOVUPS      constE1<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y8
-	VMOVUPS      constE0<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y8
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMULPS       Y8, Y0, Y8
-	VFMADD213PS  Y0, Y0, Y8
-	VADDPS       Y12, Y8, Y8
-	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      constBias<>+0(SB), Y13
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVUPS      constBias<>+0(SB), Y15
+	VPSRAD       $0x17, Y4, Y4
 	VPSRAD       $0x01, Y4, Y0
 	VPSUBD       Y0, Y4, Y4
-	VPADDD       Y13, Y0, Y0
+	VPADDD       Y15, Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y8, Y8
-	VPADDD       Y13, Y4, Y4
+	VPADDD       Y15, Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000020, DI
-	SUBQ         $0x01, CX
-	JMP          turn1
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	JMP          beyond1_end
 
-under1:
-	VZEROUPPER
-	RET
+DATA constMagnitude<>+0(SB)/4, $0x7fffffff
+DATA constMagnitude<>+4(SB)/4, $0x7fffffff
+DATA constMagnitude<>+8(SB)/4, $0x7fffffff
+DATA constMagnitude<>+12(SB)/4, $0x7fffffff
+DATA constMagnitude<>+16(SB)/4, $0x7fffffff
+DATA constMagnitude<>+20(SB)/4, $0x7fffffff
+DATA constMagnitude<>+24(SB)/4, $0x7fffffff
+DATA constMagnitude<>+28(SB)/4, $0x7fffffff
+DATA constMagnitude<>+32(SB)/4, $0x7fffffff
+DATA constMagnitude<>+36(SB)/4, $0x7fffffff
+DATA constMagnitude<>+40(SB)/4, $0x7fffffff
+DATA constMagnitude<>+44(SB)/4, $0x7fffffff
+DATA constMagnitude<>+48(SB)/4, $0x7fffffff
+DATA constMagnitude<>+52(SB)/4, $0x7fffffff
+DATA constMagnitude<>+56(SB)/4, $0x7fffffff
+DATA constMagnitude<>+60(SB)/4, $0x7fffffff
+GLOBL constMagnitude<>(SB), RODATA|NOPTR, $64
+
+DATA constExpPlain<>+0(SB)/4, $0x3d523333
+DATA constExpPlain<>+4(SB)/4, $0x3d523333
+DATA constExpPlain<>+8(SB)/4, $0x3d523333
+DATA constExpPlain<>+12(SB)/4, $0x3d523333
+DATA constExpPlain<>+16(SB)/4, $0x3d523333
+DATA constExpPlain<>+20(SB)/4, $0x3d523333
+DATA constExpPlain<>+24(SB)/4, $0x3d523333
+DATA constExpPlain<>+28(SB)/4, $0x3d523333
+DATA constExpPlain<>+32(SB)/4, $0x3d523333
+DATA constExpPlain<>+36(SB)/4, $0x3d523333
+DATA constExpPlain<>+40(SB)/4, $0x3d523333
+DATA constExpPlain<>+44(SB)/4, $0x3d523333
+DATA constExpPlain<>+48(SB)/4, $0x3d523333
+DATA constExpPlain<>+52(SB)/4, $0x3d523333
+DATA constExpPlain<>+56(SB)/4, $0x3d523333
+DATA constExpPlain<>+60(SB)/4, $0x3d523333
+GLOBL constExpPlain<>(SB), RODATA|NOPTR, $64
 
 DATA constExpLow<>+0(SB)/4, $0xc2d00000
 DATA constExpLow<>+4(SB)/4, $0xc2d00000
@@ -1075,6 +1212,24 @@ DATA constExpTop<>+52(SB)/4, $0x42b20000
 DATA constExpTop<>+56(SB)/4, $0x42b20000
 DATA constExpTop<>+60(SB)/4, $0x42b20000
 GLOBL constExpTop<>(SB), RODATA|NOPTR, $64
+
+DATA constBias<>+0(SB)/4, $0x0000007f
+DATA constBias<>+4(SB)/4, $0x0000007f
+DATA constBias<>+8(SB)/4, $0x0000007f
+DATA constBias<>+12(SB)/4, $0x0000007f
+DATA constBias<>+16(SB)/4, $0x0000007f
+DATA constBias<>+20(SB)/4, $0x0000007f
+DATA constBias<>+24(SB)/4, $0x0000007f
+DATA constBias<>+28(SB)/4, $0x0000007f
+DATA constBias<>+32(SB)/4, $0x0000007f
+DATA constBias<>+36(SB)/4, $0x0000007f
+DATA constBias<>+40(SB)/4, $0x0000007f
+DATA constBias<>+44(SB)/4, $0x0000007f
+DATA constBias<>+48(SB)/4, $0x0000007f
+DATA constBias<>+52(SB)/4, $0x0000007f
+DATA constBias<>+56(SB)/4, $0x0000007f
+DATA constBias<>+60(SB)/4, $0x0000007f
+GLOBL constBias<>(SB), RODATA|NOPTR, $64
 
 // func reluAVX2(dst *float32, src *float32, n int)
 // Requires: AVX
@@ -1305,13 +1460,12 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z15
 	VMOVUPS constLn2Hi<>+0(SB), Z16
 	VMOVUPS constLn2Lo<>+0(SB), Z17
-	VMOVUPS constE0<>+0(SB), Z18
-	VMOVUPS constE1<>+0(SB), Z19
-	VMOVUPS constE2<>+0(SB), Z20
-	VMOVUPS constE3<>+0(SB), Z21
-	VMOVUPS constE4<>+0(SB), Z22
-	VMOVUPS constE5<>+0(SB), Z23
-	VMOVUPS constOne<>+0(SB), Z24
+	VMOVUPS constSixteenths<>+0(SB), Z18
+	VMOVUPS constT<>+0(SB), Z19
+	VMOVUPS constTLow<>+0(SB), Z20
+	VMOVUPS constF0<>+0(SB), Z21
+	VMOVUPS constF1<>+0(SB), Z22
+	VMOVUPS constOne<>+0(SB), Z23
 
 turn4:
 	CMPQ         CX, $0x04
@@ -1332,14 +1486,18 @@ turn4:
 	VMAXPS       Z1, Z13, Z1
 	VMAXPS       Z2, Z13, Z2
 	VMAXPS       Z3, Z13, Z3
-	VMULPS       Z15, Z0, Z4
-	VMULPS       Z15, Z1, Z5
-	VMULPS       Z15, Z2, Z6
-	VMULPS       Z15, Z3, Z7
-	VRNDSCALEPS  $0x00, Z4, Z4
-	VRNDSCALEPS  $0x00, Z5, Z5
-	VRNDSCALEPS  $0x00, Z6, Z6
-	VRNDSCALEPS  $0x00, Z7, Z7
+	VMOVAPS      Z18, Z8
+	VFMADD231PS  Z15, Z0, Z8
+	VSUBPS       Z18, Z8, Z4
+	VMOVAPS      Z18, Z9
+	VFMADD231PS  Z15, Z1, Z9
+	VSUBPS       Z18, Z9, Z5
+	VMOVAPS      Z18, Z10
+	VFMADD231PS  Z15, Z2, Z10
+	VSUBPS       Z18, Z10, Z6
+	VMOVAPS      Z18, Z11
+	VFMADD231PS  Z15, Z3, Z11
+	VSUBPS       Z18, Z11, Z7
 	VFNMADD231PS Z16, Z4, Z0
 	VFNMADD231PS Z16, Z5, Z1
 	VFNMADD231PS Z16, Z6, Z2
@@ -1348,54 +1506,46 @@ turn4:
 	VFNMADD231PS Z17, Z5, Z1
 	VFNMADD231PS Z17, Z6, Z2
 	VFNMADD231PS Z17, Z7, Z3
-	VMOVAPS      Z23, Z8
-	VMOVAPS      Z23, Z9
-	VMOVAPS      Z23, Z10
-	VMOVAPS      Z23, Z11
-	VFMADD213PS  Z22, Z0, Z8
-	VFMADD213PS  Z22, Z1, Z9
-	VFMADD213PS  Z22, Z2, Z10
-	VFMADD213PS  Z22, Z3, Z11
-	VFMADD213PS  Z21, Z0, Z8
-	VFMADD213PS  Z21, Z1, Z9
-	VFMADD213PS  Z21, Z2, Z10
-	VFMADD213PS  Z21, Z3, Z11
-	VFMADD213PS  Z20, Z0, Z8
-	VFMADD213PS  Z20, Z1, Z9
-	VFMADD213PS  Z20, Z2, Z10
-	VFMADD213PS  Z20, Z3, Z11
-	VFMADD213PS  Z19, Z0, Z8
-	VFMADD213PS  Z19, Z1, Z9
-	VFMADD213PS  Z19, Z2, Z10
-	VFMADD213PS  Z19, Z3, Z11
-	VFMADD213PS  Z18, Z0, Z8
-	VFMADD213PS  Z18, Z1, Z9
-	VFMADD213PS  Z18, Z2, Z10
-	VFMADD213PS  Z18, Z3, Z11
-	VMULPS       Z8, Z0, Z8
-	VMULPS       Z9, Z1, Z9
-	VMULPS       Z10, Z2, Z10
-	VMULPS       Z11, Z3, Z11
-	VFMADD213PS  Z0, Z0, Z8
-	VFMADD213PS  Z1, Z1, Z9
-	VFMADD213PS  Z2, Z2, Z10
-	VFMADD213PS  Z3, Z3, Z11
-	VADDPS       Z24, Z8, Z8
-	VADDPS       Z24, Z9, Z9
-	VADDPS       Z24, Z10, Z10
-	VADDPS       Z24, Z11, Z11
-	VSCALEFPS    Z4, Z8, Z0
-	VSCALEFPS    Z5, Z9, Z1
-	VSCALEFPS    Z6, Z10, Z2
-	VSCALEFPS    Z7, Z11, Z3
-	VADDPS       Z24, Z0, Z0
-	VADDPS       Z24, Z1, Z1
-	VADDPS       Z24, Z2, Z2
-	VADDPS       Z24, Z3, Z3
-	VDIVPS       Z0, Z24, Z0
-	VDIVPS       Z1, Z24, Z1
-	VDIVPS       Z2, Z24, Z2
-	VDIVPS       Z3, Z24, Z3
+	VPERMPS      Z19, Z8, Z30
+	VPERMPS      Z20, Z8, Z8
+	VMOVAPS      Z21, Z31
+	VFMADD231PS  Z22, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z23, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
+	VPERMPS      Z19, Z9, Z30
+	VPERMPS      Z20, Z9, Z9
+	VMOVAPS      Z21, Z31
+	VFMADD231PS  Z22, Z1, Z31
+	VFMADD231PS  Z30, Z1, Z9
+	VFMADD213PS  Z23, Z31, Z1
+	VFMADD213PS  Z30, Z9, Z1
+	VSCALEFPS    Z5, Z1, Z1
+	VPERMPS      Z19, Z10, Z30
+	VPERMPS      Z20, Z10, Z10
+	VMOVAPS      Z21, Z31
+	VFMADD231PS  Z22, Z2, Z31
+	VFMADD231PS  Z30, Z2, Z10
+	VFMADD213PS  Z23, Z31, Z2
+	VFMADD213PS  Z30, Z10, Z2
+	VSCALEFPS    Z6, Z2, Z2
+	VPERMPS      Z19, Z11, Z30
+	VPERMPS      Z20, Z11, Z11
+	VMOVAPS      Z21, Z31
+	VFMADD231PS  Z22, Z3, Z31
+	VFMADD231PS  Z30, Z3, Z11
+	VFMADD213PS  Z23, Z31, Z3
+	VFMADD213PS  Z30, Z11, Z3
+	VSCALEFPS    Z7, Z3, Z3
+	VADDPS       Z23, Z0, Z0
+	VADDPS       Z23, Z1, Z1
+	VADDPS       Z23, Z2, Z2
+	VADDPS       Z23, Z3, Z3
+	VDIVPS       Z0, Z23, Z0
+	VDIVPS       Z1, Z23, Z1
+	VDIVPS       Z2, Z23, Z2
+	VDIVPS       Z3, Z23, Z3
 	VMOVUPS      Z0, (DI)
 	VMOVUPS      Z1, 64(DI)
 	VMOVUPS      Z2, 128(DI)
@@ -1413,22 +1563,21 @@ turn1:
 	VPXORD       Z12, Z0, Z0
 	VMINPS       Z0, Z14, Z0
 	VMAXPS       Z0, Z13, Z0
-	VMULPS       Z15, Z0, Z4
-	VRNDSCALEPS  $0x00, Z4, Z4
+	VMOVAPS      Z18, Z8
+	VFMADD231PS  Z15, Z0, Z8
+	VSUBPS       Z18, Z8, Z4
 	VFNMADD231PS Z16, Z4, Z0
 	VFNMADD231PS Z17, Z4, Z0
-	VMOVAPS      Z23, Z8
-	VFMADD213PS  Z22, Z0, Z8
-	VFMADD213PS  Z21, Z0, Z8
-	VFMADD213PS  Z20, Z0, Z8
-	VFMADD213PS  Z19, Z0, Z8
-	VFMADD213PS  Z18, Z0, Z8
-	VMULPS       Z8, Z0, Z8
-	VFMADD213PS  Z0, Z0, Z8
-	VADDPS       Z24, Z8, Z8
-	VSCALEFPS    Z4, Z8, Z0
-	VADDPS       Z24, Z0, Z0
-	VDIVPS       Z0, Z24, Z0
+	VPERMPS      Z19, Z8, Z30
+	VPERMPS      Z20, Z8, Z8
+	VMOVAPS      Z21, Z31
+	VFMADD231PS  Z22, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z23, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
+	VADDPS       Z23, Z0, Z0
+	VDIVPS       Z0, Z23, Z0
 	VMOVUPS      Z0, (DI)
 	ADDQ         $0x00000040, SI
 	ADDQ         $0x00000040, DI
@@ -1438,6 +1587,96 @@ turn1:
 under1:
 	VZEROUPPER
 	RET
+
+DATA constSixteenths<>+0(SB)/4, $0x49400000
+DATA constSixteenths<>+4(SB)/4, $0x49400000
+DATA constSixteenths<>+8(SB)/4, $0x49400000
+DATA constSixteenths<>+12(SB)/4, $0x49400000
+DATA constSixteenths<>+16(SB)/4, $0x49400000
+DATA constSixteenths<>+20(SB)/4, $0x49400000
+DATA constSixteenths<>+24(SB)/4, $0x49400000
+DATA constSixteenths<>+28(SB)/4, $0x49400000
+DATA constSixteenths<>+32(SB)/4, $0x49400000
+DATA constSixteenths<>+36(SB)/4, $0x49400000
+DATA constSixteenths<>+40(SB)/4, $0x49400000
+DATA constSixteenths<>+44(SB)/4, $0x49400000
+DATA constSixteenths<>+48(SB)/4, $0x49400000
+DATA constSixteenths<>+52(SB)/4, $0x49400000
+DATA constSixteenths<>+56(SB)/4, $0x49400000
+DATA constSixteenths<>+60(SB)/4, $0x49400000
+GLOBL constSixteenths<>(SB), RODATA|NOPTR, $64
+
+DATA constT<>+0(SB)/4, $0x3f800000
+DATA constT<>+4(SB)/4, $0x3f85aac3
+DATA constT<>+8(SB)/4, $0x3f8b95c2
+DATA constT<>+12(SB)/4, $0x3f91c3d3
+DATA constT<>+16(SB)/4, $0x3f9837f0
+DATA constT<>+20(SB)/4, $0x3f9ef532
+DATA constT<>+24(SB)/4, $0x3fa5fed7
+DATA constT<>+28(SB)/4, $0x3fad583f
+DATA constT<>+32(SB)/4, $0x3fb504f3
+DATA constT<>+36(SB)/4, $0x3fbd08a4
+DATA constT<>+40(SB)/4, $0x3fc5672a
+DATA constT<>+44(SB)/4, $0x3fce248c
+DATA constT<>+48(SB)/4, $0x3fd744fd
+DATA constT<>+52(SB)/4, $0x3fe0ccdf
+DATA constT<>+56(SB)/4, $0x3feac0c7
+DATA constT<>+60(SB)/4, $0x3ff5257d
+GLOBL constT<>(SB), RODATA|NOPTR, $64
+
+DATA constTLow<>+0(SB)/4, $0x00000000
+DATA constTLow<>+4(SB)/4, $0x334f9891
+DATA constTLow<>+8(SB)/4, $0xb260aba1
+DATA constTLow<>+12(SB)/4, $0x33675624
+DATA constTLow<>+16(SB)/4, $0x33231b71
+DATA constTLow<>+20(SB)/4, $0x33412342
+DATA constTLow<>+24(SB)/4, $0xb32c9d5e
+DATA constTLow<>+28(SB)/4, $0xb22deaf6
+DATA constTLow<>+32(SB)/4, $0x32cfe77a
+DATA constTLow<>+36(SB)/4, $0xb3414fe8
+DATA constTLow<>+40(SB)/4, $0x320aa837
+DATA constTLow<>+44(SB)/4, $0x3228fc24
+DATA constTLow<>+48(SB)/4, $0xb2d4a58a
+DATA constTLow<>+52(SB)/4, $0xb21eab59
+DATA constTLow<>+56(SB)/4, $0xb24116de
+DATA constTLow<>+60(SB)/4, $0x32292436
+GLOBL constTLow<>(SB), RODATA|NOPTR, $64
+
+DATA constF0<>+0(SB)/4, $0x3f000110
+DATA constF0<>+4(SB)/4, $0x3f000110
+DATA constF0<>+8(SB)/4, $0x3f000110
+DATA constF0<>+12(SB)/4, $0x3f000110
+DATA constF0<>+16(SB)/4, $0x3f000110
+DATA constF0<>+20(SB)/4, $0x3f000110
+DATA constF0<>+24(SB)/4, $0x3f000110
+DATA constF0<>+28(SB)/4, $0x3f000110
+DATA constF0<>+32(SB)/4, $0x3f000110
+DATA constF0<>+36(SB)/4, $0x3f000110
+DATA constF0<>+40(SB)/4, $0x3f000110
+DATA constF0<>+44(SB)/4, $0x3f000110
+DATA constF0<>+48(SB)/4, $0x3f000110
+DATA constF0<>+52(SB)/4, $0x3f000110
+DATA constF0<>+56(SB)/4, $0x3f000110
+DATA constF0<>+60(SB)/4, $0x3f000110
+GLOBL constF0<>(SB), RODATA|NOPTR, $64
+
+DATA constF1<>+0(SB)/4, $0x3e2aaacd
+DATA constF1<>+4(SB)/4, $0x3e2aaacd
+DATA constF1<>+8(SB)/4, $0x3e2aaacd
+DATA constF1<>+12(SB)/4, $0x3e2aaacd
+DATA constF1<>+16(SB)/4, $0x3e2aaacd
+DATA constF1<>+20(SB)/4, $0x3e2aaacd
+DATA constF1<>+24(SB)/4, $0x3e2aaacd
+DATA constF1<>+28(SB)/4, $0x3e2aaacd
+DATA constF1<>+32(SB)/4, $0x3e2aaacd
+DATA constF1<>+36(SB)/4, $0x3e2aaacd
+DATA constF1<>+40(SB)/4, $0x3e2aaacd
+DATA constF1<>+44(SB)/4, $0x3e2aaacd
+DATA constF1<>+48(SB)/4, $0x3e2aaacd
+DATA constF1<>+52(SB)/4, $0x3e2aaacd
+DATA constF1<>+56(SB)/4, $0x3e2aaacd
+DATA constF1<>+60(SB)/4, $0x3e2aaacd
+GLOBL constF1<>(SB), RODATA|NOPTR, $64
 
 // func expAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F
@@ -1450,13 +1689,12 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z14
 	VMOVUPS constLn2Hi<>+0(SB), Z15
 	VMOVUPS constLn2Lo<>+0(SB), Z16
-	VMOVUPS constE0<>+0(SB), Z17
-	VMOVUPS constE1<>+0(SB), Z18
-	VMOVUPS constE2<>+0(SB), Z19
-	VMOVUPS constE3<>+0(SB), Z20
-	VMOVUPS constE4<>+0(SB), Z21
-	VMOVUPS constE5<>+0(SB), Z22
-	VMOVUPS constOne<>+0(SB), Z23
+	VMOVUPS constSixteenths<>+0(SB), Z17
+	VMOVUPS constT<>+0(SB), Z18
+	VMOVUPS constTLow<>+0(SB), Z19
+	VMOVUPS constF0<>+0(SB), Z20
+	VMOVUPS constF1<>+0(SB), Z21
+	VMOVUPS constOne<>+0(SB), Z22
 
 turn4:
 	CMPQ         CX, $0x04
@@ -1473,14 +1711,18 @@ turn4:
 	VMAXPS       Z1, Z12, Z1
 	VMAXPS       Z2, Z12, Z2
 	VMAXPS       Z3, Z12, Z3
-	VMULPS       Z14, Z0, Z4
-	VMULPS       Z14, Z1, Z5
-	VMULPS       Z14, Z2, Z6
-	VMULPS       Z14, Z3, Z7
-	VRNDSCALEPS  $0x00, Z4, Z4
-	VRNDSCALEPS  $0x00, Z5, Z5
-	VRNDSCALEPS  $0x00, Z6, Z6
-	VRNDSCALEPS  $0x00, Z7, Z7
+	VMOVAPS      Z17, Z8
+	VFMADD231PS  Z14, Z0, Z8
+	VSUBPS       Z17, Z8, Z4
+	VMOVAPS      Z17, Z9
+	VFMADD231PS  Z14, Z1, Z9
+	VSUBPS       Z17, Z9, Z5
+	VMOVAPS      Z17, Z10
+	VFMADD231PS  Z14, Z2, Z10
+	VSUBPS       Z17, Z10, Z6
+	VMOVAPS      Z17, Z11
+	VFMADD231PS  Z14, Z3, Z11
+	VSUBPS       Z17, Z11, Z7
 	VFNMADD231PS Z15, Z4, Z0
 	VFNMADD231PS Z15, Z5, Z1
 	VFNMADD231PS Z15, Z6, Z2
@@ -1489,46 +1731,38 @@ turn4:
 	VFNMADD231PS Z16, Z5, Z1
 	VFNMADD231PS Z16, Z6, Z2
 	VFNMADD231PS Z16, Z7, Z3
-	VMOVAPS      Z22, Z8
-	VMOVAPS      Z22, Z9
-	VMOVAPS      Z22, Z10
-	VMOVAPS      Z22, Z11
-	VFMADD213PS  Z21, Z0, Z8
-	VFMADD213PS  Z21, Z1, Z9
-	VFMADD213PS  Z21, Z2, Z10
-	VFMADD213PS  Z21, Z3, Z11
-	VFMADD213PS  Z20, Z0, Z8
-	VFMADD213PS  Z20, Z1, Z9
-	VFMADD213PS  Z20, Z2, Z10
-	VFMADD213PS  Z20, Z3, Z11
-	VFMADD213PS  Z19, Z0, Z8
-	VFMADD213PS  Z19, Z1, Z9
-	VFMADD213PS  Z19, Z2, Z10
-	VFMADD213PS  Z19, Z3, Z11
-	VFMADD213PS  Z18, Z0, Z8
-	VFMADD213PS  Z18, Z1, Z9
-	VFMADD213PS  Z18, Z2, Z10
-	VFMADD213PS  Z18, Z3, Z11
-	VFMADD213PS  Z17, Z0, Z8
-	VFMADD213PS  Z17, Z1, Z9
-	VFMADD213PS  Z17, Z2, Z10
-	VFMADD213PS  Z17, Z3, Z11
-	VMULPS       Z8, Z0, Z8
-	VMULPS       Z9, Z1, Z9
-	VMULPS       Z10, Z2, Z10
-	VMULPS       Z11, Z3, Z11
-	VFMADD213PS  Z0, Z0, Z8
-	VFMADD213PS  Z1, Z1, Z9
-	VFMADD213PS  Z2, Z2, Z10
-	VFMADD213PS  Z3, Z3, Z11
-	VADDPS       Z23, Z8, Z8
-	VADDPS       Z23, Z9, Z9
-	VADDPS       Z23, Z10, Z10
-	VADDPS       Z23, Z11, Z11
-	VSCALEFPS    Z4, Z8, Z0
-	VSCALEFPS    Z5, Z9, Z1
-	VSCALEFPS    Z6, Z10, Z2
-	VSCALEFPS    Z7, Z11, Z3
+	VPERMPS      Z18, Z8, Z30
+	VPERMPS      Z19, Z8, Z8
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z22, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
+	VPERMPS      Z18, Z9, Z30
+	VPERMPS      Z19, Z9, Z9
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z1, Z31
+	VFMADD231PS  Z30, Z1, Z9
+	VFMADD213PS  Z22, Z31, Z1
+	VFMADD213PS  Z30, Z9, Z1
+	VSCALEFPS    Z5, Z1, Z1
+	VPERMPS      Z18, Z10, Z30
+	VPERMPS      Z19, Z10, Z10
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z2, Z31
+	VFMADD231PS  Z30, Z2, Z10
+	VFMADD213PS  Z22, Z31, Z2
+	VFMADD213PS  Z30, Z10, Z2
+	VSCALEFPS    Z6, Z2, Z2
+	VPERMPS      Z18, Z11, Z30
+	VPERMPS      Z19, Z11, Z11
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z3, Z31
+	VFMADD231PS  Z30, Z3, Z11
+	VFMADD213PS  Z22, Z31, Z3
+	VFMADD213PS  Z30, Z11, Z3
+	VSCALEFPS    Z7, Z3, Z3
 	VMOVUPS      Z0, (DI)
 	VMOVUPS      Z1, 64(DI)
 	VMOVUPS      Z2, 128(DI)
@@ -1545,20 +1779,19 @@ turn1:
 	VMOVUPS      (SI), Z0
 	VMINPS       Z0, Z13, Z0
 	VMAXPS       Z0, Z12, Z0
-	VMULPS       Z14, Z0, Z4
-	VRNDSCALEPS  $0x00, Z4, Z4
+	VMOVAPS      Z17, Z8
+	VFMADD231PS  Z14, Z0, Z8
+	VSUBPS       Z17, Z8, Z4
 	VFNMADD231PS Z15, Z4, Z0
 	VFNMADD231PS Z16, Z4, Z0
-	VMOVAPS      Z22, Z8
-	VFMADD213PS  Z21, Z0, Z8
-	VFMADD213PS  Z20, Z0, Z8
-	VFMADD213PS  Z19, Z0, Z8
-	VFMADD213PS  Z18, Z0, Z8
-	VFMADD213PS  Z17, Z0, Z8
-	VMULPS       Z8, Z0, Z8
-	VFMADD213PS  Z0, Z0, Z8
-	VADDPS       Z23, Z8, Z8
-	VSCALEFPS    Z4, Z8, Z0
+	VPERMPS      Z18, Z8, Z30
+	VPERMPS      Z19, Z8, Z8
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z22, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
 	VMOVUPS      Z0, (DI)
 	ADDQ         $0x00000040, SI
 	ADDQ         $0x00000040, DI

@@ -115,7 +115,7 @@ func hardSigmoidAVX2(dst *float32, src *float32, n int, alpha float32, beta floa
 // clipAVX2 is, for n vectors of elements,
 //
 //	for i := range dst {
-//		dst[i] = min(max(src[i], alpha), beta)
+//		dst[i] = min(max(src[i], alpha), beta), for numbers of which beta is not -0
 //	}
 //
 //go:noescape
@@ -286,7 +286,7 @@ func hardSigmoidAVX512(dst *float32, src *float32, n int, alpha float32, beta fl
 // clipAVX512 is, for n vectors of elements,
 //
 //	for i := range dst {
-//		dst[i] = min(max(src[i], alpha), beta)
+//		dst[i] = min(max(src[i], alpha), beta), for numbers of which beta is not -0
 //	}
 //
 //go:noescape

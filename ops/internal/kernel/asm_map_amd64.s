@@ -803,50 +803,23 @@ turn4:
 	VMOVUPS   32(SI), Y1
 	VMOVUPS   64(SI), Y2
 	VMOVUPS   96(SI), Y3
-	VMAXPS    Y0, Y14, Y4
-	VMAXPS    Y14, Y0, Y8
-	VANDPS    Y8, Y4, Y4
-	VCMPPS    $0x03, Y0, Y0, Y8
-	VBLENDVPS Y8, Y0, Y4, Y4
-	VMINPS    Y4, Y15, Y8
-	VMINPS    Y15, Y4, Y4
-	VORPS     Y4, Y8, Y8
-	VCMPPS    $0x03, Y0, Y0, Y4
-	VBLENDVPS Y4, Y0, Y8, Y8
-	VMOVAPS   Y8, Y0
-	VMAXPS    Y1, Y14, Y5
-	VMAXPS    Y14, Y1, Y9
-	VANDPS    Y9, Y5, Y5
-	VCMPPS    $0x03, Y1, Y1, Y9
-	VBLENDVPS Y9, Y1, Y5, Y5
-	VMINPS    Y5, Y15, Y9
-	VMINPS    Y15, Y5, Y5
-	VORPS     Y5, Y9, Y9
-	VCMPPS    $0x03, Y1, Y1, Y5
-	VBLENDVPS Y5, Y1, Y9, Y9
-	VMOVAPS   Y9, Y1
-	VMAXPS    Y2, Y14, Y6
-	VMAXPS    Y14, Y2, Y10
-	VANDPS    Y10, Y6, Y6
-	VCMPPS    $0x03, Y2, Y2, Y10
-	VBLENDVPS Y10, Y2, Y6, Y6
-	VMINPS    Y6, Y15, Y10
-	VMINPS    Y15, Y6, Y6
-	VORPS     Y6, Y10, Y10
-	VCMPPS    $0x03, Y2, Y2, Y6
-	VBLENDVPS Y6, Y2, Y10, Y10
-	VMOVAPS   Y10, Y2
-	VMAXPS    Y3, Y14, Y7
-	VMAXPS    Y14, Y3, Y11
-	VANDPS    Y11, Y7, Y7
-	VCMPPS    $0x03, Y3, Y3, Y11
-	VBLENDVPS Y11, Y3, Y7, Y7
-	VMINPS    Y7, Y15, Y11
-	VMINPS    Y15, Y7, Y7
-	VORPS     Y7, Y11, Y11
-	VCMPPS    $0x03, Y3, Y3, Y7
-	VBLENDVPS Y7, Y3, Y11, Y11
-	VMOVAPS   Y11, Y3
+	VMOVUPS   constSign<>+0(SB), Y12
+	VMOVAPS   Y12, Y8
+	VMOVUPS   constZero<>+0(SB), Y13
+	VCMPPS    $0x00, Y13, Y14, Y4
+	VBLENDVPS Y4, Y14, Y8, Y8
+	VMAXPS    Y0, Y14, Y0
+	VADDPS    Y8, Y0, Y0
+	VMINPS    Y0, Y15, Y0
+	VMAXPS    Y1, Y14, Y1
+	VADDPS    Y8, Y1, Y1
+	VMINPS    Y1, Y15, Y1
+	VMAXPS    Y2, Y14, Y2
+	VADDPS    Y8, Y2, Y2
+	VMINPS    Y2, Y15, Y2
+	VMAXPS    Y3, Y14, Y3
+	VADDPS    Y8, Y3, Y3
+	VMINPS    Y3, Y15, Y3
 	VMOVUPS   Y0, (DI)
 	VMOVUPS   Y1, 32(DI)
 	VMOVUPS   Y2, 64(DI)
@@ -861,17 +834,14 @@ turn1:
 	CMPQ      CX, $0x01
 	JLT       under1
 	VMOVUPS   (SI), Y0
-	VMAXPS    Y0, Y14, Y4
-	VMAXPS    Y14, Y0, Y8
-	VANDPS    Y8, Y4, Y4
-	VCMPPS    $0x03, Y0, Y0, Y8
-	VBLENDVPS Y8, Y0, Y4, Y4
-	VMINPS    Y4, Y15, Y8
-	VMINPS    Y15, Y4, Y4
-	VORPS     Y4, Y8, Y8
-	VCMPPS    $0x03, Y0, Y0, Y4
-	VBLENDVPS Y4, Y0, Y8, Y8
-	VMOVAPS   Y8, Y0
+	VMOVUPS   constSign<>+0(SB), Y12
+	VMOVAPS   Y12, Y8
+	VMOVUPS   constZero<>+0(SB), Y13
+	VCMPPS    $0x00, Y13, Y14, Y4
+	VBLENDVPS Y4, Y14, Y8, Y8
+	VMAXPS    Y0, Y14, Y0
+	VADDPS    Y8, Y0, Y0
+	VMINPS    Y0, Y15, Y0
 	VMOVUPS   Y0, (DI)
 	ADDQ      $0x00000020, SI
 	ADDQ      $0x00000020, DI
@@ -925,95 +895,91 @@ turn4:
 	VMAXPS       Y2, Y14, Y2
 	VMAXPS       Y3, Y14, Y3
 	VMOVUPS      constLog2e<>+0(SB), Y12
-	VMULPS       Y12, Y0, Y8
-	VMULPS       Y12, Y1, Y9
-	VMULPS       Y12, Y2, Y10
-	VMULPS       Y12, Y3, Y11
-	VROUNDPS     $0x08, Y8, Y8
-	VROUNDPS     $0x08, Y9, Y9
-	VROUNDPS     $0x08, Y10, Y10
-	VROUNDPS     $0x08, Y11, Y11
-	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y8, Y0
-	VFNMADD231PS Y13, Y9, Y1
-	VFNMADD231PS Y13, Y10, Y2
-	VFNMADD231PS Y13, Y11, Y3
-	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VMOVUPS      constWhole<>+0(SB), Y13
+	VMOVAPS      Y13, Y4
+	VFMADD231PS  Y12, Y0, Y4
+	VSUBPS       Y13, Y4, Y8
+	VMOVAPS      Y13, Y5
+	VFMADD231PS  Y12, Y1, Y5
+	VSUBPS       Y13, Y5, Y9
+	VMOVAPS      Y13, Y6
+	VFMADD231PS  Y12, Y2, Y6
+	VSUBPS       Y13, Y6, Y10
+	VMOVAPS      Y13, Y7
+	VFMADD231PS  Y12, Y3, Y7
+	VSUBPS       Y13, Y7, Y11
+	VMOVUPS      constLn2Hi<>+0(SB), Y14
 	VFNMADD231PS Y14, Y8, Y0
 	VFNMADD231PS Y14, Y9, Y1
 	VFNMADD231PS Y14, Y10, Y2
 	VFNMADD231PS Y14, Y11, Y3
-	VMOVUPS      constE5<>+0(SB), Y15
-	VMOVUPS      constE4<>+0(SB), Y12
+	VMOVUPS      constLn2Lo<>+0(SB), Y15
+	VFNMADD231PS Y15, Y8, Y0
+	VFNMADD231PS Y15, Y9, Y1
+	VFNMADD231PS Y15, Y10, Y2
+	VFNMADD231PS Y15, Y11, Y3
+	VPSLLD       $0x17, Y4, Y8
+	VPSLLD       $0x17, Y5, Y9
+	VPSLLD       $0x17, Y6, Y10
+	VPSLLD       $0x17, Y7, Y11
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
 	VMOVAPS      Y15, Y4
+	VFMADD213PS  constE2<>+0(SB), Y0, Y4
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y4
+	VFMADD213PS  Y12, Y13, Y4
+	VFMADD213PS  Y0, Y13, Y4
+	VADDPS       constOne<>+0(SB), Y4, Y4
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
 	VMOVAPS      Y15, Y5
+	VFMADD213PS  constE2<>+0(SB), Y1, Y5
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y5
+	VFMADD213PS  Y12, Y13, Y5
+	VFMADD213PS  Y1, Y13, Y5
+	VADDPS       constOne<>+0(SB), Y5, Y5
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
 	VMOVAPS      Y15, Y6
+	VFMADD213PS  constE2<>+0(SB), Y2, Y6
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y6
+	VFMADD213PS  Y12, Y13, Y6
+	VFMADD213PS  Y2, Y13, Y6
+	VADDPS       constOne<>+0(SB), Y6, Y6
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
 	VMOVAPS      Y15, Y7
-	VFMADD213PS  Y12, Y0, Y4
-	VFMADD213PS  Y12, Y1, Y5
-	VFMADD213PS  Y12, Y2, Y6
-	VFMADD213PS  Y12, Y3, Y7
-	VMOVUPS      constE3<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
-	VFMADD213PS  Y13, Y1, Y5
-	VFMADD213PS  Y13, Y2, Y6
-	VFMADD213PS  Y13, Y3, Y7
-	VMOVUPS      constE2<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VFMADD213PS  Y14, Y1, Y5
-	VFMADD213PS  Y14, Y2, Y6
-	VFMADD213PS  Y14, Y3, Y7
-	VMOVUPS      constE1<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VFMADD213PS  Y15, Y1, Y5
-	VFMADD213PS  Y15, Y2, Y6
-	VFMADD213PS  Y15, Y3, Y7
-	VMOVUPS      constE0<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VFMADD213PS  Y12, Y1, Y5
-	VFMADD213PS  Y12, Y2, Y6
-	VFMADD213PS  Y12, Y3, Y7
-	VMOVUPS      constOne<>+0(SB), Y13
-	VMULPS       Y4, Y0, Y4
-	VMULPS       Y5, Y1, Y5
-	VMULPS       Y6, Y2, Y6
-	VMULPS       Y7, Y3, Y7
-	VFMADD213PS  Y0, Y0, Y4
-	VFMADD213PS  Y1, Y1, Y5
-	VFMADD213PS  Y2, Y2, Y6
-	VFMADD213PS  Y3, Y3, Y7
-	VADDPS       Y13, Y4, Y4
-	VADDPS       Y13, Y5, Y5
-	VADDPS       Y13, Y6, Y6
-	VADDPS       Y13, Y7, Y7
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VCVTPS2DQ    Y11, Y11
-	VMOVUPS      constBias<>+0(SB), Y14
-	VPADDD       Y14, Y8, Y8
-	VPSLLD       $0x17, Y8, Y8
+	VFMADD213PS  constE2<>+0(SB), Y3, Y7
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y7
+	VFMADD213PS  Y12, Y13, Y7
+	VFMADD213PS  Y3, Y13, Y7
+	VADDPS       constOne<>+0(SB), Y7, Y7
+	VMOVUPS      constOne<>+0(SB), Y12
+	VPADDD       Y12, Y8, Y8
+	VPADDD       Y12, Y9, Y9
+	VPADDD       Y12, Y10, Y10
+	VPADDD       Y12, Y11, Y11
 	VMULPS       Y8, Y4, Y0
-	VPADDD       Y14, Y9, Y9
-	VPSLLD       $0x17, Y9, Y9
 	VMULPS       Y9, Y5, Y1
-	VPADDD       Y14, Y10, Y10
-	VPSLLD       $0x17, Y10, Y10
 	VMULPS       Y10, Y6, Y2
-	VPADDD       Y14, Y11, Y11
-	VPSLLD       $0x17, Y11, Y11
 	VMULPS       Y11, Y7, Y3
-	VMOVUPS      constOne<>+0(SB), Y15
-	VADDPS       Y15, Y0, Y0
+	VMOVUPS      constOne<>+0(SB), Y13
+	VADDPS       Y13, Y0, Y0
 	VMOVUPS      (SI), Y4
 	VDIVPS       Y0, Y4, Y0
-	VADDPS       Y15, Y1, Y1
+	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(SI), Y5
 	VDIVPS       Y1, Y5, Y1
-	VADDPS       Y15, Y2, Y2
+	VADDPS       Y13, Y2, Y2
 	VMOVUPS      64(SI), Y6
 	VDIVPS       Y2, Y6, Y2
-	VADDPS       Y15, Y3, Y3
+	VADDPS       Y13, Y3, Y3
 	VMOVUPS      96(SI), Y7
 	VDIVPS       Y3, Y7, Y3
 	VMOVUPS      Y0, (DI)
@@ -1030,43 +996,39 @@ turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
 	VMOVUPS      (SI), Y0
-	VMOVUPS      constGeluCube<>+0(SB), Y12
-	VMOVUPS      constGeluFactor<>+0(SB), Y13
+	VMOVUPS      constGeluCube<>+0(SB), Y14
+	VMOVUPS      constGeluFactor<>+0(SB), Y15
 	VMULPS       Y0, Y0, Y4
-	VMULPS       Y12, Y4, Y4
-	VADDPS       Y13, Y4, Y4
+	VMULPS       Y14, Y4, Y4
+	VADDPS       Y15, Y4, Y4
 	VMULPS       Y0, Y4, Y0
-	VMOVUPS      constSigmoidLow<>+0(SB), Y14
-	VMOVUPS      constSigmoidTop<>+0(SB), Y15
-	VMINPS       Y0, Y15, Y0
-	VMAXPS       Y0, Y14, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y12
-	VMULPS       Y12, Y0, Y8
-	VROUNDPS     $0x08, Y8, Y8
-	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y8, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y14
-	VFNMADD231PS Y14, Y8, Y0
-	VMOVUPS      constE5<>+0(SB), Y15
-	VMOVUPS      constE4<>+0(SB), Y12
+	VMOVUPS      constSigmoidLow<>+0(SB), Y12
+	VMOVUPS      constSigmoidTop<>+0(SB), Y13
+	VMINPS       Y0, Y13, Y0
+	VMAXPS       Y0, Y12, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y14
+	VMOVUPS      constWhole<>+0(SB), Y15
 	VMOVAPS      Y15, Y4
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constE3<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
-	VMOVUPS      constE2<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VMOVUPS      constE1<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constE0<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constOne<>+0(SB), Y13
-	VMULPS       Y4, Y0, Y4
-	VFMADD213PS  Y0, Y0, Y4
-	VADDPS       Y13, Y4, Y4
-	VCVTPS2DQ    Y8, Y8
-	VMOVUPS      constBias<>+0(SB), Y14
+	VFMADD231PS  Y14, Y0, Y4
+	VSUBPS       Y15, Y4, Y8
+	VMOVUPS      constLn2Hi<>+0(SB), Y12
+	VFNMADD231PS Y12, Y8, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VFNMADD231PS Y13, Y8, Y0
+	VPSLLD       $0x17, Y4, Y8
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y4
+	VFMADD213PS  constE2<>+0(SB), Y0, Y4
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y4
+	VFMADD213PS  Y12, Y13, Y4
+	VFMADD213PS  Y0, Y13, Y4
+	VADDPS       constOne<>+0(SB), Y4, Y4
+	VMOVUPS      constOne<>+0(SB), Y14
 	VPADDD       Y14, Y8, Y8
-	VPSLLD       $0x17, Y8, Y8
 	VMULPS       Y8, Y4, Y0
 	VMOVUPS      constOne<>+0(SB), Y15
 	VADDPS       Y15, Y0, Y0
@@ -1172,6 +1134,24 @@ DATA constLog2e<>+56(SB)/4, $0x3fb8aa3b
 DATA constLog2e<>+60(SB)/4, $0x3fb8aa3b
 GLOBL constLog2e<>(SB), RODATA|NOPTR, $64
 
+DATA constWhole<>+0(SB)/4, $0x4b400000
+DATA constWhole<>+4(SB)/4, $0x4b400000
+DATA constWhole<>+8(SB)/4, $0x4b400000
+DATA constWhole<>+12(SB)/4, $0x4b400000
+DATA constWhole<>+16(SB)/4, $0x4b400000
+DATA constWhole<>+20(SB)/4, $0x4b400000
+DATA constWhole<>+24(SB)/4, $0x4b400000
+DATA constWhole<>+28(SB)/4, $0x4b400000
+DATA constWhole<>+32(SB)/4, $0x4b400000
+DATA constWhole<>+36(SB)/4, $0x4b400000
+DATA constWhole<>+40(SB)/4, $0x4b400000
+DATA constWhole<>+44(SB)/4, $0x4b400000
+DATA constWhole<>+48(SB)/4, $0x4b400000
+DATA constWhole<>+52(SB)/4, $0x4b400000
+DATA constWhole<>+56(SB)/4, $0x4b400000
+DATA constWhole<>+60(SB)/4, $0x4b400000
+GLOBL constWhole<>(SB), RODATA|NOPTR, $64
+
 DATA constLn2Hi<>+0(SB)/4, $0x3f318000
 DATA constLn2Hi<>+4(SB)/4, $0x3f318000
 DATA constLn2Hi<>+8(SB)/4, $0x3f318000
@@ -1208,131 +1188,95 @@ DATA constLn2Lo<>+56(SB)/4, $0xb95e8083
 DATA constLn2Lo<>+60(SB)/4, $0xb95e8083
 GLOBL constLn2Lo<>(SB), RODATA|NOPTR, $64
 
-DATA constE5<>+0(SB)/4, $0x39506967
-DATA constE5<>+4(SB)/4, $0x39506967
-DATA constE5<>+8(SB)/4, $0x39506967
-DATA constE5<>+12(SB)/4, $0x39506967
-DATA constE5<>+16(SB)/4, $0x39506967
-DATA constE5<>+20(SB)/4, $0x39506967
-DATA constE5<>+24(SB)/4, $0x39506967
-DATA constE5<>+28(SB)/4, $0x39506967
-DATA constE5<>+32(SB)/4, $0x39506967
-DATA constE5<>+36(SB)/4, $0x39506967
-DATA constE5<>+40(SB)/4, $0x39506967
-DATA constE5<>+44(SB)/4, $0x39506967
-DATA constE5<>+48(SB)/4, $0x39506967
-DATA constE5<>+52(SB)/4, $0x39506967
-DATA constE5<>+56(SB)/4, $0x39506967
-DATA constE5<>+60(SB)/4, $0x39506967
-GLOBL constE5<>(SB), RODATA|NOPTR, $64
-
-DATA constE4<>+0(SB)/4, $0x3ab743ce
-DATA constE4<>+4(SB)/4, $0x3ab743ce
-DATA constE4<>+8(SB)/4, $0x3ab743ce
-DATA constE4<>+12(SB)/4, $0x3ab743ce
-DATA constE4<>+16(SB)/4, $0x3ab743ce
-DATA constE4<>+20(SB)/4, $0x3ab743ce
-DATA constE4<>+24(SB)/4, $0x3ab743ce
-DATA constE4<>+28(SB)/4, $0x3ab743ce
-DATA constE4<>+32(SB)/4, $0x3ab743ce
-DATA constE4<>+36(SB)/4, $0x3ab743ce
-DATA constE4<>+40(SB)/4, $0x3ab743ce
-DATA constE4<>+44(SB)/4, $0x3ab743ce
-DATA constE4<>+48(SB)/4, $0x3ab743ce
-DATA constE4<>+52(SB)/4, $0x3ab743ce
-DATA constE4<>+56(SB)/4, $0x3ab743ce
-DATA constE4<>+60(SB)/4, $0x3ab743ce
-GLOBL constE4<>(SB), RODATA|NOPTR, $64
-
-DATA constE3<>+0(SB)/4, $0x3c088908
-DATA constE3<>+4(SB)/4, $0x3c088908
-DATA constE3<>+8(SB)/4, $0x3c088908
-DATA constE3<>+12(SB)/4, $0x3c088908
-DATA constE3<>+16(SB)/4, $0x3c088908
-DATA constE3<>+20(SB)/4, $0x3c088908
-DATA constE3<>+24(SB)/4, $0x3c088908
-DATA constE3<>+28(SB)/4, $0x3c088908
-DATA constE3<>+32(SB)/4, $0x3c088908
-DATA constE3<>+36(SB)/4, $0x3c088908
-DATA constE3<>+40(SB)/4, $0x3c088908
-DATA constE3<>+44(SB)/4, $0x3c088908
-DATA constE3<>+48(SB)/4, $0x3c088908
-DATA constE3<>+52(SB)/4, $0x3c088908
-DATA constE3<>+56(SB)/4, $0x3c088908
-DATA constE3<>+60(SB)/4, $0x3c088908
-GLOBL constE3<>(SB), RODATA|NOPTR, $64
-
-DATA constE2<>+0(SB)/4, $0x3d2aa9c1
-DATA constE2<>+4(SB)/4, $0x3d2aa9c1
-DATA constE2<>+8(SB)/4, $0x3d2aa9c1
-DATA constE2<>+12(SB)/4, $0x3d2aa9c1
-DATA constE2<>+16(SB)/4, $0x3d2aa9c1
-DATA constE2<>+20(SB)/4, $0x3d2aa9c1
-DATA constE2<>+24(SB)/4, $0x3d2aa9c1
-DATA constE2<>+28(SB)/4, $0x3d2aa9c1
-DATA constE2<>+32(SB)/4, $0x3d2aa9c1
-DATA constE2<>+36(SB)/4, $0x3d2aa9c1
-DATA constE2<>+40(SB)/4, $0x3d2aa9c1
-DATA constE2<>+44(SB)/4, $0x3d2aa9c1
-DATA constE2<>+48(SB)/4, $0x3d2aa9c1
-DATA constE2<>+52(SB)/4, $0x3d2aa9c1
-DATA constE2<>+56(SB)/4, $0x3d2aa9c1
-DATA constE2<>+60(SB)/4, $0x3d2aa9c1
-GLOBL constE2<>(SB), RODATA|NOPTR, $64
-
-DATA constE1<>+0(SB)/4, $0x3e2aaaaa
-DATA constE1<>+4(SB)/4, $0x3e2aaaaa
-DATA constE1<>+8(SB)/4, $0x3e2aaaaa
-DATA constE1<>+12(SB)/4, $0x3e2aaaaa
-DATA constE1<>+16(SB)/4, $0x3e2aaaaa
-DATA constE1<>+20(SB)/4, $0x3e2aaaaa
-DATA constE1<>+24(SB)/4, $0x3e2aaaaa
-DATA constE1<>+28(SB)/4, $0x3e2aaaaa
-DATA constE1<>+32(SB)/4, $0x3e2aaaaa
-DATA constE1<>+36(SB)/4, $0x3e2aaaaa
-DATA constE1<>+40(SB)/4, $0x3e2aaaaa
-DATA constE1<>+44(SB)/4, $0x3e2aaaaa
-DATA constE1<>+48(SB)/4, $0x3e2aaaaa
-DATA constE1<>+52(SB)/4, $0x3e2aaaaa
-DATA constE1<>+56(SB)/4, $0x3e2aaaaa
-DATA constE1<>+60(SB)/4, $0x3e2aaaaa
+DATA constE1<>+0(SB)/4, $0x3e2aaa48
+DATA constE1<>+4(SB)/4, $0x3e2aaa48
+DATA constE1<>+8(SB)/4, $0x3e2aaa48
+DATA constE1<>+12(SB)/4, $0x3e2aaa48
+DATA constE1<>+16(SB)/4, $0x3e2aaa48
+DATA constE1<>+20(SB)/4, $0x3e2aaa48
+DATA constE1<>+24(SB)/4, $0x3e2aaa48
+DATA constE1<>+28(SB)/4, $0x3e2aaa48
+DATA constE1<>+32(SB)/4, $0x3e2aaa48
+DATA constE1<>+36(SB)/4, $0x3e2aaa48
+DATA constE1<>+40(SB)/4, $0x3e2aaa48
+DATA constE1<>+44(SB)/4, $0x3e2aaa48
+DATA constE1<>+48(SB)/4, $0x3e2aaa48
+DATA constE1<>+52(SB)/4, $0x3e2aaa48
+DATA constE1<>+56(SB)/4, $0x3e2aaa48
+DATA constE1<>+60(SB)/4, $0x3e2aaa48
 GLOBL constE1<>(SB), RODATA|NOPTR, $64
 
-DATA constE0<>+0(SB)/4, $0x3f000000
-DATA constE0<>+4(SB)/4, $0x3f000000
-DATA constE0<>+8(SB)/4, $0x3f000000
-DATA constE0<>+12(SB)/4, $0x3f000000
-DATA constE0<>+16(SB)/4, $0x3f000000
-DATA constE0<>+20(SB)/4, $0x3f000000
-DATA constE0<>+24(SB)/4, $0x3f000000
-DATA constE0<>+28(SB)/4, $0x3f000000
-DATA constE0<>+32(SB)/4, $0x3f000000
-DATA constE0<>+36(SB)/4, $0x3f000000
-DATA constE0<>+40(SB)/4, $0x3f000000
-DATA constE0<>+44(SB)/4, $0x3f000000
-DATA constE0<>+48(SB)/4, $0x3f000000
-DATA constE0<>+52(SB)/4, $0x3f000000
-DATA constE0<>+56(SB)/4, $0x3f000000
-DATA constE0<>+60(SB)/4, $0x3f000000
+DATA constE3<>+0(SB)/4, $0x3c091d36
+DATA constE3<>+4(SB)/4, $0x3c091d36
+DATA constE3<>+8(SB)/4, $0x3c091d36
+DATA constE3<>+12(SB)/4, $0x3c091d36
+DATA constE3<>+16(SB)/4, $0x3c091d36
+DATA constE3<>+20(SB)/4, $0x3c091d36
+DATA constE3<>+24(SB)/4, $0x3c091d36
+DATA constE3<>+28(SB)/4, $0x3c091d36
+DATA constE3<>+32(SB)/4, $0x3c091d36
+DATA constE3<>+36(SB)/4, $0x3c091d36
+DATA constE3<>+40(SB)/4, $0x3c091d36
+DATA constE3<>+44(SB)/4, $0x3c091d36
+DATA constE3<>+48(SB)/4, $0x3c091d36
+DATA constE3<>+52(SB)/4, $0x3c091d36
+DATA constE3<>+56(SB)/4, $0x3c091d36
+DATA constE3<>+60(SB)/4, $0x3c091d36
+GLOBL constE3<>(SB), RODATA|NOPTR, $64
+
+DATA constE0<>+0(SB)/4, $0x3efffffe
+DATA constE0<>+4(SB)/4, $0x3efffffe
+DATA constE0<>+8(SB)/4, $0x3efffffe
+DATA constE0<>+12(SB)/4, $0x3efffffe
+DATA constE0<>+16(SB)/4, $0x3efffffe
+DATA constE0<>+20(SB)/4, $0x3efffffe
+DATA constE0<>+24(SB)/4, $0x3efffffe
+DATA constE0<>+28(SB)/4, $0x3efffffe
+DATA constE0<>+32(SB)/4, $0x3efffffe
+DATA constE0<>+36(SB)/4, $0x3efffffe
+DATA constE0<>+40(SB)/4, $0x3efffffe
+DATA constE0<>+44(SB)/4, $0x3efffffe
+DATA constE0<>+48(SB)/4, $0x3efffffe
+DATA constE0<>+52(SB)/4, $0x3efffffe
+DATA constE0<>+56(SB)/4, $0x3efffffe
+DATA constE0<>+60(SB)/4, $0x3efffffe
 GLOBL constE0<>(SB), RODATA|NOPTR, $64
 
-DATA constBias<>+0(SB)/4, $0x0000007f
-DATA constBias<>+4(SB)/4, $0x0000007f
-DATA constBias<>+8(SB)/4, $0x0000007f
-DATA constBias<>+12(SB)/4, $0x0000007f
-DATA constBias<>+16(SB)/4, $0x0000007f
-DATA constBias<>+20(SB)/4, $0x0000007f
-DATA constBias<>+24(SB)/4, $0x0000007f
-DATA constBias<>+28(SB)/4, $0x0000007f
-DATA constBias<>+32(SB)/4, $0x0000007f
-DATA constBias<>+36(SB)/4, $0x0000007f
-DATA constBias<>+40(SB)/4, $0x0000007f
-DATA constBias<>+44(SB)/4, $0x0000007f
-DATA constBias<>+48(SB)/4, $0x0000007f
-DATA constBias<>+52(SB)/4, $0x0000007f
-DATA constBias<>+56(SB)/4, $0x0000007f
-DATA constBias<>+60(SB)/4, $0x0000007f
-GLOBL constBias<>(SB), RODATA|NOPTR, $64
+DATA constE2<>+0(SB)/4, $0x3d2aac7a
+DATA constE2<>+4(SB)/4, $0x3d2aac7a
+DATA constE2<>+8(SB)/4, $0x3d2aac7a
+DATA constE2<>+12(SB)/4, $0x3d2aac7a
+DATA constE2<>+16(SB)/4, $0x3d2aac7a
+DATA constE2<>+20(SB)/4, $0x3d2aac7a
+DATA constE2<>+24(SB)/4, $0x3d2aac7a
+DATA constE2<>+28(SB)/4, $0x3d2aac7a
+DATA constE2<>+32(SB)/4, $0x3d2aac7a
+DATA constE2<>+36(SB)/4, $0x3d2aac7a
+DATA constE2<>+40(SB)/4, $0x3d2aac7a
+DATA constE2<>+44(SB)/4, $0x3d2aac7a
+DATA constE2<>+48(SB)/4, $0x3d2aac7a
+DATA constE2<>+52(SB)/4, $0x3d2aac7a
+DATA constE2<>+56(SB)/4, $0x3d2aac7a
+DATA constE2<>+60(SB)/4, $0x3d2aac7a
+GLOBL constE2<>(SB), RODATA|NOPTR, $64
+
+DATA constE4<>+0(SB)/4, $0x3ab511aa
+DATA constE4<>+4(SB)/4, $0x3ab511aa
+DATA constE4<>+8(SB)/4, $0x3ab511aa
+DATA constE4<>+12(SB)/4, $0x3ab511aa
+DATA constE4<>+16(SB)/4, $0x3ab511aa
+DATA constE4<>+20(SB)/4, $0x3ab511aa
+DATA constE4<>+24(SB)/4, $0x3ab511aa
+DATA constE4<>+28(SB)/4, $0x3ab511aa
+DATA constE4<>+32(SB)/4, $0x3ab511aa
+DATA constE4<>+36(SB)/4, $0x3ab511aa
+DATA constE4<>+40(SB)/4, $0x3ab511aa
+DATA constE4<>+44(SB)/4, $0x3ab511aa
+DATA constE4<>+48(SB)/4, $0x3ab511aa
+DATA constE4<>+52(SB)/4, $0x3ab511aa
+DATA constE4<>+56(SB)/4, $0x3ab511aa
+DATA constE4<>+60(SB)/4, $0x3ab511aa
+GLOBL constE4<>(SB), RODATA|NOPTR, $64
 
 // func logAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -1857,49 +1801,46 @@ turn2:
 	VMOVUPS      constLn2Lo<>+0(SB), Y12
 	VFNMADD231PS Y12, Y4, Y2
 	VFNMADD231PS Y12, Y5, Y3
-	VMOVUPS      constE5<>+0(SB), Y13
+	VMOVUPS      constE4<>+0(SB), Y13
 	VMOVAPS      Y13, Y6
 	VMOVAPS      Y13, Y7
-	VMOVUPS      constE4<>+0(SB), Y12
+	VMOVUPS      constE3<>+0(SB), Y12
 	VFMADD213PS  Y12, Y2, Y6
 	VFMADD213PS  Y12, Y3, Y7
-	VMOVUPS      constE3<>+0(SB), Y13
+	VMOVUPS      constE2<>+0(SB), Y13
 	VFMADD213PS  Y13, Y2, Y6
 	VFMADD213PS  Y13, Y3, Y7
-	VMOVUPS      constE2<>+0(SB), Y12
+	VMOVUPS      constE1<>+0(SB), Y12
 	VFMADD213PS  Y12, Y2, Y6
 	VFMADD213PS  Y12, Y3, Y7
-	VMOVUPS      constE1<>+0(SB), Y13
+	VMOVUPS      constE0<>+0(SB), Y13
 	VFMADD213PS  Y13, Y2, Y6
 	VFMADD213PS  Y13, Y3, Y7
-	VMOVUPS      constE0<>+0(SB), Y12
-	VFMADD213PS  Y12, Y2, Y6
-	VFMADD213PS  Y12, Y3, Y7
-	VMOVUPS      constBias<>+0(SB), Y13
+	VMOVUPS      constBias<>+0(SB), Y12
 	VMULPS       Y2, Y6, Y6
 	VFMADD213PS  Y2, Y2, Y6
 	VCVTPS2DQ    Y4, Y4
-	VPADDD       Y13, Y4, Y4
+	VPADDD       Y12, Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y3, Y7, Y7
 	VFMADD213PS  Y3, Y3, Y7
 	VCVTPS2DQ    Y5, Y5
-	VPADDD       Y13, Y5, Y5
+	VPADDD       Y12, Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMOVUPS      constOne<>+0(SB), Y12
-	VSUBPS       Y12, Y4, Y2
+	VMOVUPS      constOne<>+0(SB), Y13
+	VSUBPS       Y13, Y4, Y2
 	VFMADD231PS  Y4, Y6, Y2
-	VSUBPS       Y12, Y5, Y3
+	VSUBPS       Y13, Y5, Y3
 	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      constZero<>+0(SB), Y13
+	VMOVUPS      constZero<>+0(SB), Y12
 	VMULPS       Y14, Y2, Y2
 	VMULPS       Y15, Y0, Y6
-	VCMPPS       $0x1e, Y13, Y0, Y8
+	VCMPPS       $0x1e, Y12, Y0, Y8
 	VBLENDVPS    Y8, Y6, Y2, Y2
 	VMOVAPS      Y2, Y0
 	VMULPS       Y14, Y3, Y3
 	VMULPS       Y15, Y1, Y7
-	VCMPPS       $0x1e, Y13, Y1, Y9
+	VCMPPS       $0x1e, Y12, Y1, Y9
 	VBLENDVPS    Y9, Y7, Y3, Y3
 	VMOVAPS      Y3, Y1
 	VMOVUPS      Y0, (DI)
@@ -1914,21 +1855,19 @@ turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
 	VMOVUPS      (SI), Y0
-	VMOVUPS      constZero<>+0(SB), Y12
-	VMOVUPS      constEluLow<>+0(SB), Y13
-	VMINPS       Y0, Y12, Y2
-	VMAXPS       Y2, Y13, Y2
-	VMOVUPS      constLog2e<>+0(SB), Y12
-	VMULPS       Y12, Y2, Y4
+	VMOVUPS      constZero<>+0(SB), Y13
+	VMOVUPS      constEluLow<>+0(SB), Y12
+	VMINPS       Y0, Y13, Y2
+	VMAXPS       Y2, Y12, Y2
+	VMOVUPS      constLog2e<>+0(SB), Y13
+	VMULPS       Y13, Y2, Y4
 	VROUNDPS     $0x08, Y4, Y4
-	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y4, Y2
-	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VMOVUPS      constLn2Hi<>+0(SB), Y12
 	VFNMADD231PS Y12, Y4, Y2
-	VMOVUPS      constE5<>+0(SB), Y13
-	VMOVAPS      Y13, Y6
+	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VFNMADD231PS Y13, Y4, Y2
 	VMOVUPS      constE4<>+0(SB), Y12
-	VFMADD213PS  Y12, Y2, Y6
+	VMOVAPS      Y12, Y6
 	VMOVUPS      constE3<>+0(SB), Y13
 	VFMADD213PS  Y13, Y2, Y6
 	VMOVUPS      constE2<>+0(SB), Y12
@@ -1980,6 +1919,24 @@ DATA constEluLow<>+56(SB)/4, $0xc2ae0000
 DATA constEluLow<>+60(SB)/4, $0xc2ae0000
 GLOBL constEluLow<>(SB), RODATA|NOPTR, $64
 
+DATA constBias<>+0(SB)/4, $0x0000007f
+DATA constBias<>+4(SB)/4, $0x0000007f
+DATA constBias<>+8(SB)/4, $0x0000007f
+DATA constBias<>+12(SB)/4, $0x0000007f
+DATA constBias<>+16(SB)/4, $0x0000007f
+DATA constBias<>+20(SB)/4, $0x0000007f
+DATA constBias<>+24(SB)/4, $0x0000007f
+DATA constBias<>+28(SB)/4, $0x0000007f
+DATA constBias<>+32(SB)/4, $0x0000007f
+DATA constBias<>+36(SB)/4, $0x0000007f
+DATA constBias<>+40(SB)/4, $0x0000007f
+DATA constBias<>+44(SB)/4, $0x0000007f
+DATA constBias<>+48(SB)/4, $0x0000007f
+DATA constBias<>+52(SB)/4, $0x0000007f
+DATA constBias<>+56(SB)/4, $0x0000007f
+DATA constBias<>+60(SB)/4, $0x0000007f
+GLOBL constBias<>(SB), RODATA|NOPTR, $64
+
 // func softplusAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·softplusAVX2(SB), NOSPLIT, $0-24
@@ -1999,133 +1956,135 @@ turn2:
 	VORPS        Y12, Y1, Y3
 	VMAXPS       Y3, Y13, Y3
 	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMULPS       Y14, Y2, Y4
-	VMULPS       Y14, Y3, Y5
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VMOVUPS      constLn2Hi<>+0(SB), Y15
-	VFNMADD231PS Y15, Y4, Y2
-	VFNMADD231PS Y15, Y5, Y3
-	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VMOVUPS      constWhole<>+0(SB), Y15
+	VMOVAPS      Y15, Y6
+	VFMADD231PS  Y14, Y2, Y6
+	VSUBPS       Y15, Y6, Y4
+	VMOVAPS      Y15, Y7
+	VFMADD231PS  Y14, Y3, Y7
+	VSUBPS       Y15, Y7, Y5
+	VMOVUPS      constLn2Hi<>+0(SB), Y12
 	VFNMADD231PS Y12, Y4, Y2
 	VFNMADD231PS Y12, Y5, Y3
-	VMOVUPS      constE5<>+0(SB), Y13
-	VMOVUPS      constE4<>+0(SB), Y14
-	VMOVAPS      Y13, Y6
-	VMOVAPS      Y13, Y7
-	VFMADD213PS  Y14, Y2, Y6
-	VFMADD213PS  Y14, Y3, Y7
+	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VFNMADD231PS Y13, Y4, Y2
+	VFNMADD231PS Y13, Y5, Y3
+	VPSLLD       $0x17, Y6, Y4
+	VPSLLD       $0x17, Y7, Y5
+	VMOVUPS      constE1<>+0(SB), Y14
 	VMOVUPS      constE3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y2, Y6
-	VFMADD213PS  Y15, Y3, Y7
-	VMOVUPS      constE2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y2, Y6
-	VFMADD213PS  Y12, Y3, Y7
-	VMOVUPS      constE1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y2, Y6
-	VFMADD213PS  Y13, Y3, Y7
-	VMOVUPS      constE0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y2, Y6
-	VFMADD213PS  Y14, Y3, Y7
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMULPS       Y6, Y2, Y6
-	VMULPS       Y7, Y3, Y7
-	VFMADD213PS  Y2, Y2, Y6
-	VFMADD213PS  Y3, Y3, Y7
-	VADDPS       Y15, Y6, Y6
-	VADDPS       Y15, Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VMOVUPS      constBias<>+0(SB), Y12
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y6
+	VFMADD213PS  constE2<>+0(SB), Y2, Y6
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y6
+	VFMADD213PS  Y12, Y13, Y6
+	VFMADD213PS  Y2, Y13, Y6
+	VADDPS       constOne<>+0(SB), Y6, Y6
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
+	VMOVAPS      Y15, Y7
+	VFMADD213PS  constE2<>+0(SB), Y3, Y7
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y7
+	VFMADD213PS  Y12, Y13, Y7
+	VFMADD213PS  Y3, Y13, Y7
+	VADDPS       constOne<>+0(SB), Y7, Y7
+	VMOVUPS      constBias<>+0(SB), Y14
+	VPSRAD       $0x17, Y4, Y4
 	VPSRAD       $0x01, Y4, Y2
 	VPSUBD       Y2, Y4, Y4
-	VPADDD       Y12, Y2, Y2
+	VPADDD       Y14, Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y6, Y6
+	VPADDD       Y14, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y6, Y6
+	VMOVAPS      Y6, Y2
+	VPSRAD       $0x17, Y5, Y5
 	VPSRAD       $0x01, Y5, Y3
 	VPSUBD       Y3, Y5, Y5
-	VPADDD       Y12, Y3, Y3
+	VPADDD       Y14, Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y3, Y7, Y7
-	VPADDD       Y12, Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y2
-	VPADDD       Y12, Y5, Y5
+	VPADDD       Y14, Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y7, Y3
-	VMOVUPS      constOne<>+0(SB), Y13
-	VADDPS       Y13, Y2, Y8
-	VSUBPS       Y13, Y8, Y4
+	VMULPS       Y5, Y7, Y7
+	VMOVAPS      Y7, Y3
+	VMOVUPS      constOne<>+0(SB), Y15
+	VADDPS       Y15, Y2, Y8
+	VSUBPS       Y15, Y8, Y4
 	VSUBPS       Y4, Y2, Y2
 	VDIVPS       Y8, Y2, Y2
-	VADDPS       Y13, Y3, Y9
-	VSUBPS       Y13, Y9, Y5
+	VADDPS       Y15, Y3, Y9
+	VSUBPS       Y15, Y9, Y5
 	VSUBPS       Y5, Y3, Y3
 	VDIVPS       Y9, Y3, Y3
-	VMOVUPS      constSqrtHalf<>+0(SB), Y14
-	VPSUBD       Y14, Y8, Y4
+	VMOVUPS      constSqrtHalf<>+0(SB), Y12
+	VPSUBD       Y12, Y8, Y4
 	VPSRAD       $0x17, Y4, Y4
 	VPSLLD       $0x17, Y4, Y6
 	VPSUBD       Y6, Y8, Y8
 	VCVTDQ2PS    Y4, Y4
-	VPSUBD       Y14, Y9, Y5
+	VPSUBD       Y12, Y9, Y5
 	VPSRAD       $0x17, Y5, Y5
 	VPSLLD       $0x17, Y5, Y7
 	VPSUBD       Y7, Y9, Y9
 	VCVTDQ2PS    Y5, Y5
-	VMOVUPS      constOne<>+0(SB), Y15
-	VSUBPS       Y15, Y8, Y8
+	VMOVUPS      constOne<>+0(SB), Y13
+	VSUBPS       Y13, Y8, Y8
 	VMULPS       Y8, Y8, Y6
-	VSUBPS       Y15, Y9, Y9
+	VSUBPS       Y13, Y9, Y9
 	VMULPS       Y9, Y9, Y7
-	VMOVUPS      constG8<>+0(SB), Y12
-	VMOVAPS      Y12, Y10
-	VMOVAPS      Y12, Y11
-	VMOVUPS      constG7<>+0(SB), Y13
-	VFMADD213PS  Y13, Y8, Y10
-	VFMADD213PS  Y13, Y9, Y11
-	VMOVUPS      constG6<>+0(SB), Y14
-	VFMADD213PS  Y14, Y8, Y10
-	VFMADD213PS  Y14, Y9, Y11
-	VMOVUPS      constG5<>+0(SB), Y15
+	VMOVUPS      constG8<>+0(SB), Y14
+	VMOVAPS      Y14, Y10
+	VMOVAPS      Y14, Y11
+	VMOVUPS      constG7<>+0(SB), Y15
 	VFMADD213PS  Y15, Y8, Y10
 	VFMADD213PS  Y15, Y9, Y11
-	VMOVUPS      constG4<>+0(SB), Y12
+	VMOVUPS      constG6<>+0(SB), Y12
 	VFMADD213PS  Y12, Y8, Y10
 	VFMADD213PS  Y12, Y9, Y11
-	VMOVUPS      constG3<>+0(SB), Y13
+	VMOVUPS      constG5<>+0(SB), Y13
 	VFMADD213PS  Y13, Y8, Y10
 	VFMADD213PS  Y13, Y9, Y11
-	VMOVUPS      constG2<>+0(SB), Y14
+	VMOVUPS      constG4<>+0(SB), Y14
 	VFMADD213PS  Y14, Y8, Y10
 	VFMADD213PS  Y14, Y9, Y11
-	VMOVUPS      constG1<>+0(SB), Y15
+	VMOVUPS      constG3<>+0(SB), Y15
 	VFMADD213PS  Y15, Y8, Y10
 	VFMADD213PS  Y15, Y9, Y11
-	VMOVUPS      constG0<>+0(SB), Y12
+	VMOVUPS      constG2<>+0(SB), Y12
 	VFMADD213PS  Y12, Y8, Y10
 	VFMADD213PS  Y12, Y9, Y11
+	VMOVUPS      constG1<>+0(SB), Y13
+	VFMADD213PS  Y13, Y8, Y10
+	VFMADD213PS  Y13, Y9, Y11
+	VMOVUPS      constG0<>+0(SB), Y14
+	VFMADD213PS  Y14, Y8, Y10
+	VFMADD213PS  Y14, Y9, Y11
 	VMULPS       Y8, Y10, Y10
 	VMULPS       Y6, Y10, Y10
 	VMULPS       Y9, Y11, Y11
 	VMULPS       Y7, Y11, Y11
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
-	VMOVUPS      constHalf<>+0(SB), Y14
-	VFMADD231PS  Y13, Y4, Y10
-	VFNMADD231PS Y14, Y6, Y10
-	VFMADD231PS  Y13, Y5, Y11
-	VFNMADD231PS Y14, Y7, Y11
-	VMOVUPS      constLn2Hi<>+0(SB), Y15
+	VMOVUPS      constLn2Lo<>+0(SB), Y15
+	VMOVUPS      constHalf<>+0(SB), Y12
+	VFMADD231PS  Y15, Y4, Y10
+	VFNMADD231PS Y12, Y6, Y10
+	VFMADD231PS  Y15, Y5, Y11
+	VFNMADD231PS Y12, Y7, Y11
+	VMOVUPS      constLn2Hi<>+0(SB), Y13
 	VADDPS       Y10, Y8, Y8
-	VFMADD231PS  Y15, Y4, Y8
+	VFMADD231PS  Y13, Y4, Y8
 	VADDPS       Y11, Y9, Y9
-	VFMADD231PS  Y15, Y5, Y9
-	VMOVUPS      constZero<>+0(SB), Y12
+	VFMADD231PS  Y13, Y5, Y9
+	VMOVUPS      constZero<>+0(SB), Y14
 	VADDPS       Y8, Y2, Y2
-	VMAXPS       Y0, Y12, Y0
+	VMAXPS       Y0, Y14, Y0
 	VADDPS       Y2, Y0, Y0
 	VADDPS       Y9, Y3, Y3
-	VMAXPS       Y1, Y12, Y1
+	VMAXPS       Y1, Y14, Y1
 	VADDPS       Y3, Y1, Y1
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      Y1, 32(DI)
@@ -2139,35 +2098,33 @@ turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
 	VMOVUPS      (SI), Y0
-	VMOVUPS      constSign<>+0(SB), Y13
-	VMOVUPS      constExpLow<>+0(SB), Y14
-	VORPS        Y13, Y0, Y2
-	VMAXPS       Y2, Y14, Y2
-	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMULPS       Y15, Y2, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y4, Y2
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
-	VFNMADD231PS Y13, Y4, Y2
-	VMOVUPS      constE5<>+0(SB), Y14
-	VMOVUPS      constE4<>+0(SB), Y15
+	VMOVUPS      constSign<>+0(SB), Y15
+	VMOVUPS      constExpLow<>+0(SB), Y12
+	VORPS        Y15, Y0, Y2
+	VMAXPS       Y2, Y12, Y2
+	VMOVUPS      constLog2e<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y14
 	VMOVAPS      Y14, Y6
-	VFMADD213PS  Y15, Y2, Y6
-	VMOVUPS      constE3<>+0(SB), Y12
-	VFMADD213PS  Y12, Y2, Y6
-	VMOVUPS      constE2<>+0(SB), Y13
-	VFMADD213PS  Y13, Y2, Y6
+	VFMADD231PS  Y13, Y2, Y6
+	VSUBPS       Y14, Y6, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y15
+	VFNMADD231PS Y15, Y4, Y2
+	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VFNMADD231PS Y12, Y4, Y2
+	VPSLLD       $0x17, Y6, Y4
 	VMOVUPS      constE1<>+0(SB), Y14
-	VFMADD213PS  Y14, Y2, Y6
-	VMOVUPS      constE0<>+0(SB), Y15
-	VFMADD213PS  Y15, Y2, Y6
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMULPS       Y6, Y2, Y6
-	VFMADD213PS  Y2, Y2, Y6
-	VADDPS       Y12, Y6, Y6
-	VCVTPS2DQ    Y4, Y4
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y6
+	VFMADD213PS  constE2<>+0(SB), Y2, Y6
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y6
+	VFMADD213PS  Y12, Y13, Y6
+	VFMADD213PS  Y2, Y13, Y6
+	VADDPS       constOne<>+0(SB), Y6, Y6
 	VMOVUPS      constBias<>+0(SB), Y13
+	VPSRAD       $0x17, Y4, Y4
 	VPSRAD       $0x01, Y4, Y2
 	VPSUBD       Y2, Y4, Y4
 	VPADDD       Y13, Y2, Y2
@@ -2175,7 +2132,8 @@ turn1:
 	VMULPS       Y2, Y6, Y6
 	VPADDD       Y13, Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y2
+	VMULPS       Y4, Y6, Y6
+	VMOVAPS      Y6, Y2
 	VMOVUPS      constOne<>+0(SB), Y14
 	VADDPS       Y14, Y2, Y8
 	VSUBPS       Y14, Y8, Y4
@@ -2296,86 +2254,82 @@ turn2:
 	VMULPS       Y10, Y4, Y4
 	VMULPS       Y11, Y5, Y5
 	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMULPS       Y14, Y4, Y6
-	VMULPS       Y14, Y5, Y7
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
-	VMOVUPS      constLn2Hi<>+0(SB), Y15
-	VFNMADD231PS Y15, Y6, Y4
-	VFNMADD231PS Y15, Y7, Y5
-	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VMOVUPS      constWhole<>+0(SB), Y15
+	VMOVAPS      Y15, Y8
+	VFMADD231PS  Y14, Y4, Y8
+	VSUBPS       Y15, Y8, Y6
+	VMOVAPS      Y15, Y9
+	VFMADD231PS  Y14, Y5, Y9
+	VSUBPS       Y15, Y9, Y7
+	VMOVUPS      constLn2Hi<>+0(SB), Y12
 	VFNMADD231PS Y12, Y6, Y4
 	VFNMADD231PS Y12, Y7, Y5
-	VMOVUPS      constE5<>+0(SB), Y13
-	VMOVUPS      constE4<>+0(SB), Y14
-	VMOVAPS      Y13, Y8
-	VMOVAPS      Y13, Y9
-	VFMADD213PS  Y14, Y4, Y8
-	VFMADD213PS  Y14, Y5, Y9
+	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VFNMADD231PS Y13, Y6, Y4
+	VFNMADD231PS Y13, Y7, Y5
+	VPSLLD       $0x17, Y8, Y6
+	VPSLLD       $0x17, Y9, Y7
+	VMOVUPS      constE1<>+0(SB), Y14
 	VMOVUPS      constE3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y4, Y8
-	VFMADD213PS  Y15, Y5, Y9
-	VMOVUPS      constE2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y4, Y8
-	VFMADD213PS  Y12, Y5, Y9
-	VMOVUPS      constE1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y9
-	VMOVUPS      constE0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y4, Y8
-	VFMADD213PS  Y14, Y5, Y9
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMULPS       Y8, Y4, Y8
-	VMULPS       Y9, Y5, Y9
-	VFMADD213PS  Y4, Y4, Y8
-	VFMADD213PS  Y5, Y5, Y9
-	VADDPS       Y15, Y8, Y8
-	VADDPS       Y15, Y9, Y9
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      constBias<>+0(SB), Y12
-	VPADDD       Y12, Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y4, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y4, Y8
+	VMULPS       Y4, Y4, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y4, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y5, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y5, Y9
+	VMULPS       Y5, Y5, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y5, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVUPS      constOne<>+0(SB), Y14
+	VPADDD       Y14, Y6, Y6
+	VPADDD       Y14, Y7, Y7
 	VMULPS       Y6, Y8, Y4
-	VPADDD       Y12, Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y9, Y5
-	VMOVUPS      constOne<>+0(SB), Y13
-	VMOVUPS      constSign<>+0(SB), Y14
-	VSUBPS       Y4, Y13, Y4
-	VANDPS       Y14, Y0, Y10
+	VMOVUPS      constOne<>+0(SB), Y15
+	VMOVUPS      constSign<>+0(SB), Y12
+	VSUBPS       Y4, Y15, Y4
+	VANDPS       Y12, Y0, Y10
 	VORPS        Y10, Y4, Y4
 	VMULPS       Y0, Y0, Y6
-	VSUBPS       Y5, Y13, Y5
-	VANDPS       Y14, Y1, Y11
+	VSUBPS       Y5, Y15, Y5
+	VANDPS       Y12, Y1, Y11
 	VORPS        Y11, Y5, Y5
 	VMULPS       Y1, Y1, Y7
-	VMOVUPS      constS5<>+0(SB), Y15
-	VMOVAPS      Y15, Y8
-	VMOVAPS      Y15, Y9
-	VMOVUPS      constS4<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VFMADD213PS  Y12, Y7, Y9
-	VMOVUPS      constS3<>+0(SB), Y13
-	VFMADD213PS  Y13, Y6, Y8
-	VFMADD213PS  Y13, Y7, Y9
-	VMOVUPS      constS2<>+0(SB), Y14
+	VMOVUPS      constS5<>+0(SB), Y13
+	VMOVAPS      Y13, Y8
+	VMOVAPS      Y13, Y9
+	VMOVUPS      constS4<>+0(SB), Y14
 	VFMADD213PS  Y14, Y6, Y8
 	VFMADD213PS  Y14, Y7, Y9
-	VMOVUPS      constS1<>+0(SB), Y15
+	VMOVUPS      constS3<>+0(SB), Y15
 	VFMADD213PS  Y15, Y6, Y8
 	VFMADD213PS  Y15, Y7, Y9
-	VMOVUPS      constS0<>+0(SB), Y12
+	VMOVUPS      constS2<>+0(SB), Y12
 	VFMADD213PS  Y12, Y6, Y8
 	VFMADD213PS  Y12, Y7, Y9
-	VMOVUPS      constErfBound<>+0(SB), Y13
+	VMOVUPS      constS1<>+0(SB), Y13
+	VFMADD213PS  Y13, Y6, Y8
+	VFMADD213PS  Y13, Y7, Y9
+	VMOVUPS      constS0<>+0(SB), Y14
+	VFMADD213PS  Y14, Y6, Y8
+	VFMADD213PS  Y14, Y7, Y9
+	VMOVUPS      constErfBound<>+0(SB), Y15
 	VFMADD213PS  Y0, Y0, Y8
 	VMOVAPS      Y8, Y0
-	VCMPPS       $0x1e, Y13, Y2, Y10
+	VCMPPS       $0x1e, Y15, Y2, Y10
 	VBLENDVPS    Y10, Y4, Y0, Y0
 	VFMADD213PS  Y1, Y1, Y9
 	VMOVAPS      Y9, Y1
-	VCMPPS       $0x1e, Y13, Y3, Y11
+	VCMPPS       $0x1e, Y15, Y3, Y11
 	VBLENDVPS    Y11, Y5, Y1, Y1
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      Y1, 32(DI)
@@ -2389,55 +2343,51 @@ turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
 	VMOVUPS      (SI), Y0
-	VMOVUPS      constMagnitude<>+0(SB), Y14
-	VMOVUPS      constErfTop<>+0(SB), Y15
-	VANDPS       Y14, Y0, Y2
-	VMINPS       Y2, Y15, Y4
+	VMOVUPS      constMagnitude<>+0(SB), Y12
+	VMOVUPS      constErfTop<>+0(SB), Y13
+	VANDPS       Y12, Y0, Y2
+	VMINPS       Y2, Y13, Y4
 	VMOVAPS      Y4, Y10
-	VMOVUPS      constL7<>+0(SB), Y12
-	VMOVAPS      Y12, Y4
-	VMOVUPS      constL6<>+0(SB), Y13
-	VFMADD213PS  Y13, Y10, Y4
-	VMOVUPS      constL5<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y4
-	VMOVUPS      constL4<>+0(SB), Y15
+	VMOVUPS      constL7<>+0(SB), Y14
+	VMOVAPS      Y14, Y4
+	VMOVUPS      constL6<>+0(SB), Y15
 	VFMADD213PS  Y15, Y10, Y4
-	VMOVUPS      constL3<>+0(SB), Y12
+	VMOVUPS      constL5<>+0(SB), Y12
 	VFMADD213PS  Y12, Y10, Y4
-	VMOVUPS      constL2<>+0(SB), Y13
+	VMOVUPS      constL4<>+0(SB), Y13
 	VFMADD213PS  Y13, Y10, Y4
-	VMOVUPS      constL1<>+0(SB), Y14
+	VMOVUPS      constL3<>+0(SB), Y14
 	VFMADD213PS  Y14, Y10, Y4
-	VMOVUPS      constL0<>+0(SB), Y15
+	VMOVUPS      constL2<>+0(SB), Y15
 	VFMADD213PS  Y15, Y10, Y4
+	VMOVUPS      constL1<>+0(SB), Y12
+	VFMADD213PS  Y12, Y10, Y4
+	VMOVUPS      constL0<>+0(SB), Y13
+	VFMADD213PS  Y13, Y10, Y4
 	VMULPS       Y10, Y4, Y4
-	VMOVUPS      constLog2e<>+0(SB), Y12
-	VMULPS       Y12, Y4, Y6
-	VROUNDPS     $0x08, Y6, Y6
-	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y6, Y4
-	VMOVUPS      constLn2Lo<>+0(SB), Y14
-	VFNMADD231PS Y14, Y6, Y4
-	VMOVUPS      constE5<>+0(SB), Y15
-	VMOVUPS      constE4<>+0(SB), Y12
+	VMOVUPS      constLog2e<>+0(SB), Y14
+	VMOVUPS      constWhole<>+0(SB), Y15
 	VMOVAPS      Y15, Y8
-	VFMADD213PS  Y12, Y4, Y8
-	VMOVUPS      constE3<>+0(SB), Y13
-	VFMADD213PS  Y13, Y4, Y8
-	VMOVUPS      constE2<>+0(SB), Y14
-	VFMADD213PS  Y14, Y4, Y8
-	VMOVUPS      constE1<>+0(SB), Y15
-	VFMADD213PS  Y15, Y4, Y8
-	VMOVUPS      constE0<>+0(SB), Y12
-	VFMADD213PS  Y12, Y4, Y8
-	VMOVUPS      constOne<>+0(SB), Y13
-	VMULPS       Y8, Y4, Y8
-	VFMADD213PS  Y4, Y4, Y8
-	VADDPS       Y13, Y8, Y8
-	VCVTPS2DQ    Y6, Y6
-	VMOVUPS      constBias<>+0(SB), Y14
+	VFMADD231PS  Y14, Y4, Y8
+	VSUBPS       Y15, Y8, Y6
+	VMOVUPS      constLn2Hi<>+0(SB), Y12
+	VFNMADD231PS Y12, Y6, Y4
+	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VFNMADD231PS Y13, Y6, Y4
+	VPSLLD       $0x17, Y8, Y6
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y4, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y4, Y8
+	VMULPS       Y4, Y4, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y4, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVUPS      constOne<>+0(SB), Y14
 	VPADDD       Y14, Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y8, Y4
 	VMOVUPS      constOne<>+0(SB), Y15
 	VMOVUPS      constSign<>+0(SB), Y12
@@ -2810,94 +2760,90 @@ turn2:
 	VMULPS       Y10, Y4, Y4
 	VMULPS       Y11, Y5, Y5
 	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMULPS       Y15, Y4, Y6
-	VMULPS       Y15, Y5, Y7
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
-	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y6, Y4
-	VFNMADD231PS Y12, Y7, Y5
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y12
+	VMOVAPS      Y12, Y8
+	VFMADD231PS  Y15, Y4, Y8
+	VSUBPS       Y12, Y8, Y6
+	VMOVAPS      Y12, Y9
+	VFMADD231PS  Y15, Y5, Y9
+	VSUBPS       Y12, Y9, Y7
+	VMOVUPS      constLn2Hi<>+0(SB), Y13
 	VFNMADD231PS Y13, Y6, Y4
 	VFNMADD231PS Y13, Y7, Y5
-	VMOVUPS      constE5<>+0(SB), Y14
-	VMOVUPS      constE4<>+0(SB), Y15
-	VMOVAPS      Y14, Y8
-	VMOVAPS      Y14, Y9
-	VFMADD213PS  Y15, Y4, Y8
-	VFMADD213PS  Y15, Y5, Y9
-	VMOVUPS      constE3<>+0(SB), Y12
-	VFMADD213PS  Y12, Y4, Y8
-	VFMADD213PS  Y12, Y5, Y9
-	VMOVUPS      constE2<>+0(SB), Y13
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y9
+	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VFNMADD231PS Y14, Y6, Y4
+	VFNMADD231PS Y14, Y7, Y5
+	VPSLLD       $0x17, Y8, Y6
+	VPSLLD       $0x17, Y9, Y7
 	VMOVUPS      constE1<>+0(SB), Y14
-	VFMADD213PS  Y14, Y4, Y8
-	VFMADD213PS  Y14, Y5, Y9
-	VMOVUPS      constE0<>+0(SB), Y15
-	VFMADD213PS  Y15, Y4, Y8
-	VFMADD213PS  Y15, Y5, Y9
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMULPS       Y8, Y4, Y8
-	VMULPS       Y9, Y5, Y9
-	VFMADD213PS  Y4, Y4, Y8
-	VFMADD213PS  Y5, Y5, Y9
-	VADDPS       Y12, Y8, Y8
-	VADDPS       Y12, Y9, Y9
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      constBias<>+0(SB), Y13
-	VPADDD       Y13, Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y4, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y4, Y8
+	VMULPS       Y4, Y4, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y4, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y5, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y5, Y9
+	VMULPS       Y5, Y5, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y5, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVUPS      constOne<>+0(SB), Y15
+	VPADDD       Y15, Y6, Y6
+	VPADDD       Y15, Y7, Y7
 	VMULPS       Y6, Y8, Y4
-	VPADDD       Y13, Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y9, Y5
-	VMOVUPS      constOne<>+0(SB), Y14
-	VMOVUPS      constSign<>+0(SB), Y15
-	VSUBPS       Y4, Y14, Y4
-	VANDPS       Y15, Y0, Y10
+	VMOVUPS      constOne<>+0(SB), Y12
+	VMOVUPS      constSign<>+0(SB), Y13
+	VSUBPS       Y4, Y12, Y4
+	VANDPS       Y13, Y0, Y10
 	VORPS        Y10, Y4, Y4
 	VMULPS       Y0, Y0, Y6
-	VSUBPS       Y5, Y14, Y5
-	VANDPS       Y15, Y1, Y11
+	VSUBPS       Y5, Y12, Y5
+	VANDPS       Y13, Y1, Y11
 	VORPS        Y11, Y5, Y5
 	VMULPS       Y1, Y1, Y7
-	VMOVUPS      constS5<>+0(SB), Y12
-	VMOVAPS      Y12, Y8
-	VMOVAPS      Y12, Y9
-	VMOVUPS      constS4<>+0(SB), Y13
-	VFMADD213PS  Y13, Y6, Y8
-	VFMADD213PS  Y13, Y7, Y9
-	VMOVUPS      constS3<>+0(SB), Y14
-	VFMADD213PS  Y14, Y6, Y8
-	VFMADD213PS  Y14, Y7, Y9
-	VMOVUPS      constS2<>+0(SB), Y15
+	VMOVUPS      constS5<>+0(SB), Y14
+	VMOVAPS      Y14, Y8
+	VMOVAPS      Y14, Y9
+	VMOVUPS      constS4<>+0(SB), Y15
 	VFMADD213PS  Y15, Y6, Y8
 	VFMADD213PS  Y15, Y7, Y9
-	VMOVUPS      constS1<>+0(SB), Y12
+	VMOVUPS      constS3<>+0(SB), Y12
 	VFMADD213PS  Y12, Y6, Y8
 	VFMADD213PS  Y12, Y7, Y9
-	VMOVUPS      constS0<>+0(SB), Y13
+	VMOVUPS      constS2<>+0(SB), Y13
 	VFMADD213PS  Y13, Y6, Y8
 	VFMADD213PS  Y13, Y7, Y9
-	VMOVUPS      constErfBound<>+0(SB), Y14
+	VMOVUPS      constS1<>+0(SB), Y14
+	VFMADD213PS  Y14, Y6, Y8
+	VFMADD213PS  Y14, Y7, Y9
+	VMOVUPS      constS0<>+0(SB), Y15
+	VFMADD213PS  Y15, Y6, Y8
+	VFMADD213PS  Y15, Y7, Y9
+	VMOVUPS      constErfBound<>+0(SB), Y12
 	VFMADD213PS  Y0, Y0, Y8
 	VMOVAPS      Y8, Y0
-	VCMPPS       $0x1e, Y14, Y2, Y10
+	VCMPPS       $0x1e, Y12, Y2, Y10
 	VBLENDVPS    Y10, Y4, Y0, Y0
 	VFMADD213PS  Y1, Y1, Y9
 	VMOVAPS      Y9, Y1
-	VCMPPS       $0x1e, Y14, Y3, Y11
+	VCMPPS       $0x1e, Y12, Y3, Y11
 	VBLENDVPS    Y11, Y5, Y1, Y1
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMOVUPS      constHalf<>+0(SB), Y12
-	VADDPS       Y15, Y0, Y0
-	VMULPS       Y12, Y0, Y0
+	VMOVUPS      constOne<>+0(SB), Y13
+	VMOVUPS      constHalf<>+0(SB), Y14
+	VADDPS       Y13, Y0, Y0
+	VMULPS       Y14, Y0, Y0
 	VMULPS       (SI), Y0, Y0
-	VADDPS       Y15, Y1, Y1
-	VMULPS       Y12, Y1, Y1
+	VADDPS       Y13, Y1, Y1
+	VMULPS       Y14, Y1, Y1
 	VMULPS       32(SI), Y1, Y1
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      Y1, 32(DI)
@@ -2911,57 +2857,53 @@ turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
 	VMOVUPS      (SI), Y0
-	VMOVUPS      constSqrtHalf<>+0(SB), Y13
-	VMULPS       Y13, Y0, Y0
-	VMOVUPS      constMagnitude<>+0(SB), Y14
-	VMOVUPS      constErfTop<>+0(SB), Y15
-	VANDPS       Y14, Y0, Y2
-	VMINPS       Y2, Y15, Y4
+	VMOVUPS      constSqrtHalf<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y0
+	VMOVUPS      constMagnitude<>+0(SB), Y12
+	VMOVUPS      constErfTop<>+0(SB), Y13
+	VANDPS       Y12, Y0, Y2
+	VMINPS       Y2, Y13, Y4
 	VMOVAPS      Y4, Y10
-	VMOVUPS      constL7<>+0(SB), Y12
-	VMOVAPS      Y12, Y4
-	VMOVUPS      constL6<>+0(SB), Y13
-	VFMADD213PS  Y13, Y10, Y4
-	VMOVUPS      constL5<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y4
-	VMOVUPS      constL4<>+0(SB), Y15
+	VMOVUPS      constL7<>+0(SB), Y14
+	VMOVAPS      Y14, Y4
+	VMOVUPS      constL6<>+0(SB), Y15
 	VFMADD213PS  Y15, Y10, Y4
-	VMOVUPS      constL3<>+0(SB), Y12
+	VMOVUPS      constL5<>+0(SB), Y12
 	VFMADD213PS  Y12, Y10, Y4
-	VMOVUPS      constL2<>+0(SB), Y13
+	VMOVUPS      constL4<>+0(SB), Y13
 	VFMADD213PS  Y13, Y10, Y4
-	VMOVUPS      constL1<>+0(SB), Y14
+	VMOVUPS      constL3<>+0(SB), Y14
 	VFMADD213PS  Y14, Y10, Y4
-	VMOVUPS      constL0<>+0(SB), Y15
+	VMOVUPS      constL2<>+0(SB), Y15
 	VFMADD213PS  Y15, Y10, Y4
+	VMOVUPS      constL1<>+0(SB), Y12
+	VFMADD213PS  Y12, Y10, Y4
+	VMOVUPS      constL0<>+0(SB), Y13
+	VFMADD213PS  Y13, Y10, Y4
 	VMULPS       Y10, Y4, Y4
-	VMOVUPS      constLog2e<>+0(SB), Y12
-	VMULPS       Y12, Y4, Y6
-	VROUNDPS     $0x08, Y6, Y6
-	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y6, Y4
-	VMOVUPS      constLn2Lo<>+0(SB), Y14
-	VFNMADD231PS Y14, Y6, Y4
-	VMOVUPS      constE5<>+0(SB), Y15
-	VMOVUPS      constE4<>+0(SB), Y12
+	VMOVUPS      constLog2e<>+0(SB), Y14
+	VMOVUPS      constWhole<>+0(SB), Y15
 	VMOVAPS      Y15, Y8
-	VFMADD213PS  Y12, Y4, Y8
-	VMOVUPS      constE3<>+0(SB), Y13
-	VFMADD213PS  Y13, Y4, Y8
-	VMOVUPS      constE2<>+0(SB), Y14
-	VFMADD213PS  Y14, Y4, Y8
-	VMOVUPS      constE1<>+0(SB), Y15
-	VFMADD213PS  Y15, Y4, Y8
-	VMOVUPS      constE0<>+0(SB), Y12
-	VFMADD213PS  Y12, Y4, Y8
-	VMOVUPS      constOne<>+0(SB), Y13
-	VMULPS       Y8, Y4, Y8
-	VFMADD213PS  Y4, Y4, Y8
-	VADDPS       Y13, Y8, Y8
-	VCVTPS2DQ    Y6, Y6
-	VMOVUPS      constBias<>+0(SB), Y14
+	VFMADD231PS  Y14, Y4, Y8
+	VSUBPS       Y15, Y8, Y6
+	VMOVUPS      constLn2Hi<>+0(SB), Y12
+	VFNMADD231PS Y12, Y6, Y4
+	VMOVUPS      constLn2Lo<>+0(SB), Y13
+	VFNMADD231PS Y13, Y6, Y4
+	VPSLLD       $0x17, Y8, Y6
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y4, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y4, Y8
+	VMULPS       Y4, Y4, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y4, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVUPS      constOne<>+0(SB), Y14
 	VPADDD       Y14, Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y8, Y4
 	VMOVUPS      constOne<>+0(SB), Y15
 	VMOVUPS      constSign<>+0(SB), Y12
@@ -3616,13 +3558,15 @@ under1:
 	RET
 
 // func clipAVX512(dst *float32, src *float32, n int, alpha float32, beta float32)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512F
 TEXT ·clipAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         src+8(FP), SI
 	MOVQ         n+16(FP), CX
 	VBROADCASTSS alpha+24(FP), Z30
 	VBROADCASTSS beta+28(FP), Z31
+	VMOVUPS      constZero<>+0(SB), Z12
+	VMOVUPS      constSign<>+0(SB), Z13
 
 turn4:
 	CMPQ    CX, $0x04
@@ -3631,50 +3575,21 @@ turn4:
 	VMOVUPS 64(SI), Z1
 	VMOVUPS 128(SI), Z2
 	VMOVUPS 192(SI), Z3
-	VMAXPS  Z0, Z30, Z4
-	VMAXPS  Z30, Z0, Z8
-	VANDPS  Z8, Z4, Z4
-	VCMPPS  $0x03, Z0, Z0, K1
-	VMOVAPS Z0, K1, Z4
-	VMINPS  Z4, Z31, Z8
-	VMINPS  Z31, Z4, Z4
-	VORPS   Z4, Z8, Z8
-	VCMPPS  $0x03, Z0, Z0, K1
-	VMOVAPS Z0, K1, Z8
-	VMOVAPS Z8, Z0
-	VMAXPS  Z1, Z30, Z5
-	VMAXPS  Z30, Z1, Z9
-	VANDPS  Z9, Z5, Z5
-	VCMPPS  $0x03, Z1, Z1, K1
-	VMOVAPS Z1, K1, Z5
-	VMINPS  Z5, Z31, Z9
-	VMINPS  Z31, Z5, Z5
-	VORPS   Z5, Z9, Z9
-	VCMPPS  $0x03, Z1, Z1, K1
-	VMOVAPS Z1, K1, Z9
-	VMOVAPS Z9, Z1
-	VMAXPS  Z2, Z30, Z6
-	VMAXPS  Z30, Z2, Z10
-	VANDPS  Z10, Z6, Z6
-	VCMPPS  $0x03, Z2, Z2, K1
-	VMOVAPS Z2, K1, Z6
-	VMINPS  Z6, Z31, Z10
-	VMINPS  Z31, Z6, Z6
-	VORPS   Z6, Z10, Z10
-	VCMPPS  $0x03, Z2, Z2, K1
-	VMOVAPS Z2, K1, Z10
-	VMOVAPS Z10, Z2
-	VMAXPS  Z3, Z30, Z7
-	VMAXPS  Z30, Z3, Z11
-	VANDPS  Z11, Z7, Z7
-	VCMPPS  $0x03, Z3, Z3, K1
-	VMOVAPS Z3, K1, Z7
-	VMINPS  Z7, Z31, Z11
-	VMINPS  Z31, Z7, Z7
-	VORPS   Z7, Z11, Z11
-	VCMPPS  $0x03, Z3, Z3, K1
-	VMOVAPS Z3, K1, Z11
-	VMOVAPS Z11, Z3
+	VMOVAPS Z13, Z8
+	VCMPPS  $0x00, Z12, Z30, K1
+	VMOVAPS Z30, K1, Z8
+	VMAXPS  Z0, Z30, Z0
+	VADDPS  Z8, Z0, Z0
+	VMINPS  Z0, Z31, Z0
+	VMAXPS  Z1, Z30, Z1
+	VADDPS  Z8, Z1, Z1
+	VMINPS  Z1, Z31, Z1
+	VMAXPS  Z2, Z30, Z2
+	VADDPS  Z8, Z2, Z2
+	VMINPS  Z2, Z31, Z2
+	VMAXPS  Z3, Z30, Z3
+	VADDPS  Z8, Z3, Z3
+	VMINPS  Z3, Z31, Z3
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 128(DI)
@@ -3689,17 +3604,12 @@ turn1:
 	CMPQ    CX, $0x01
 	JLT     under1
 	VMOVUPS (SI), Z0
-	VMAXPS  Z0, Z30, Z4
-	VMAXPS  Z30, Z0, Z8
-	VANDPS  Z8, Z4, Z4
-	VCMPPS  $0x03, Z0, Z0, K1
-	VMOVAPS Z0, K1, Z4
-	VMINPS  Z4, Z31, Z8
-	VMINPS  Z31, Z4, Z4
-	VORPS   Z4, Z8, Z8
-	VCMPPS  $0x03, Z0, Z0, K1
-	VMOVAPS Z0, K1, Z8
-	VMOVAPS Z8, Z0
+	VMOVAPS Z13, Z8
+	VCMPPS  $0x00, Z12, Z30, K1
+	VMOVAPS Z30, K1, Z8
+	VMAXPS  Z0, Z30, Z0
+	VADDPS  Z8, Z0, Z0
+	VMINPS  Z0, Z31, Z0
 	VMOVUPS Z0, (DI)
 	ADDQ    $0x00000040, SI
 	ADDQ    $0x00000040, DI
@@ -3723,13 +3633,12 @@ TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z16
 	VMOVUPS constLn2Hi<>+0(SB), Z17
 	VMOVUPS constLn2Lo<>+0(SB), Z18
-	VMOVUPS constE0<>+0(SB), Z19
-	VMOVUPS constE1<>+0(SB), Z20
-	VMOVUPS constE2<>+0(SB), Z21
-	VMOVUPS constE3<>+0(SB), Z22
-	VMOVUPS constE4<>+0(SB), Z23
-	VMOVUPS constE5<>+0(SB), Z24
-	VMOVUPS constOne<>+0(SB), Z25
+	VMOVUPS constSixteenths<>+0(SB), Z19
+	VMOVUPS constT<>+0(SB), Z20
+	VMOVUPS constTLow<>+0(SB), Z21
+	VMOVUPS constF0<>+0(SB), Z22
+	VMOVUPS constF1<>+0(SB), Z23
+	VMOVUPS constOne<>+0(SB), Z24
 
 turn4:
 	CMPQ         CX, $0x04
@@ -3762,14 +3671,18 @@ turn4:
 	VMAXPS       Z1, Z14, Z1
 	VMAXPS       Z2, Z14, Z2
 	VMAXPS       Z3, Z14, Z3
-	VMULPS       Z16, Z0, Z8
-	VMULPS       Z16, Z1, Z9
-	VMULPS       Z16, Z2, Z10
-	VMULPS       Z16, Z3, Z11
-	VRNDSCALEPS  $0x00, Z8, Z8
-	VRNDSCALEPS  $0x00, Z9, Z9
-	VRNDSCALEPS  $0x00, Z10, Z10
-	VRNDSCALEPS  $0x00, Z11, Z11
+	VMOVAPS      Z19, Z4
+	VFMADD231PS  Z16, Z0, Z4
+	VSUBPS       Z19, Z4, Z8
+	VMOVAPS      Z19, Z5
+	VFMADD231PS  Z16, Z1, Z5
+	VSUBPS       Z19, Z5, Z9
+	VMOVAPS      Z19, Z6
+	VFMADD231PS  Z16, Z2, Z6
+	VSUBPS       Z19, Z6, Z10
+	VMOVAPS      Z19, Z7
+	VFMADD231PS  Z16, Z3, Z7
+	VSUBPS       Z19, Z7, Z11
 	VFNMADD231PS Z17, Z8, Z0
 	VFNMADD231PS Z17, Z9, Z1
 	VFNMADD231PS Z17, Z10, Z2
@@ -3778,56 +3691,48 @@ turn4:
 	VFNMADD231PS Z18, Z9, Z1
 	VFNMADD231PS Z18, Z10, Z2
 	VFNMADD231PS Z18, Z11, Z3
-	VMOVAPS      Z24, Z4
-	VMOVAPS      Z24, Z5
-	VMOVAPS      Z24, Z6
-	VMOVAPS      Z24, Z7
-	VFMADD213PS  Z23, Z0, Z4
-	VFMADD213PS  Z23, Z1, Z5
-	VFMADD213PS  Z23, Z2, Z6
-	VFMADD213PS  Z23, Z3, Z7
-	VFMADD213PS  Z22, Z0, Z4
-	VFMADD213PS  Z22, Z1, Z5
-	VFMADD213PS  Z22, Z2, Z6
-	VFMADD213PS  Z22, Z3, Z7
-	VFMADD213PS  Z21, Z0, Z4
-	VFMADD213PS  Z21, Z1, Z5
-	VFMADD213PS  Z21, Z2, Z6
-	VFMADD213PS  Z21, Z3, Z7
-	VFMADD213PS  Z20, Z0, Z4
-	VFMADD213PS  Z20, Z1, Z5
-	VFMADD213PS  Z20, Z2, Z6
-	VFMADD213PS  Z20, Z3, Z7
-	VFMADD213PS  Z19, Z0, Z4
-	VFMADD213PS  Z19, Z1, Z5
-	VFMADD213PS  Z19, Z2, Z6
-	VFMADD213PS  Z19, Z3, Z7
-	VMULPS       Z4, Z0, Z4
-	VMULPS       Z5, Z1, Z5
-	VMULPS       Z6, Z2, Z6
-	VMULPS       Z7, Z3, Z7
-	VFMADD213PS  Z0, Z0, Z4
-	VFMADD213PS  Z1, Z1, Z5
-	VFMADD213PS  Z2, Z2, Z6
-	VFMADD213PS  Z3, Z3, Z7
-	VADDPS       Z25, Z4, Z4
-	VADDPS       Z25, Z5, Z5
-	VADDPS       Z25, Z6, Z6
-	VADDPS       Z25, Z7, Z7
-	VSCALEFPS    Z8, Z4, Z0
-	VSCALEFPS    Z9, Z5, Z1
-	VSCALEFPS    Z10, Z6, Z2
-	VSCALEFPS    Z11, Z7, Z3
-	VADDPS       Z25, Z0, Z0
+	VPERMPS      Z20, Z4, Z26
+	VPERMPS      Z21, Z4, Z4
+	VMOVAPS      Z22, Z27
+	VFMADD231PS  Z23, Z0, Z27
+	VFMADD231PS  Z26, Z0, Z4
+	VFMADD213PS  Z24, Z27, Z0
+	VFMADD213PS  Z26, Z4, Z0
+	VSCALEFPS    Z8, Z0, Z0
+	VPERMPS      Z20, Z5, Z26
+	VPERMPS      Z21, Z5, Z5
+	VMOVAPS      Z22, Z27
+	VFMADD231PS  Z23, Z1, Z27
+	VFMADD231PS  Z26, Z1, Z5
+	VFMADD213PS  Z24, Z27, Z1
+	VFMADD213PS  Z26, Z5, Z1
+	VSCALEFPS    Z9, Z1, Z1
+	VPERMPS      Z20, Z6, Z26
+	VPERMPS      Z21, Z6, Z6
+	VMOVAPS      Z22, Z27
+	VFMADD231PS  Z23, Z2, Z27
+	VFMADD231PS  Z26, Z2, Z6
+	VFMADD213PS  Z24, Z27, Z2
+	VFMADD213PS  Z26, Z6, Z2
+	VSCALEFPS    Z10, Z2, Z2
+	VPERMPS      Z20, Z7, Z26
+	VPERMPS      Z21, Z7, Z7
+	VMOVAPS      Z22, Z27
+	VFMADD231PS  Z23, Z3, Z27
+	VFMADD231PS  Z26, Z3, Z7
+	VFMADD213PS  Z24, Z27, Z3
+	VFMADD213PS  Z26, Z7, Z3
+	VSCALEFPS    Z11, Z3, Z3
+	VADDPS       Z24, Z0, Z0
 	VMOVUPS      (SI), Z4
 	VDIVPS       Z0, Z4, Z0
-	VADDPS       Z25, Z1, Z1
+	VADDPS       Z24, Z1, Z1
 	VMOVUPS      64(SI), Z5
 	VDIVPS       Z1, Z5, Z1
-	VADDPS       Z25, Z2, Z2
+	VADDPS       Z24, Z2, Z2
 	VMOVUPS      128(SI), Z6
 	VDIVPS       Z2, Z6, Z2
-	VADDPS       Z25, Z3, Z3
+	VADDPS       Z24, Z3, Z3
 	VMOVUPS      192(SI), Z7
 	VDIVPS       Z3, Z7, Z3
 	VMOVUPS      Z0, (DI)
@@ -3850,21 +3755,20 @@ turn1:
 	VMULPS       Z0, Z4, Z0
 	VMINPS       Z0, Z15, Z0
 	VMAXPS       Z0, Z14, Z0
-	VMULPS       Z16, Z0, Z8
-	VRNDSCALEPS  $0x00, Z8, Z8
+	VMOVAPS      Z19, Z4
+	VFMADD231PS  Z16, Z0, Z4
+	VSUBPS       Z19, Z4, Z8
 	VFNMADD231PS Z17, Z8, Z0
 	VFNMADD231PS Z18, Z8, Z0
-	VMOVAPS      Z24, Z4
-	VFMADD213PS  Z23, Z0, Z4
-	VFMADD213PS  Z22, Z0, Z4
-	VFMADD213PS  Z21, Z0, Z4
-	VFMADD213PS  Z20, Z0, Z4
-	VFMADD213PS  Z19, Z0, Z4
-	VMULPS       Z4, Z0, Z4
-	VFMADD213PS  Z0, Z0, Z4
-	VADDPS       Z25, Z4, Z4
-	VSCALEFPS    Z8, Z4, Z0
-	VADDPS       Z25, Z0, Z0
+	VPERMPS      Z20, Z4, Z26
+	VPERMPS      Z21, Z4, Z4
+	VMOVAPS      Z22, Z27
+	VFMADD231PS  Z23, Z0, Z27
+	VFMADD231PS  Z26, Z0, Z4
+	VFMADD213PS  Z24, Z27, Z0
+	VFMADD213PS  Z26, Z4, Z0
+	VSCALEFPS    Z8, Z0, Z0
+	VADDPS       Z24, Z0, Z0
 	VMOVUPS      (SI), Z4
 	VDIVPS       Z0, Z4, Z0
 	VMOVUPS      Z0, (DI)
@@ -3876,6 +3780,96 @@ turn1:
 under1:
 	VZEROUPPER
 	RET
+
+DATA constSixteenths<>+0(SB)/4, $0x49400000
+DATA constSixteenths<>+4(SB)/4, $0x49400000
+DATA constSixteenths<>+8(SB)/4, $0x49400000
+DATA constSixteenths<>+12(SB)/4, $0x49400000
+DATA constSixteenths<>+16(SB)/4, $0x49400000
+DATA constSixteenths<>+20(SB)/4, $0x49400000
+DATA constSixteenths<>+24(SB)/4, $0x49400000
+DATA constSixteenths<>+28(SB)/4, $0x49400000
+DATA constSixteenths<>+32(SB)/4, $0x49400000
+DATA constSixteenths<>+36(SB)/4, $0x49400000
+DATA constSixteenths<>+40(SB)/4, $0x49400000
+DATA constSixteenths<>+44(SB)/4, $0x49400000
+DATA constSixteenths<>+48(SB)/4, $0x49400000
+DATA constSixteenths<>+52(SB)/4, $0x49400000
+DATA constSixteenths<>+56(SB)/4, $0x49400000
+DATA constSixteenths<>+60(SB)/4, $0x49400000
+GLOBL constSixteenths<>(SB), RODATA|NOPTR, $64
+
+DATA constT<>+0(SB)/4, $0x3f800000
+DATA constT<>+4(SB)/4, $0x3f85aac3
+DATA constT<>+8(SB)/4, $0x3f8b95c2
+DATA constT<>+12(SB)/4, $0x3f91c3d3
+DATA constT<>+16(SB)/4, $0x3f9837f0
+DATA constT<>+20(SB)/4, $0x3f9ef532
+DATA constT<>+24(SB)/4, $0x3fa5fed7
+DATA constT<>+28(SB)/4, $0x3fad583f
+DATA constT<>+32(SB)/4, $0x3fb504f3
+DATA constT<>+36(SB)/4, $0x3fbd08a4
+DATA constT<>+40(SB)/4, $0x3fc5672a
+DATA constT<>+44(SB)/4, $0x3fce248c
+DATA constT<>+48(SB)/4, $0x3fd744fd
+DATA constT<>+52(SB)/4, $0x3fe0ccdf
+DATA constT<>+56(SB)/4, $0x3feac0c7
+DATA constT<>+60(SB)/4, $0x3ff5257d
+GLOBL constT<>(SB), RODATA|NOPTR, $64
+
+DATA constTLow<>+0(SB)/4, $0x00000000
+DATA constTLow<>+4(SB)/4, $0x334f9891
+DATA constTLow<>+8(SB)/4, $0xb260aba1
+DATA constTLow<>+12(SB)/4, $0x33675624
+DATA constTLow<>+16(SB)/4, $0x33231b71
+DATA constTLow<>+20(SB)/4, $0x33412342
+DATA constTLow<>+24(SB)/4, $0xb32c9d5e
+DATA constTLow<>+28(SB)/4, $0xb22deaf6
+DATA constTLow<>+32(SB)/4, $0x32cfe77a
+DATA constTLow<>+36(SB)/4, $0xb3414fe8
+DATA constTLow<>+40(SB)/4, $0x320aa837
+DATA constTLow<>+44(SB)/4, $0x3228fc24
+DATA constTLow<>+48(SB)/4, $0xb2d4a58a
+DATA constTLow<>+52(SB)/4, $0xb21eab59
+DATA constTLow<>+56(SB)/4, $0xb24116de
+DATA constTLow<>+60(SB)/4, $0x32292436
+GLOBL constTLow<>(SB), RODATA|NOPTR, $64
+
+DATA constF0<>+0(SB)/4, $0x3f000110
+DATA constF0<>+4(SB)/4, $0x3f000110
+DATA constF0<>+8(SB)/4, $0x3f000110
+DATA constF0<>+12(SB)/4, $0x3f000110
+DATA constF0<>+16(SB)/4, $0x3f000110
+DATA constF0<>+20(SB)/4, $0x3f000110
+DATA constF0<>+24(SB)/4, $0x3f000110
+DATA constF0<>+28(SB)/4, $0x3f000110
+DATA constF0<>+32(SB)/4, $0x3f000110
+DATA constF0<>+36(SB)/4, $0x3f000110
+DATA constF0<>+40(SB)/4, $0x3f000110
+DATA constF0<>+44(SB)/4, $0x3f000110
+DATA constF0<>+48(SB)/4, $0x3f000110
+DATA constF0<>+52(SB)/4, $0x3f000110
+DATA constF0<>+56(SB)/4, $0x3f000110
+DATA constF0<>+60(SB)/4, $0x3f000110
+GLOBL constF0<>(SB), RODATA|NOPTR, $64
+
+DATA constF1<>+0(SB)/4, $0x3e2aaacd
+DATA constF1<>+4(SB)/4, $0x3e2aaacd
+DATA constF1<>+8(SB)/4, $0x3e2aaacd
+DATA constF1<>+12(SB)/4, $0x3e2aaacd
+DATA constF1<>+16(SB)/4, $0x3e2aaacd
+DATA constF1<>+20(SB)/4, $0x3e2aaacd
+DATA constF1<>+24(SB)/4, $0x3e2aaacd
+DATA constF1<>+28(SB)/4, $0x3e2aaacd
+DATA constF1<>+32(SB)/4, $0x3e2aaacd
+DATA constF1<>+36(SB)/4, $0x3e2aaacd
+DATA constF1<>+40(SB)/4, $0x3e2aaacd
+DATA constF1<>+44(SB)/4, $0x3e2aaacd
+DATA constF1<>+48(SB)/4, $0x3e2aaacd
+DATA constF1<>+52(SB)/4, $0x3e2aaacd
+DATA constF1<>+56(SB)/4, $0x3e2aaacd
+DATA constF1<>+60(SB)/4, $0x3e2aaacd
+GLOBL constF1<>(SB), RODATA|NOPTR, $64
 
 // func logAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F
@@ -4065,8 +4059,7 @@ TEXT ·eluAVX512(SB), NOSPLIT, $0-32
 	VMOVUPS      constE2<>+0(SB), Z17
 	VMOVUPS      constE3<>+0(SB), Z18
 	VMOVUPS      constE4<>+0(SB), Z19
-	VMOVUPS      constE5<>+0(SB), Z20
-	VMOVUPS      constOne<>+0(SB), Z21
+	VMOVUPS      constOne<>+0(SB), Z20
 
 turn2:
 	CMPQ         CX, $0x02
@@ -4087,10 +4080,8 @@ turn2:
 	VFNMADD231PS Z13, Z5, Z3
 	VFNMADD231PS Z14, Z4, Z2
 	VFNMADD231PS Z14, Z5, Z3
-	VMOVAPS      Z20, Z6
-	VMOVAPS      Z20, Z7
-	VFMADD213PS  Z19, Z2, Z6
-	VFMADD213PS  Z19, Z3, Z7
+	VMOVAPS      Z19, Z6
+	VMOVAPS      Z19, Z7
 	VFMADD213PS  Z18, Z2, Z6
 	VFMADD213PS  Z18, Z3, Z7
 	VFMADD213PS  Z17, Z2, Z6
@@ -4110,9 +4101,9 @@ turn2:
 	VCVTPS2DQ    Z5, Z5
 	VPADDD       Z28, Z5, Z5
 	VPSLLD       $0x17, Z5, Z5
-	VSUBPS       Z21, Z4, Z2
+	VSUBPS       Z20, Z4, Z2
 	VFMADD231PS  Z4, Z6, Z2
-	VSUBPS       Z21, Z5, Z3
+	VSUBPS       Z20, Z5, Z3
 	VFMADD231PS  Z5, Z7, Z3
 	VMOVUPS      constZero<>+0(SB), Z29
 	VMULPS       Z30, Z2, Z2
@@ -4145,8 +4136,7 @@ turn1:
 	VRNDSCALEPS  $0x08, Z4, Z4
 	VFNMADD231PS Z13, Z4, Z2
 	VFNMADD231PS Z14, Z4, Z2
-	VMOVAPS      Z20, Z6
-	VFMADD213PS  Z19, Z2, Z6
+	VMOVAPS      Z19, Z6
 	VFMADD213PS  Z18, Z2, Z6
 	VFMADD213PS  Z17, Z2, Z6
 	VFMADD213PS  Z16, Z2, Z6
@@ -4157,7 +4147,7 @@ turn1:
 	VCVTPS2DQ    Z4, Z4
 	VPADDD       Z28, Z4, Z4
 	VPSLLD       $0x17, Z4, Z4
-	VSUBPS       Z21, Z4, Z2
+	VSUBPS       Z20, Z4, Z2
 	VFMADD231PS  Z4, Z6, Z2
 	VMOVUPS      constZero<>+0(SB), Z29
 	VMULPS       Z30, Z2, Z2
@@ -4187,16 +4177,14 @@ TEXT ·softplusAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z15
 	VMOVUPS constLn2Hi<>+0(SB), Z16
 	VMOVUPS constLn2Lo<>+0(SB), Z17
-	VMOVUPS constE0<>+0(SB), Z18
-	VMOVUPS constE1<>+0(SB), Z19
-	VMOVUPS constE2<>+0(SB), Z20
-	VMOVUPS constE3<>+0(SB), Z21
-	VMOVUPS constE4<>+0(SB), Z22
-	VMOVUPS constE5<>+0(SB), Z23
-	VMOVUPS constOne<>+0(SB), Z24
-	VMOVUPS constSqrtHalf<>+0(SB), Z25
-	VMOVUPS constHalf<>+0(SB), Z26
-	VMOVUPS constG0<>+0(SB), Z27
+	VMOVUPS constSixteenths<>+0(SB), Z18
+	VMOVUPS constT<>+0(SB), Z19
+	VMOVUPS constTLow<>+0(SB), Z20
+	VMOVUPS constF0<>+0(SB), Z21
+	VMOVUPS constF1<>+0(SB), Z22
+	VMOVUPS constOne<>+0(SB), Z23
+	VMOVUPS constSqrtHalf<>+0(SB), Z24
+	VMOVUPS constHalf<>+0(SB), Z25
 
 turn2:
 	CMPQ         CX, $0x02
@@ -4207,55 +4195,53 @@ turn2:
 	VMAXPS       Z2, Z13, Z2
 	VORPS        Z12, Z1, Z3
 	VMAXPS       Z3, Z13, Z3
-	VMULPS       Z15, Z2, Z4
-	VMULPS       Z15, Z3, Z5
-	VRNDSCALEPS  $0x00, Z4, Z4
-	VRNDSCALEPS  $0x00, Z5, Z5
+	VMOVAPS      Z18, Z6
+	VFMADD231PS  Z15, Z2, Z6
+	VSUBPS       Z18, Z6, Z4
+	VMOVAPS      Z18, Z7
+	VFMADD231PS  Z15, Z3, Z7
+	VSUBPS       Z18, Z7, Z5
 	VFNMADD231PS Z16, Z4, Z2
 	VFNMADD231PS Z16, Z5, Z3
 	VFNMADD231PS Z17, Z4, Z2
 	VFNMADD231PS Z17, Z5, Z3
-	VMOVAPS      Z23, Z6
-	VMOVAPS      Z23, Z7
-	VFMADD213PS  Z22, Z2, Z6
-	VFMADD213PS  Z22, Z3, Z7
-	VFMADD213PS  Z21, Z2, Z6
-	VFMADD213PS  Z21, Z3, Z7
-	VFMADD213PS  Z20, Z2, Z6
-	VFMADD213PS  Z20, Z3, Z7
-	VFMADD213PS  Z19, Z2, Z6
-	VFMADD213PS  Z19, Z3, Z7
-	VFMADD213PS  Z18, Z2, Z6
-	VFMADD213PS  Z18, Z3, Z7
-	VMULPS       Z6, Z2, Z6
-	VMULPS       Z7, Z3, Z7
-	VFMADD213PS  Z2, Z2, Z6
-	VFMADD213PS  Z3, Z3, Z7
-	VADDPS       Z24, Z6, Z6
-	VADDPS       Z24, Z7, Z7
-	VSCALEFPS    Z4, Z6, Z2
-	VSCALEFPS    Z5, Z7, Z3
-	VADDPS       Z24, Z2, Z8
-	VSUBPS       Z24, Z8, Z4
+	VPERMPS      Z19, Z6, Z26
+	VPERMPS      Z20, Z6, Z6
+	VMOVAPS      Z21, Z27
+	VFMADD231PS  Z22, Z2, Z27
+	VFMADD231PS  Z26, Z2, Z6
+	VFMADD213PS  Z23, Z27, Z2
+	VFMADD213PS  Z26, Z6, Z2
+	VSCALEFPS    Z4, Z2, Z2
+	VPERMPS      Z19, Z7, Z26
+	VPERMPS      Z20, Z7, Z7
+	VMOVAPS      Z21, Z27
+	VFMADD231PS  Z22, Z3, Z27
+	VFMADD231PS  Z26, Z3, Z7
+	VFMADD213PS  Z23, Z27, Z3
+	VFMADD213PS  Z26, Z7, Z3
+	VSCALEFPS    Z5, Z3, Z3
+	VADDPS       Z23, Z2, Z8
+	VSUBPS       Z23, Z8, Z4
 	VSUBPS       Z4, Z2, Z2
 	VDIVPS       Z8, Z2, Z2
-	VADDPS       Z24, Z3, Z9
-	VSUBPS       Z24, Z9, Z5
+	VADDPS       Z23, Z3, Z9
+	VSUBPS       Z23, Z9, Z5
 	VSUBPS       Z5, Z3, Z3
 	VDIVPS       Z9, Z3, Z3
-	VPSUBD       Z25, Z8, Z4
+	VPSUBD       Z24, Z8, Z4
 	VPSRAD       $0x17, Z4, Z4
 	VPSLLD       $0x17, Z4, Z6
 	VPSUBD       Z6, Z8, Z8
 	VCVTDQ2PS    Z4, Z4
-	VPSUBD       Z25, Z9, Z5
+	VPSUBD       Z24, Z9, Z5
 	VPSRAD       $0x17, Z5, Z5
 	VPSLLD       $0x17, Z5, Z7
 	VPSUBD       Z7, Z9, Z9
 	VCVTDQ2PS    Z5, Z5
-	VSUBPS       Z24, Z8, Z8
+	VSUBPS       Z23, Z8, Z8
 	VMULPS       Z8, Z8, Z6
-	VSUBPS       Z24, Z9, Z9
+	VSUBPS       Z23, Z9, Z9
 	VMULPS       Z9, Z9, Z7
 	VMOVUPS      constG8<>+0(SB), Z28
 	VMOVAPS      Z28, Z10
@@ -4281,16 +4267,17 @@ turn2:
 	VMOVUPS      constG1<>+0(SB), Z31
 	VFMADD213PS  Z31, Z8, Z10
 	VFMADD213PS  Z31, Z9, Z11
-	VFMADD213PS  Z27, Z8, Z10
-	VFMADD213PS  Z27, Z9, Z11
+	VMOVUPS      constG0<>+0(SB), Z28
+	VFMADD213PS  Z28, Z8, Z10
+	VFMADD213PS  Z28, Z9, Z11
 	VMULPS       Z8, Z10, Z10
 	VMULPS       Z6, Z10, Z10
 	VMULPS       Z9, Z11, Z11
 	VMULPS       Z7, Z11, Z11
 	VFMADD231PS  Z17, Z4, Z10
-	VFNMADD231PS Z26, Z6, Z10
+	VFNMADD231PS Z25, Z6, Z10
 	VFMADD231PS  Z17, Z5, Z11
-	VFNMADD231PS Z26, Z7, Z11
+	VFNMADD231PS Z25, Z7, Z11
 	VADDPS       Z10, Z8, Z8
 	VFMADD231PS  Z16, Z4, Z8
 	VADDPS       Z11, Z9, Z9
@@ -4315,52 +4302,52 @@ turn1:
 	VMOVUPS      (SI), Z0
 	VORPS        Z12, Z0, Z2
 	VMAXPS       Z2, Z13, Z2
-	VMULPS       Z15, Z2, Z4
-	VRNDSCALEPS  $0x00, Z4, Z4
+	VMOVAPS      Z18, Z6
+	VFMADD231PS  Z15, Z2, Z6
+	VSUBPS       Z18, Z6, Z4
 	VFNMADD231PS Z16, Z4, Z2
 	VFNMADD231PS Z17, Z4, Z2
-	VMOVAPS      Z23, Z6
-	VFMADD213PS  Z22, Z2, Z6
-	VFMADD213PS  Z21, Z2, Z6
-	VFMADD213PS  Z20, Z2, Z6
-	VFMADD213PS  Z19, Z2, Z6
-	VFMADD213PS  Z18, Z2, Z6
-	VMULPS       Z6, Z2, Z6
-	VFMADD213PS  Z2, Z2, Z6
-	VADDPS       Z24, Z6, Z6
-	VSCALEFPS    Z4, Z6, Z2
-	VADDPS       Z24, Z2, Z8
-	VSUBPS       Z24, Z8, Z4
+	VPERMPS      Z19, Z6, Z26
+	VPERMPS      Z20, Z6, Z6
+	VMOVAPS      Z21, Z27
+	VFMADD231PS  Z22, Z2, Z27
+	VFMADD231PS  Z26, Z2, Z6
+	VFMADD213PS  Z23, Z27, Z2
+	VFMADD213PS  Z26, Z6, Z2
+	VSCALEFPS    Z4, Z2, Z2
+	VADDPS       Z23, Z2, Z8
+	VSUBPS       Z23, Z8, Z4
 	VSUBPS       Z4, Z2, Z2
 	VDIVPS       Z8, Z2, Z2
-	VPSUBD       Z25, Z8, Z4
+	VPSUBD       Z24, Z8, Z4
 	VPSRAD       $0x17, Z4, Z4
 	VPSLLD       $0x17, Z4, Z6
 	VPSUBD       Z6, Z8, Z8
 	VCVTDQ2PS    Z4, Z4
-	VSUBPS       Z24, Z8, Z8
+	VSUBPS       Z23, Z8, Z8
 	VMULPS       Z8, Z8, Z6
-	VMOVUPS      constG8<>+0(SB), Z28
-	VMOVAPS      Z28, Z10
-	VMOVUPS      constG7<>+0(SB), Z29
-	VFMADD213PS  Z29, Z8, Z10
-	VMOVUPS      constG6<>+0(SB), Z30
+	VMOVUPS      constG8<>+0(SB), Z29
+	VMOVAPS      Z29, Z10
+	VMOVUPS      constG7<>+0(SB), Z30
 	VFMADD213PS  Z30, Z8, Z10
-	VMOVUPS      constG5<>+0(SB), Z31
+	VMOVUPS      constG6<>+0(SB), Z31
 	VFMADD213PS  Z31, Z8, Z10
-	VMOVUPS      constG4<>+0(SB), Z28
+	VMOVUPS      constG5<>+0(SB), Z28
 	VFMADD213PS  Z28, Z8, Z10
-	VMOVUPS      constG3<>+0(SB), Z29
+	VMOVUPS      constG4<>+0(SB), Z29
 	VFMADD213PS  Z29, Z8, Z10
-	VMOVUPS      constG2<>+0(SB), Z30
+	VMOVUPS      constG3<>+0(SB), Z30
 	VFMADD213PS  Z30, Z8, Z10
-	VMOVUPS      constG1<>+0(SB), Z31
+	VMOVUPS      constG2<>+0(SB), Z31
 	VFMADD213PS  Z31, Z8, Z10
-	VFMADD213PS  Z27, Z8, Z10
+	VMOVUPS      constG1<>+0(SB), Z28
+	VFMADD213PS  Z28, Z8, Z10
+	VMOVUPS      constG0<>+0(SB), Z29
+	VFMADD213PS  Z29, Z8, Z10
 	VMULPS       Z8, Z10, Z10
 	VMULPS       Z6, Z10, Z10
 	VFMADD231PS  Z17, Z4, Z10
-	VFNMADD231PS Z26, Z6, Z10
+	VFNMADD231PS Z25, Z6, Z10
 	VADDPS       Z10, Z8, Z8
 	VFMADD231PS  Z16, Z4, Z8
 	VADDPS       Z8, Z2, Z2
@@ -4388,16 +4375,14 @@ TEXT ·erfAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z15
 	VMOVUPS constLn2Hi<>+0(SB), Z16
 	VMOVUPS constLn2Lo<>+0(SB), Z17
-	VMOVUPS constE0<>+0(SB), Z18
-	VMOVUPS constE1<>+0(SB), Z19
-	VMOVUPS constE2<>+0(SB), Z20
-	VMOVUPS constE3<>+0(SB), Z21
-	VMOVUPS constE4<>+0(SB), Z22
-	VMOVUPS constE5<>+0(SB), Z23
-	VMOVUPS constOne<>+0(SB), Z24
-	VMOVUPS constL0<>+0(SB), Z25
-	VMOVUPS constL1<>+0(SB), Z26
-	VMOVUPS constL2<>+0(SB), Z27
+	VMOVUPS constSixteenths<>+0(SB), Z18
+	VMOVUPS constT<>+0(SB), Z19
+	VMOVUPS constTLow<>+0(SB), Z20
+	VMOVUPS constF0<>+0(SB), Z21
+	VMOVUPS constF1<>+0(SB), Z22
+	VMOVUPS constOne<>+0(SB), Z23
+	VMOVUPS constL0<>+0(SB), Z24
+	VMOVUPS constL1<>+0(SB), Z25
 
 turn2:
 	CMPQ         CX, $0x02
@@ -4425,69 +4410,68 @@ turn2:
 	VMOVUPS      constL3<>+0(SB), Z28
 	VFMADD213PS  Z28, Z10, Z4
 	VFMADD213PS  Z28, Z11, Z5
-	VFMADD213PS  Z27, Z10, Z4
-	VFMADD213PS  Z27, Z11, Z5
-	VFMADD213PS  Z26, Z10, Z4
-	VFMADD213PS  Z26, Z11, Z5
+	VMOVUPS      constL2<>+0(SB), Z29
+	VFMADD213PS  Z29, Z10, Z4
+	VFMADD213PS  Z29, Z11, Z5
 	VFMADD213PS  Z25, Z10, Z4
 	VFMADD213PS  Z25, Z11, Z5
+	VFMADD213PS  Z24, Z10, Z4
+	VFMADD213PS  Z24, Z11, Z5
 	VMULPS       Z10, Z4, Z4
 	VMULPS       Z11, Z5, Z5
-	VMULPS       Z15, Z4, Z6
-	VMULPS       Z15, Z5, Z7
-	VRNDSCALEPS  $0x00, Z6, Z6
-	VRNDSCALEPS  $0x00, Z7, Z7
+	VMOVAPS      Z18, Z8
+	VFMADD231PS  Z15, Z4, Z8
+	VSUBPS       Z18, Z8, Z6
+	VMOVAPS      Z18, Z9
+	VFMADD231PS  Z15, Z5, Z9
+	VSUBPS       Z18, Z9, Z7
 	VFNMADD231PS Z16, Z6, Z4
 	VFNMADD231PS Z16, Z7, Z5
 	VFNMADD231PS Z17, Z6, Z4
 	VFNMADD231PS Z17, Z7, Z5
-	VMOVAPS      Z23, Z8
-	VMOVAPS      Z23, Z9
-	VFMADD213PS  Z22, Z4, Z8
-	VFMADD213PS  Z22, Z5, Z9
-	VFMADD213PS  Z21, Z4, Z8
-	VFMADD213PS  Z21, Z5, Z9
-	VFMADD213PS  Z20, Z4, Z8
-	VFMADD213PS  Z20, Z5, Z9
-	VFMADD213PS  Z19, Z4, Z8
-	VFMADD213PS  Z19, Z5, Z9
-	VFMADD213PS  Z18, Z4, Z8
-	VFMADD213PS  Z18, Z5, Z9
-	VMULPS       Z8, Z4, Z8
-	VMULPS       Z9, Z5, Z9
-	VFMADD213PS  Z4, Z4, Z8
-	VFMADD213PS  Z5, Z5, Z9
-	VADDPS       Z24, Z8, Z8
-	VADDPS       Z24, Z9, Z9
-	VSCALEFPS    Z6, Z8, Z4
-	VSCALEFPS    Z7, Z9, Z5
-	VMOVUPS      constSign<>+0(SB), Z29
-	VSUBPS       Z4, Z24, Z4
-	VANDPS       Z29, Z0, Z10
+	VPERMPS      Z19, Z8, Z26
+	VPERMPS      Z20, Z8, Z8
+	VMOVAPS      Z21, Z27
+	VFMADD231PS  Z22, Z4, Z27
+	VFMADD231PS  Z26, Z4, Z8
+	VFMADD213PS  Z23, Z27, Z4
+	VFMADD213PS  Z26, Z8, Z4
+	VSCALEFPS    Z6, Z4, Z4
+	VPERMPS      Z19, Z9, Z26
+	VPERMPS      Z20, Z9, Z9
+	VMOVAPS      Z21, Z27
+	VFMADD231PS  Z22, Z5, Z27
+	VFMADD231PS  Z26, Z5, Z9
+	VFMADD213PS  Z23, Z27, Z5
+	VFMADD213PS  Z26, Z9, Z5
+	VSCALEFPS    Z7, Z5, Z5
+	VMOVUPS      constSign<>+0(SB), Z30
+	VSUBPS       Z4, Z23, Z4
+	VANDPS       Z30, Z0, Z10
 	VORPS        Z10, Z4, Z4
 	VMULPS       Z0, Z0, Z6
-	VSUBPS       Z5, Z24, Z5
-	VANDPS       Z29, Z1, Z11
+	VSUBPS       Z5, Z23, Z5
+	VANDPS       Z30, Z1, Z11
 	VORPS        Z11, Z5, Z5
 	VMULPS       Z1, Z1, Z7
-	VMOVUPS      constS5<>+0(SB), Z30
-	VMOVAPS      Z30, Z8
-	VMOVAPS      Z30, Z9
-	VMOVUPS      constS4<>+0(SB), Z31
-	VFMADD213PS  Z31, Z6, Z8
-	VFMADD213PS  Z31, Z7, Z9
-	VMOVUPS      constS3<>+0(SB), Z28
+	VMOVUPS      constS5<>+0(SB), Z31
+	VMOVAPS      Z31, Z8
+	VMOVAPS      Z31, Z9
+	VMOVUPS      constS4<>+0(SB), Z28
 	VFMADD213PS  Z28, Z6, Z8
 	VFMADD213PS  Z28, Z7, Z9
-	VMOVUPS      constS2<>+0(SB), Z29
+	VMOVUPS      constS3<>+0(SB), Z29
 	VFMADD213PS  Z29, Z6, Z8
 	VFMADD213PS  Z29, Z7, Z9
-	VMOVUPS      constS1<>+0(SB), Z30
+	VMOVUPS      constS2<>+0(SB), Z30
 	VFMADD213PS  Z30, Z6, Z8
 	VFMADD213PS  Z30, Z7, Z9
-	VMOVUPS      constS0<>+0(SB), Z31
+	VMOVUPS      constS1<>+0(SB), Z31
 	VFMADD213PS  Z31, Z6, Z8
 	VFMADD213PS  Z31, Z7, Z9
+	VMOVUPS      constS0<>+0(SB), Z28
+	VFMADD213PS  Z28, Z6, Z8
+	VFMADD213PS  Z28, Z7, Z9
 	VFMADD213PS  Z0, Z0, Z8
 	VMOVAPS      Z8, Z0
 	VCMPPS       $0x1e, Z12, Z2, K1
@@ -4511,51 +4495,51 @@ turn1:
 	VANDPS       Z14, Z0, Z2
 	VMINPS       Z2, Z13, Z4
 	VMOVAPS      Z4, Z10
-	VMOVUPS      constL7<>+0(SB), Z28
-	VMOVAPS      Z28, Z4
-	VMOVUPS      constL6<>+0(SB), Z29
-	VFMADD213PS  Z29, Z10, Z4
-	VMOVUPS      constL5<>+0(SB), Z30
+	VMOVUPS      constL7<>+0(SB), Z29
+	VMOVAPS      Z29, Z4
+	VMOVUPS      constL6<>+0(SB), Z30
 	VFMADD213PS  Z30, Z10, Z4
-	VMOVUPS      constL4<>+0(SB), Z31
+	VMOVUPS      constL5<>+0(SB), Z31
 	VFMADD213PS  Z31, Z10, Z4
-	VMOVUPS      constL3<>+0(SB), Z28
+	VMOVUPS      constL4<>+0(SB), Z28
 	VFMADD213PS  Z28, Z10, Z4
-	VFMADD213PS  Z27, Z10, Z4
-	VFMADD213PS  Z26, Z10, Z4
+	VMOVUPS      constL3<>+0(SB), Z29
+	VFMADD213PS  Z29, Z10, Z4
+	VMOVUPS      constL2<>+0(SB), Z30
+	VFMADD213PS  Z30, Z10, Z4
 	VFMADD213PS  Z25, Z10, Z4
+	VFMADD213PS  Z24, Z10, Z4
 	VMULPS       Z10, Z4, Z4
-	VMULPS       Z15, Z4, Z6
-	VRNDSCALEPS  $0x00, Z6, Z6
+	VMOVAPS      Z18, Z8
+	VFMADD231PS  Z15, Z4, Z8
+	VSUBPS       Z18, Z8, Z6
 	VFNMADD231PS Z16, Z6, Z4
 	VFNMADD231PS Z17, Z6, Z4
-	VMOVAPS      Z23, Z8
-	VFMADD213PS  Z22, Z4, Z8
-	VFMADD213PS  Z21, Z4, Z8
-	VFMADD213PS  Z20, Z4, Z8
-	VFMADD213PS  Z19, Z4, Z8
-	VFMADD213PS  Z18, Z4, Z8
-	VMULPS       Z8, Z4, Z8
-	VFMADD213PS  Z4, Z4, Z8
-	VADDPS       Z24, Z8, Z8
-	VSCALEFPS    Z6, Z8, Z4
-	VMOVUPS      constSign<>+0(SB), Z29
-	VSUBPS       Z4, Z24, Z4
-	VANDPS       Z29, Z0, Z10
+	VPERMPS      Z19, Z8, Z26
+	VPERMPS      Z20, Z8, Z8
+	VMOVAPS      Z21, Z27
+	VFMADD231PS  Z22, Z4, Z27
+	VFMADD231PS  Z26, Z4, Z8
+	VFMADD213PS  Z23, Z27, Z4
+	VFMADD213PS  Z26, Z8, Z4
+	VSCALEFPS    Z6, Z4, Z4
+	VMOVUPS      constSign<>+0(SB), Z31
+	VSUBPS       Z4, Z23, Z4
+	VANDPS       Z31, Z0, Z10
 	VORPS        Z10, Z4, Z4
 	VMULPS       Z0, Z0, Z6
-	VMOVUPS      constS5<>+0(SB), Z30
-	VMOVAPS      Z30, Z8
-	VMOVUPS      constS4<>+0(SB), Z31
-	VFMADD213PS  Z31, Z6, Z8
-	VMOVUPS      constS3<>+0(SB), Z28
-	VFMADD213PS  Z28, Z6, Z8
-	VMOVUPS      constS2<>+0(SB), Z29
+	VMOVUPS      constS5<>+0(SB), Z28
+	VMOVAPS      Z28, Z8
+	VMOVUPS      constS4<>+0(SB), Z29
 	VFMADD213PS  Z29, Z6, Z8
-	VMOVUPS      constS1<>+0(SB), Z30
+	VMOVUPS      constS3<>+0(SB), Z30
 	VFMADD213PS  Z30, Z6, Z8
-	VMOVUPS      constS0<>+0(SB), Z31
+	VMOVUPS      constS2<>+0(SB), Z31
 	VFMADD213PS  Z31, Z6, Z8
+	VMOVUPS      constS1<>+0(SB), Z28
+	VFMADD213PS  Z28, Z6, Z8
+	VMOVUPS      constS0<>+0(SB), Z29
+	VFMADD213PS  Z29, Z6, Z8
 	VFMADD213PS  Z0, Z0, Z8
 	VMOVAPS      Z8, Z0
 	VCMPPS       $0x1e, Z12, Z2, K1
@@ -4582,16 +4566,14 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z15
 	VMOVUPS constLn2Hi<>+0(SB), Z16
 	VMOVUPS constLn2Lo<>+0(SB), Z17
-	VMOVUPS constE0<>+0(SB), Z18
-	VMOVUPS constE1<>+0(SB), Z19
-	VMOVUPS constE2<>+0(SB), Z20
-	VMOVUPS constE3<>+0(SB), Z21
-	VMOVUPS constE4<>+0(SB), Z22
-	VMOVUPS constE5<>+0(SB), Z23
-	VMOVUPS constOne<>+0(SB), Z24
-	VMOVUPS constL0<>+0(SB), Z25
-	VMOVUPS constL1<>+0(SB), Z26
-	VMOVUPS constL2<>+0(SB), Z27
+	VMOVUPS constSixteenths<>+0(SB), Z18
+	VMOVUPS constT<>+0(SB), Z19
+	VMOVUPS constTLow<>+0(SB), Z20
+	VMOVUPS constF0<>+0(SB), Z21
+	VMOVUPS constF1<>+0(SB), Z22
+	VMOVUPS constOne<>+0(SB), Z23
+	VMOVUPS constL0<>+0(SB), Z24
+	VMOVUPS constL1<>+0(SB), Z25
 
 turn2:
 	CMPQ         CX, $0x02
@@ -4622,69 +4604,68 @@ turn2:
 	VMOVUPS      constL3<>+0(SB), Z29
 	VFMADD213PS  Z29, Z10, Z4
 	VFMADD213PS  Z29, Z11, Z5
-	VFMADD213PS  Z27, Z10, Z4
-	VFMADD213PS  Z27, Z11, Z5
-	VFMADD213PS  Z26, Z10, Z4
-	VFMADD213PS  Z26, Z11, Z5
+	VMOVUPS      constL2<>+0(SB), Z30
+	VFMADD213PS  Z30, Z10, Z4
+	VFMADD213PS  Z30, Z11, Z5
 	VFMADD213PS  Z25, Z10, Z4
 	VFMADD213PS  Z25, Z11, Z5
+	VFMADD213PS  Z24, Z10, Z4
+	VFMADD213PS  Z24, Z11, Z5
 	VMULPS       Z10, Z4, Z4
 	VMULPS       Z11, Z5, Z5
-	VMULPS       Z15, Z4, Z6
-	VMULPS       Z15, Z5, Z7
-	VRNDSCALEPS  $0x00, Z6, Z6
-	VRNDSCALEPS  $0x00, Z7, Z7
+	VMOVAPS      Z18, Z8
+	VFMADD231PS  Z15, Z4, Z8
+	VSUBPS       Z18, Z8, Z6
+	VMOVAPS      Z18, Z9
+	VFMADD231PS  Z15, Z5, Z9
+	VSUBPS       Z18, Z9, Z7
 	VFNMADD231PS Z16, Z6, Z4
 	VFNMADD231PS Z16, Z7, Z5
 	VFNMADD231PS Z17, Z6, Z4
 	VFNMADD231PS Z17, Z7, Z5
-	VMOVAPS      Z23, Z8
-	VMOVAPS      Z23, Z9
-	VFMADD213PS  Z22, Z4, Z8
-	VFMADD213PS  Z22, Z5, Z9
-	VFMADD213PS  Z21, Z4, Z8
-	VFMADD213PS  Z21, Z5, Z9
-	VFMADD213PS  Z20, Z4, Z8
-	VFMADD213PS  Z20, Z5, Z9
-	VFMADD213PS  Z19, Z4, Z8
-	VFMADD213PS  Z19, Z5, Z9
-	VFMADD213PS  Z18, Z4, Z8
-	VFMADD213PS  Z18, Z5, Z9
-	VMULPS       Z8, Z4, Z8
-	VMULPS       Z9, Z5, Z9
-	VFMADD213PS  Z4, Z4, Z8
-	VFMADD213PS  Z5, Z5, Z9
-	VADDPS       Z24, Z8, Z8
-	VADDPS       Z24, Z9, Z9
-	VSCALEFPS    Z6, Z8, Z4
-	VSCALEFPS    Z7, Z9, Z5
-	VMOVUPS      constSign<>+0(SB), Z30
-	VSUBPS       Z4, Z24, Z4
-	VANDPS       Z30, Z0, Z10
+	VPERMPS      Z19, Z8, Z26
+	VPERMPS      Z20, Z8, Z8
+	VMOVAPS      Z21, Z27
+	VFMADD231PS  Z22, Z4, Z27
+	VFMADD231PS  Z26, Z4, Z8
+	VFMADD213PS  Z23, Z27, Z4
+	VFMADD213PS  Z26, Z8, Z4
+	VSCALEFPS    Z6, Z4, Z4
+	VPERMPS      Z19, Z9, Z26
+	VPERMPS      Z20, Z9, Z9
+	VMOVAPS      Z21, Z27
+	VFMADD231PS  Z22, Z5, Z27
+	VFMADD231PS  Z26, Z5, Z9
+	VFMADD213PS  Z23, Z27, Z5
+	VFMADD213PS  Z26, Z9, Z5
+	VSCALEFPS    Z7, Z5, Z5
+	VMOVUPS      constSign<>+0(SB), Z31
+	VSUBPS       Z4, Z23, Z4
+	VANDPS       Z31, Z0, Z10
 	VORPS        Z10, Z4, Z4
 	VMULPS       Z0, Z0, Z6
-	VSUBPS       Z5, Z24, Z5
-	VANDPS       Z30, Z1, Z11
+	VSUBPS       Z5, Z23, Z5
+	VANDPS       Z31, Z1, Z11
 	VORPS        Z11, Z5, Z5
 	VMULPS       Z1, Z1, Z7
-	VMOVUPS      constS5<>+0(SB), Z31
-	VMOVAPS      Z31, Z8
-	VMOVAPS      Z31, Z9
-	VMOVUPS      constS4<>+0(SB), Z28
-	VFMADD213PS  Z28, Z6, Z8
-	VFMADD213PS  Z28, Z7, Z9
-	VMOVUPS      constS3<>+0(SB), Z29
+	VMOVUPS      constS5<>+0(SB), Z28
+	VMOVAPS      Z28, Z8
+	VMOVAPS      Z28, Z9
+	VMOVUPS      constS4<>+0(SB), Z29
 	VFMADD213PS  Z29, Z6, Z8
 	VFMADD213PS  Z29, Z7, Z9
-	VMOVUPS      constS2<>+0(SB), Z30
+	VMOVUPS      constS3<>+0(SB), Z30
 	VFMADD213PS  Z30, Z6, Z8
 	VFMADD213PS  Z30, Z7, Z9
-	VMOVUPS      constS1<>+0(SB), Z31
+	VMOVUPS      constS2<>+0(SB), Z31
 	VFMADD213PS  Z31, Z6, Z8
 	VFMADD213PS  Z31, Z7, Z9
-	VMOVUPS      constS0<>+0(SB), Z28
+	VMOVUPS      constS1<>+0(SB), Z28
 	VFMADD213PS  Z28, Z6, Z8
 	VFMADD213PS  Z28, Z7, Z9
+	VMOVUPS      constS0<>+0(SB), Z29
+	VFMADD213PS  Z29, Z6, Z8
+	VFMADD213PS  Z29, Z7, Z9
 	VFMADD213PS  Z0, Z0, Z8
 	VMOVAPS      Z8, Z0
 	VCMPPS       $0x1e, Z12, Z2, K1
@@ -4693,12 +4674,12 @@ turn2:
 	VMOVAPS      Z9, Z1
 	VCMPPS       $0x1e, Z12, Z3, K1
 	VMOVAPS      Z5, K1, Z1
-	VMOVUPS      constHalf<>+0(SB), Z29
-	VADDPS       Z24, Z0, Z0
-	VMULPS       Z29, Z0, Z0
+	VMOVUPS      constHalf<>+0(SB), Z30
+	VADDPS       Z23, Z0, Z0
+	VMULPS       Z30, Z0, Z0
 	VMULPS       (SI), Z0, Z0
-	VADDPS       Z24, Z1, Z1
-	VMULPS       Z29, Z1, Z1
+	VADDPS       Z23, Z1, Z1
+	VMULPS       Z30, Z1, Z1
 	VMULPS       64(SI), Z1, Z1
 	VMOVUPS      Z0, (DI)
 	VMOVUPS      Z1, 64(DI)
@@ -4712,63 +4693,63 @@ turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
 	VMOVUPS      (SI), Z0
-	VMOVUPS      constSqrtHalf<>+0(SB), Z30
-	VMULPS       Z30, Z0, Z0
+	VMOVUPS      constSqrtHalf<>+0(SB), Z31
+	VMULPS       Z31, Z0, Z0
 	VANDPS       Z14, Z0, Z2
 	VMINPS       Z2, Z13, Z4
 	VMOVAPS      Z4, Z10
-	VMOVUPS      constL7<>+0(SB), Z31
-	VMOVAPS      Z31, Z4
-	VMOVUPS      constL6<>+0(SB), Z28
-	VFMADD213PS  Z28, Z10, Z4
-	VMOVUPS      constL5<>+0(SB), Z29
+	VMOVUPS      constL7<>+0(SB), Z28
+	VMOVAPS      Z28, Z4
+	VMOVUPS      constL6<>+0(SB), Z29
 	VFMADD213PS  Z29, Z10, Z4
-	VMOVUPS      constL4<>+0(SB), Z30
+	VMOVUPS      constL5<>+0(SB), Z30
 	VFMADD213PS  Z30, Z10, Z4
-	VMOVUPS      constL3<>+0(SB), Z31
+	VMOVUPS      constL4<>+0(SB), Z31
 	VFMADD213PS  Z31, Z10, Z4
-	VFMADD213PS  Z27, Z10, Z4
-	VFMADD213PS  Z26, Z10, Z4
+	VMOVUPS      constL3<>+0(SB), Z28
+	VFMADD213PS  Z28, Z10, Z4
+	VMOVUPS      constL2<>+0(SB), Z29
+	VFMADD213PS  Z29, Z10, Z4
 	VFMADD213PS  Z25, Z10, Z4
+	VFMADD213PS  Z24, Z10, Z4
 	VMULPS       Z10, Z4, Z4
-	VMULPS       Z15, Z4, Z6
-	VRNDSCALEPS  $0x00, Z6, Z6
+	VMOVAPS      Z18, Z8
+	VFMADD231PS  Z15, Z4, Z8
+	VSUBPS       Z18, Z8, Z6
 	VFNMADD231PS Z16, Z6, Z4
 	VFNMADD231PS Z17, Z6, Z4
-	VMOVAPS      Z23, Z8
-	VFMADD213PS  Z22, Z4, Z8
-	VFMADD213PS  Z21, Z4, Z8
-	VFMADD213PS  Z20, Z4, Z8
-	VFMADD213PS  Z19, Z4, Z8
-	VFMADD213PS  Z18, Z4, Z8
-	VMULPS       Z8, Z4, Z8
-	VFMADD213PS  Z4, Z4, Z8
-	VADDPS       Z24, Z8, Z8
-	VSCALEFPS    Z6, Z8, Z4
-	VMOVUPS      constSign<>+0(SB), Z28
-	VSUBPS       Z4, Z24, Z4
-	VANDPS       Z28, Z0, Z10
+	VPERMPS      Z19, Z8, Z26
+	VPERMPS      Z20, Z8, Z8
+	VMOVAPS      Z21, Z27
+	VFMADD231PS  Z22, Z4, Z27
+	VFMADD231PS  Z26, Z4, Z8
+	VFMADD213PS  Z23, Z27, Z4
+	VFMADD213PS  Z26, Z8, Z4
+	VSCALEFPS    Z6, Z4, Z4
+	VMOVUPS      constSign<>+0(SB), Z30
+	VSUBPS       Z4, Z23, Z4
+	VANDPS       Z30, Z0, Z10
 	VORPS        Z10, Z4, Z4
 	VMULPS       Z0, Z0, Z6
-	VMOVUPS      constS5<>+0(SB), Z29
-	VMOVAPS      Z29, Z8
-	VMOVUPS      constS4<>+0(SB), Z30
-	VFMADD213PS  Z30, Z6, Z8
-	VMOVUPS      constS3<>+0(SB), Z31
-	VFMADD213PS  Z31, Z6, Z8
-	VMOVUPS      constS2<>+0(SB), Z28
+	VMOVUPS      constS5<>+0(SB), Z31
+	VMOVAPS      Z31, Z8
+	VMOVUPS      constS4<>+0(SB), Z28
 	VFMADD213PS  Z28, Z6, Z8
-	VMOVUPS      constS1<>+0(SB), Z29
+	VMOVUPS      constS3<>+0(SB), Z29
 	VFMADD213PS  Z29, Z6, Z8
-	VMOVUPS      constS0<>+0(SB), Z30
+	VMOVUPS      constS2<>+0(SB), Z30
 	VFMADD213PS  Z30, Z6, Z8
+	VMOVUPS      constS1<>+0(SB), Z31
+	VFMADD213PS  Z31, Z6, Z8
+	VMOVUPS      constS0<>+0(SB), Z28
+	VFMADD213PS  Z28, Z6, Z8
 	VFMADD213PS  Z0, Z0, Z8
 	VMOVAPS      Z8, Z0
 	VCMPPS       $0x1e, Z12, Z2, K1
 	VMOVAPS      Z4, K1, Z0
-	VMOVUPS      constHalf<>+0(SB), Z31
-	VADDPS       Z24, Z0, Z0
-	VMULPS       Z31, Z0, Z0
+	VMOVUPS      constHalf<>+0(SB), Z29
+	VADDPS       Z23, Z0, Z0
+	VMULPS       Z29, Z0, Z0
 	VMULPS       (SI), Z0, Z0
 	VMOVUPS      Z0, (DI)
 	ADDQ         $0x00000040, SI

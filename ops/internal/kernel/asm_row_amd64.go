@@ -72,8 +72,13 @@ func leastRowsAVX2(dst *float32, x *float32, rows int, n int)
 //	for r := range rows {
 //		for i := range n {
 //			e := exp(x[r*n+i] - m[r])
-//			lanes[i%8] += float64(e)
+//			groups[i/32][i%8] += e
 //			y[r*n+i] = e
+//		}
+//		for _, group := range groups {
+//			for i, e := range group {
+//				lanes[i%8] += float64(e)
+//			}
 //		}
 //		sums[r] = sum(lanes)
 //	}
@@ -86,7 +91,12 @@ func expRowsAVX2(y *float32, x *float32, rows int, n int, m *float32, sums *floa
 //	for r := range rows {
 //		for i := range n {
 //			e := exp(x[r*n+i] - m[r])
-//			lanes[i%8] += float64(e)
+//			groups[i/32][i%8] += e
+//		}
+//		for _, group := range groups {
+//			for i, e := range group {
+//				lanes[i%8] += float64(e)
+//			}
 //		}
 //		sums[r] = sum(lanes)
 //	}
@@ -153,12 +163,12 @@ func normChannelsAVX2(dst *float32, x *float32, rows int, n int, a *float32, b *
 //
 //	for r := range rows {
 //		for i := range n {
-//			dst[r*n+i] = float32(float64(x[r*n+i]) - a[r] - b[r]), where a and b have float64,
+//			dst[r*n+i] = x[r*n+i] - a[r] - b[r]
 //		}
 //	}
 //
 //go:noescape
-func logRowsAVX2(dst *float32, x *float32, rows int, n int, a *float64, b *float64)
+func logRowsAVX2(dst *float32, x *float32, rows int, n int, a *float32, b *float32)
 
 // sumValuesColumnsAVX2 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
 //
@@ -278,8 +288,13 @@ func leastRowsAVX512(dst *float32, x *float32, rows int, n int)
 //	for r := range rows {
 //		for i := range n {
 //			e := exp(x[r*n+i] - m[r])
-//			lanes[i%8] += float64(e)
+//			groups[i/64][i%16] += e
 //			y[r*n+i] = e
+//		}
+//		for _, group := range groups {
+//			for i, e := range group {
+//				lanes[i%8] += float64(e)
+//			}
 //		}
 //		sums[r] = sum(lanes)
 //	}
@@ -292,7 +307,12 @@ func expRowsAVX512(y *float32, x *float32, rows int, n int, m *float32, sums *fl
 //	for r := range rows {
 //		for i := range n {
 //			e := exp(x[r*n+i] - m[r])
-//			lanes[i%8] += float64(e)
+//			groups[i/64][i%16] += e
+//		}
+//		for _, group := range groups {
+//			for i, e := range group {
+//				lanes[i%8] += float64(e)
+//			}
 //		}
 //		sums[r] = sum(lanes)
 //	}
@@ -359,12 +379,12 @@ func normChannelsAVX512(dst *float32, x *float32, rows int, n int, a *float32, b
 //
 //	for r := range rows {
 //		for i := range n {
-//			dst[r*n+i] = float32(float64(x[r*n+i]) - a[r] - b[r]), where a and b have float64,
+//			dst[r*n+i] = x[r*n+i] - a[r] - b[r]
 //		}
 //	}
 //
 //go:noescape
-func logRowsAVX512(dst *float32, x *float32, rows int, n int, a *float64, b *float64)
+func logRowsAVX512(dst *float32, x *float32, rows int, n int, a *float32, b *float32)
 
 // sumValuesColumnsAVX512 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
 //

@@ -882,230 +882,251 @@ done:
 
 // func expRowsAVX2(y *float32, x *float32, rows int, n int, m *float32, sums *float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·expRowsAVX2(SB), NOSPLIT, $0-48
-	MOVQ    y+0(FP), DI
-	MOVQ    x+8(FP), SI
-	MOVQ    rows+16(FP), DX
-	MOVQ    n+24(FP), BX
-	MOVQ    m+32(FP), R10
-	MOVQ    sums+40(FP), R11
-	MOVQ    BX, R9
-	ANDQ    $0x07, R9
-	LEAQ    tailMask<>+0(SB), AX
-	NEGQ    R9
-	VMOVUPS 32(AX)(R9*4), Y9
+TEXT ·expRowsAVX2(SB), NOSPLIT, $64-48
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ rows+16(FP), DX
+	MOVQ n+24(FP), BX
+	MOVQ m+32(FP), R10
+	MOVQ sums+40(FP), R11
 
 row:
-	TESTQ        DX, DX
-	JZ           done
-	VBROADCASTSS (R10), Y6
-	ADDQ         $0x04, R10
-	VMOVUPS      constNegZero64<>+0(SB), Y7
-	VMOVUPS      constNegZero64<>+0(SB), Y8
-	MOVQ         BX, R8
+	TESTQ   DX, DX
+	JZ      done
+	VMOVUPS constNegZero64<>+0(SB), Y0
+	VMOVUPS Y0, (SP)
+	VMOVUPS Y0, 32(SP)
+	MOVQ    BX, R8
 
-turn2:
-	CMPQ         R8, $0x00000010
-	JLT          under2
+turn4:
+	CMPQ         R8, $0x00000020
+	JLT          under4
+	VBROADCASTSS (R10), Y12
 	VMOVUPS      (SI), Y0
-	VSUBPS       Y6, Y0, Y0
+	VSUBPS       Y12, Y0, Y0
 	VMOVUPS      32(SI), Y1
-	VSUBPS       Y6, Y1, Y1
-	VMOVUPS      constExpLow<>+0(SB), Y12
-	VMOVUPS      constExpTop<>+0(SB), Y13
-	VMINPS       Y0, Y13, Y0
-	VMINPS       Y1, Y13, Y1
-	VMAXPS       Y0, Y12, Y0
-	VMAXPS       Y1, Y12, Y1
-	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMULPS       Y14, Y0, Y2
-	VMULPS       Y14, Y1, Y3
-	VROUNDPS     $0x08, Y2, Y2
-	VROUNDPS     $0x08, Y3, Y3
+	VSUBPS       Y12, Y1, Y1
+	VMOVUPS      64(SI), Y2
+	VSUBPS       Y12, Y2, Y2
+	VMOVUPS      96(SI), Y3
+	VSUBPS       Y12, Y3, Y3
+	VMOVUPS      constMagnitude<>+0(SB), Y12
+	VPAND        Y12, Y0, Y4
+	VPAND        Y12, Y1, Y5
+	VPAND        Y12, Y2, Y6
+	VPAND        Y12, Y3, Y7
+	VPMAXSD      Y5, Y4, Y4
+	VPMAXSD      Y6, Y4, Y4
+	VPMAXSD      Y7, Y4, Y4
+	VPADDD       constExpPlain<>+0(SB), Y4, Y4
+	VMOVMSKPS    Y4, AX
+	TESTL        AX, AX
+	JNZ          beyond4_false
+	VMOVUPS      constLog2e<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y14
+	VMOVAPS      Y14, Y8
+	VFMADD231PS  Y13, Y0, Y8
+	VSUBPS       Y14, Y8, Y4
+	VMOVAPS      Y14, Y9
+	VFMADD231PS  Y13, Y1, Y9
+	VSUBPS       Y14, Y9, Y5
+	VMOVAPS      Y14, Y10
+	VFMADD231PS  Y13, Y2, Y10
+	VSUBPS       Y14, Y10, Y6
+	VMOVAPS      Y14, Y11
+	VFMADD231PS  Y13, Y3, Y11
+	VSUBPS       Y14, Y11, Y7
 	VMOVUPS      constLn2Hi<>+0(SB), Y15
-	VFNMADD231PS Y15, Y2, Y0
-	VFNMADD231PS Y15, Y3, Y1
+	VFNMADD231PS Y15, Y4, Y0
+	VFNMADD231PS Y15, Y5, Y1
+	VFNMADD231PS Y15, Y6, Y2
+	VFNMADD231PS Y15, Y7, Y3
 	VMOVUPS      constLn2Lo<>+0(SB), Y12
-	VFNMADD231PS Y12, Y2, Y0
-	VFNMADD231PS Y12, Y3, Y1
-	VMOVUPS      constE5<>+0(SB), Y13
-	VMOVUPS      constE4<>+0(SB), Y14
-	VMOVAPS      Y13, Y4
-	VMOVAPS      Y13, Y5
-	VFMADD213PS  Y14, Y0, Y4
-	VFMADD213PS  Y14, Y1, Y5
+	VFNMADD231PS Y12, Y4, Y0
+	VFNMADD231PS Y12, Y5, Y1
+	VFNMADD231PS Y12, Y6, Y2
+	VFNMADD231PS Y12, Y7, Y3
+	VPSLLD       $0x17, Y8, Y4
+	VPSLLD       $0x17, Y9, Y5
+	VPSLLD       $0x17, Y10, Y6
+	VPSLLD       $0x17, Y11, Y7
+	VMOVUPS      constE1<>+0(SB), Y14
 	VMOVUPS      constE3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VFMADD213PS  Y15, Y1, Y5
-	VMOVUPS      constE2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VFMADD213PS  Y12, Y1, Y5
-	VMOVUPS      constE1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
-	VFMADD213PS  Y13, Y1, Y5
-	VMOVUPS      constE0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VFMADD213PS  Y14, Y1, Y5
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMULPS       Y4, Y0, Y4
-	VMULPS       Y5, Y1, Y5
-	VFMADD213PS  Y0, Y0, Y4
-	VFMADD213PS  Y1, Y1, Y5
-	VADDPS       Y15, Y4, Y4
-	VADDPS       Y15, Y5, Y5
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      constBias<>+0(SB), Y12
-	VPSRAD       $0x01, Y2, Y0
-	VPSUBD       Y0, Y2, Y2
-	VPADDD       Y12, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y4, Y4
-	VPSRAD       $0x01, Y3, Y1
-	VPSUBD       Y1, Y3, Y3
-	VPADDD       Y12, Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y5, Y5
-	VPADDD       Y12, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
-	VPADDD       Y12, Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y1
-	VMOVUPS      Y0, (DI)
-	VCVTPS2PD    X0, Y10
-	VADDPD       Y10, Y7, Y7
-	VEXTRACTF128 $0x01, Y0, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y10, Y8, Y8
-	VMOVUPS      Y1, 32(DI)
-	VCVTPS2PD    X1, Y10
-	VADDPD       Y10, Y7, Y7
-	VEXTRACTF128 $0x01, Y1, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y10, Y8, Y8
-	ADDQ         $0x00000040, SI
-	ADDQ         $0x00000040, DI
-	SUBQ         $0x00000010, R8
-	JMP          turn2
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y1, Y9
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y1, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y10
+	VFMADD213PS  constE2<>+0(SB), Y2, Y10
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y10
+	VFMADD213PS  Y12, Y13, Y10
+	VFMADD213PS  Y2, Y13, Y10
+	VADDPS       constOne<>+0(SB), Y10, Y10
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
+	VMOVAPS      Y15, Y11
+	VFMADD213PS  constE2<>+0(SB), Y3, Y11
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y11
+	VFMADD213PS  Y12, Y13, Y11
+	VFMADD213PS  Y3, Y13, Y11
+	VADDPS       constOne<>+0(SB), Y11, Y11
+	VPADDD       Y4, Y8, Y0
+	VPADDD       Y5, Y9, Y1
+	VPADDD       Y6, Y10, Y2
+	VPADDD       Y7, Y11, Y3
 
-under2:
+beyond4_false_end:
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y0, Y0
+	VCVTPS2PD    X0, Y4
+	VEXTRACTF128 $0x01, Y0, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       (SP), Y4, Y4
+	VADDPD       32(SP), Y5, Y5
+	VMOVUPS      Y4, (SP)
+	VMOVUPS      Y5, 32(SP)
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x00000020, R8
+	JMP          turn4
+
+under4:
+	TESTQ  R8, R8
+	JZ     sum
+	VXORPS Y2, Y2, Y2
+
 turn1:
 	CMPQ         R8, $0x00000008
 	JLT          under1
+	VBROADCASTSS (R10), Y12
 	VMOVUPS      (SI), Y0
-	VSUBPS       Y6, Y0, Y0
-	VMOVUPS      constExpLow<>+0(SB), Y13
-	VMOVUPS      constExpTop<>+0(SB), Y14
-	VMINPS       Y0, Y14, Y0
-	VMAXPS       Y0, Y13, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y2
-	VROUNDPS     $0x08, Y2, Y2
+	VSUBPS       Y12, Y0, Y0
+	VMOVUPS      constMagnitude<>+0(SB), Y13
+	VPAND        Y13, Y0, Y4
+	VPADDD       constExpPlain<>+0(SB), Y4, Y4
+	VMOVMSKPS    Y4, AX
+	TESTL        AX, AX
+	JNZ          beyond1_false
+	VMOVUPS      constLog2e<>+0(SB), Y14
+	VMOVUPS      constWhole<>+0(SB), Y15
+	VMOVAPS      Y15, Y8
+	VFMADD231PS  Y14, Y0, Y8
+	VSUBPS       Y15, Y8, Y4
 	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y2, Y0
+	VFNMADD231PS Y12, Y4, Y0
 	VMOVUPS      constLn2Lo<>+0(SB), Y13
-	VFNMADD231PS Y13, Y2, Y0
-	VMOVUPS      constE5<>+0(SB), Y14
-	VMOVUPS      constE4<>+0(SB), Y15
-	VMOVAPS      Y14, Y4
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constE3<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constE2<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
+	VFNMADD231PS Y13, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
 	VMOVUPS      constE1<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VMOVUPS      constE0<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMULPS       Y4, Y0, Y4
-	VFMADD213PS  Y0, Y0, Y4
-	VADDPS       Y12, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      constBias<>+0(SB), Y13
-	VPSRAD       $0x01, Y2, Y0
-	VPSUBD       Y0, Y2, Y2
-	VPADDD       Y13, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y4, Y4
-	VPADDD       Y13, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
-	VMOVUPS      Y0, (DI)
-	VCVTPS2PD    X0, Y10
-	VADDPD       Y10, Y7, Y7
-	VEXTRACTF128 $0x01, Y0, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y10, Y8, Y8
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000020, DI
-	SUBQ         $0x00000008, R8
-	JMP          turn1
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VPADDD       Y4, Y8, Y0
+
+beyond1_false_end:
+	VMOVUPS Y0, (DI)
+	VADDPS  Y0, Y2, Y2
+	ADDQ    $0x00000020, SI
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x00000008, R8
+	JMP     turn1
 
 under1:
 	TESTQ        R8, R8
-	JZ           sum
-	VMASKMOVPS   (SI), Y9, Y0
-	VSUBPS       Y6, Y0, Y0
-	VMOVUPS      constExpLow<>+0(SB), Y14
-	VMOVUPS      constExpTop<>+0(SB), Y15
-	VMINPS       Y0, Y15, Y0
-	VMAXPS       Y0, Y14, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y12
-	VMULPS       Y12, Y0, Y2
-	VROUNDPS     $0x08, Y2, Y2
+	JZ           last
+	MOVQ         BX, R9
+	ANDQ         $0x07, R9
+	LEAQ         tailMask<>+0(SB), AX
+	NEGQ         R9
+	VMOVUPS      32(AX)(R9*4), Y1
+	VBROADCASTSS (R10), Y12
+	VMASKMOVPS   (SI), Y1, Y0
+	VSUBPS       Y12, Y0, Y0
+	VMOVUPS      constMagnitude<>+0(SB), Y14
+	VPAND        Y14, Y0, Y4
+	VPADDD       constExpPlain<>+0(SB), Y4, Y4
+	VMOVMSKPS    Y4, AX
+	TESTL        AX, AX
+	JNZ          beyond1_true
+	VMOVUPS      constLog2e<>+0(SB), Y15
+	VMOVUPS      constWhole<>+0(SB), Y12
+	VMOVAPS      Y12, Y8
+	VFMADD231PS  Y15, Y0, Y8
+	VSUBPS       Y12, Y8, Y4
 	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y2, Y0
+	VFNMADD231PS Y13, Y4, Y0
 	VMOVUPS      constLn2Lo<>+0(SB), Y14
-	VFNMADD231PS Y14, Y2, Y0
-	VMOVUPS      constE5<>+0(SB), Y15
-	VMOVUPS      constE4<>+0(SB), Y12
-	VMOVAPS      Y15, Y4
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constE3<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
-	VMOVUPS      constE2<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VMOVUPS      constE1<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constE0<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constOne<>+0(SB), Y13
-	VMULPS       Y4, Y0, Y4
-	VFMADD213PS  Y0, Y0, Y4
-	VADDPS       Y13, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      constBias<>+0(SB), Y14
-	VPSRAD       $0x01, Y2, Y0
-	VPSUBD       Y0, Y2, Y2
-	VPADDD       Y14, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y4, Y4
-	VPADDD       Y14, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
-	VMASKMOVPS   Y0, Y9, (DI)
-	VCVTPS2PD    X0, Y10
-	VADDPD       Y10, Y7, Y10
-	VPMOVSXDQ    X9, Y11
-	VBLENDVPD    Y11, Y10, Y7, Y7
-	VEXTRACTF128 $0x01, Y0, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y10, Y8, Y10
-	VEXTRACTF128 $0x01, Y9, X11
-	VPMOVSXDQ    X11, Y11
-	VBLENDVPD    Y11, Y10, Y8, Y8
-	LEAQ         (SI)(R8*4), SI
-	LEAQ         (DI)(R8*4), DI
+	VFNMADD231PS Y14, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VPADDD       Y4, Y8, Y0
+
+beyond1_true_end:
+	VMASKMOVPS Y0, Y1, (DI)
+	VANDPS     Y1, Y0, Y0
+	VADDPS     Y0, Y2, Y2
+	LEAQ       (SI)(R8*4), SI
+	LEAQ       (DI)(R8*4), DI
+
+last:
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       (SP), Y4, Y4
+	VADDPD       32(SP), Y5, Y5
+	VMOVUPS      Y4, (SP)
+	VMOVUPS      Y5, 32(SP)
 
 sum:
-	VADDPD       Y8, Y7, Y7
-	VEXTRACTF128 $0x01, Y7, X10
-	VADDPD       X10, X7, X7
-	VPERMILPD    $0x01, X7, X10
-	VADDSD       X10, X7, X7
-	VMOVSD       X7, (R11)
+	VMOVUPS      (SP), Y0
+	VMOVUPS      32(SP), Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPD       X4, X0, X0
+	VPERMILPD    $0x01, X0, X4
+	VADDSD       X4, X0, X0
+	VMOVSD       X0, (R11)
+	ADDQ         $0x04, R10
 	ADDQ         $0x08, R11
 	DECQ         DX
 	JMP          row
@@ -1114,41 +1135,239 @@ done:
 	VZEROUPPER
 	RET
 
-DATA constExpLow<>+0(SB)/4, $0xc2d00000
-DATA constExpLow<>+4(SB)/4, $0xc2d00000
-DATA constExpLow<>+8(SB)/4, $0xc2d00000
-DATA constExpLow<>+12(SB)/4, $0xc2d00000
-DATA constExpLow<>+16(SB)/4, $0xc2d00000
-DATA constExpLow<>+20(SB)/4, $0xc2d00000
-DATA constExpLow<>+24(SB)/4, $0xc2d00000
-DATA constExpLow<>+28(SB)/4, $0xc2d00000
-DATA constExpLow<>+32(SB)/4, $0xc2d00000
-DATA constExpLow<>+36(SB)/4, $0xc2d00000
-DATA constExpLow<>+40(SB)/4, $0xc2d00000
-DATA constExpLow<>+44(SB)/4, $0xc2d00000
-DATA constExpLow<>+48(SB)/4, $0xc2d00000
-DATA constExpLow<>+52(SB)/4, $0xc2d00000
-DATA constExpLow<>+56(SB)/4, $0xc2d00000
-DATA constExpLow<>+60(SB)/4, $0xc2d00000
-GLOBL constExpLow<>(SB), RODATA|NOPTR, $64
+beyond4_false:
+	VMOVUPS      constExpLow<>+0(SB), Y15
+	VMOVUPS      constExpTop<>+0(SB), Y12
+	VMINPS       Y0, Y12, Y0
+	VMINPS       Y1, Y12, Y1
+	VMINPS       Y2, Y12, Y2
+	VMINPS       Y3, Y12, Y3
+	VMAXPS       Y0, Y15, Y0
+	VMAXPS       Y1, Y15, Y1
+	VMAXPS       Y2, Y15, Y2
+	VMAXPS       Y3, Y15, Y3
+	VMOVUPS      constLog2e<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y14
+	VMOVAPS      Y14, Y8
+	VFMADD231PS  Y13, Y0, Y8
+	VSUBPS       Y14, Y8, Y4
+	VMOVAPS      Y14, Y9
+	VFMADD231PS  Y13, Y1, Y9
+	VSUBPS       Y14, Y9, Y5
+	VMOVAPS      Y14, Y10
+	VFMADD231PS  Y13, Y2, Y10
+	VSUBPS       Y14, Y10, Y6
+	VMOVAPS      Y14, Y11
+	VFMADD231PS  Y13, Y3, Y11
+	VSUBPS       Y14, Y11, Y7
+	VMOVUPS      constLn2Hi<>+0(SB), Y15
+	VFNMADD231PS Y15, Y4, Y0
+	VFNMADD231PS Y15, Y5, Y1
+	VFNMADD231PS Y15, Y6, Y2
+	VFNMADD231PS Y15, Y7, Y3
+	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VFNMADD231PS Y12, Y4, Y0
+	VFNMADD231PS Y12, Y5, Y1
+	VFNMADD231PS Y12, Y6, Y2
+	VFNMADD231PS Y12, Y7, Y3
+	VPSLLD       $0x17, Y8, Y4
+	VPSLLD       $0x17, Y9, Y5
+	VPSLLD       $0x17, Y10, Y6
+	VPSLLD       $0x17, Y11, Y7
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y1, Y9
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y1, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y10
+	VFMADD213PS  constE2<>+0(SB), Y2, Y10
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y10
+	VFMADD213PS  Y12, Y13, Y10
+	VFMADD213PS  Y2, Y13, Y10
+	VADDPS       constOne<>+0(SB), Y10, Y10
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
+	VMOVAPS      Y15, Y11
+	VFMADD213PS  constE2<>+0(SB), Y3, Y11
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y11
+	VFMADD213PS  Y12, Y13, Y11
+	VFMADD213PS  Y3, Y13, Y11
+	VADDPS       constOne<>+0(SB), Y11, Y11
+	VMOVUPS      constBias<>+0(SB), Y13
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y13, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       Y13, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	VPSRAD       $0x17, Y5, Y5
+	VPSRAD       $0x01, Y5, Y1
+	VPSUBD       Y1, Y5, Y5
+	VPADDD       Y13, Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y9, Y9
+	VPADDD       Y13, Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y9, Y9
+	VMOVAPS      Y9, Y1
+	VPSRAD       $0x17, Y6, Y6
+	VPSRAD       $0x01, Y6, Y2
+	VPSUBD       Y2, Y6, Y6
+	VPADDD       Y13, Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y10, Y10
+	VPADDD       Y13, Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y10
+	VMOVAPS      Y10, Y2
+	VPSRAD       $0x17, Y7, Y7
+	VPSRAD       $0x01, Y7, Y3
+	VPSUBD       Y3, Y7, Y7
+	VPADDD       Y13, Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y11, Y11
+	VPADDD       Y13, Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y11, Y11
+	VMOVAPS      Y11, Y3
+	JMP          beyond4_false_end
 
-DATA constExpTop<>+0(SB)/4, $0x42b20000
-DATA constExpTop<>+4(SB)/4, $0x42b20000
-DATA constExpTop<>+8(SB)/4, $0x42b20000
-DATA constExpTop<>+12(SB)/4, $0x42b20000
-DATA constExpTop<>+16(SB)/4, $0x42b20000
-DATA constExpTop<>+20(SB)/4, $0x42b20000
-DATA constExpTop<>+24(SB)/4, $0x42b20000
-DATA constExpTop<>+28(SB)/4, $0x42b20000
-DATA constExpTop<>+32(SB)/4, $0x42b20000
-DATA constExpTop<>+36(SB)/4, $0x42b20000
-DATA constExpTop<>+40(SB)/4, $0x42b20000
-DATA constExpTop<>+44(SB)/4, $0x42b20000
-DATA constExpTop<>+48(SB)/4, $0x42b20000
-DATA constExpTop<>+52(SB)/4, $0x42b20000
-DATA constExpTop<>+56(SB)/4, $0x42b20000
-DATA constExpTop<>+60(SB)/4, $0x42b20000
-GLOBL constExpTop<>(SB), RODATA|NOPTR, $64
+beyond1_false:
+	VMOVUPS      constExpLow<>+0(SB), Y14
+	VMOVUPS      constExpTop<>+0(SB), Y15
+	VMINPS       Y0, Y15, Y0
+	VMAXPS       Y0, Y14, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y12
+	VMOVUPS      constWhole<>+0(SB), Y13
+	VMOVAPS      Y13, Y8
+	VFMADD231PS  Y12, Y0, Y8
+	VSUBPS       Y13, Y8, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y14
+	VFNMADD231PS Y14, Y4, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y15
+	VFNMADD231PS Y15, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVUPS      constBias<>+0(SB), Y12
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y12, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       Y12, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	JMP          beyond1_false_end
+
+beyond1_true:
+	VMOVUPS      constExpLow<>+0(SB), Y13
+	VMOVUPS      constExpTop<>+0(SB), Y14
+	VMINPS       Y0, Y14, Y0
+	VMAXPS       Y0, Y13, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y15
+	VMOVUPS      constWhole<>+0(SB), Y12
+	VMOVAPS      Y12, Y8
+	VFMADD231PS  Y15, Y0, Y8
+	VSUBPS       Y12, Y8, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y13
+	VFNMADD231PS Y13, Y4, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VFNMADD231PS Y14, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVUPS      constBias<>+0(SB), Y15
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y15, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       Y15, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	JMP          beyond1_true_end
+
+DATA constMagnitude<>+0(SB)/4, $0x7fffffff
+DATA constMagnitude<>+4(SB)/4, $0x7fffffff
+DATA constMagnitude<>+8(SB)/4, $0x7fffffff
+DATA constMagnitude<>+12(SB)/4, $0x7fffffff
+DATA constMagnitude<>+16(SB)/4, $0x7fffffff
+DATA constMagnitude<>+20(SB)/4, $0x7fffffff
+DATA constMagnitude<>+24(SB)/4, $0x7fffffff
+DATA constMagnitude<>+28(SB)/4, $0x7fffffff
+DATA constMagnitude<>+32(SB)/4, $0x7fffffff
+DATA constMagnitude<>+36(SB)/4, $0x7fffffff
+DATA constMagnitude<>+40(SB)/4, $0x7fffffff
+DATA constMagnitude<>+44(SB)/4, $0x7fffffff
+DATA constMagnitude<>+48(SB)/4, $0x7fffffff
+DATA constMagnitude<>+52(SB)/4, $0x7fffffff
+DATA constMagnitude<>+56(SB)/4, $0x7fffffff
+DATA constMagnitude<>+60(SB)/4, $0x7fffffff
+GLOBL constMagnitude<>(SB), RODATA|NOPTR, $64
+
+DATA constExpPlain<>+0(SB)/4, $0x3d523333
+DATA constExpPlain<>+4(SB)/4, $0x3d523333
+DATA constExpPlain<>+8(SB)/4, $0x3d523333
+DATA constExpPlain<>+12(SB)/4, $0x3d523333
+DATA constExpPlain<>+16(SB)/4, $0x3d523333
+DATA constExpPlain<>+20(SB)/4, $0x3d523333
+DATA constExpPlain<>+24(SB)/4, $0x3d523333
+DATA constExpPlain<>+28(SB)/4, $0x3d523333
+DATA constExpPlain<>+32(SB)/4, $0x3d523333
+DATA constExpPlain<>+36(SB)/4, $0x3d523333
+DATA constExpPlain<>+40(SB)/4, $0x3d523333
+DATA constExpPlain<>+44(SB)/4, $0x3d523333
+DATA constExpPlain<>+48(SB)/4, $0x3d523333
+DATA constExpPlain<>+52(SB)/4, $0x3d523333
+DATA constExpPlain<>+56(SB)/4, $0x3d523333
+DATA constExpPlain<>+60(SB)/4, $0x3d523333
+GLOBL constExpPlain<>(SB), RODATA|NOPTR, $64
 
 DATA constLog2e<>+0(SB)/4, $0x3fb8aa3b
 DATA constLog2e<>+4(SB)/4, $0x3fb8aa3b
@@ -1167,6 +1386,24 @@ DATA constLog2e<>+52(SB)/4, $0x3fb8aa3b
 DATA constLog2e<>+56(SB)/4, $0x3fb8aa3b
 DATA constLog2e<>+60(SB)/4, $0x3fb8aa3b
 GLOBL constLog2e<>(SB), RODATA|NOPTR, $64
+
+DATA constWhole<>+0(SB)/4, $0x4b400000
+DATA constWhole<>+4(SB)/4, $0x4b400000
+DATA constWhole<>+8(SB)/4, $0x4b400000
+DATA constWhole<>+12(SB)/4, $0x4b400000
+DATA constWhole<>+16(SB)/4, $0x4b400000
+DATA constWhole<>+20(SB)/4, $0x4b400000
+DATA constWhole<>+24(SB)/4, $0x4b400000
+DATA constWhole<>+28(SB)/4, $0x4b400000
+DATA constWhole<>+32(SB)/4, $0x4b400000
+DATA constWhole<>+36(SB)/4, $0x4b400000
+DATA constWhole<>+40(SB)/4, $0x4b400000
+DATA constWhole<>+44(SB)/4, $0x4b400000
+DATA constWhole<>+48(SB)/4, $0x4b400000
+DATA constWhole<>+52(SB)/4, $0x4b400000
+DATA constWhole<>+56(SB)/4, $0x4b400000
+DATA constWhole<>+60(SB)/4, $0x4b400000
+GLOBL constWhole<>(SB), RODATA|NOPTR, $64
 
 DATA constLn2Hi<>+0(SB)/4, $0x3f318000
 DATA constLn2Hi<>+4(SB)/4, $0x3f318000
@@ -1204,113 +1441,95 @@ DATA constLn2Lo<>+56(SB)/4, $0xb95e8083
 DATA constLn2Lo<>+60(SB)/4, $0xb95e8083
 GLOBL constLn2Lo<>(SB), RODATA|NOPTR, $64
 
-DATA constE5<>+0(SB)/4, $0x39506967
-DATA constE5<>+4(SB)/4, $0x39506967
-DATA constE5<>+8(SB)/4, $0x39506967
-DATA constE5<>+12(SB)/4, $0x39506967
-DATA constE5<>+16(SB)/4, $0x39506967
-DATA constE5<>+20(SB)/4, $0x39506967
-DATA constE5<>+24(SB)/4, $0x39506967
-DATA constE5<>+28(SB)/4, $0x39506967
-DATA constE5<>+32(SB)/4, $0x39506967
-DATA constE5<>+36(SB)/4, $0x39506967
-DATA constE5<>+40(SB)/4, $0x39506967
-DATA constE5<>+44(SB)/4, $0x39506967
-DATA constE5<>+48(SB)/4, $0x39506967
-DATA constE5<>+52(SB)/4, $0x39506967
-DATA constE5<>+56(SB)/4, $0x39506967
-DATA constE5<>+60(SB)/4, $0x39506967
-GLOBL constE5<>(SB), RODATA|NOPTR, $64
-
-DATA constE4<>+0(SB)/4, $0x3ab743ce
-DATA constE4<>+4(SB)/4, $0x3ab743ce
-DATA constE4<>+8(SB)/4, $0x3ab743ce
-DATA constE4<>+12(SB)/4, $0x3ab743ce
-DATA constE4<>+16(SB)/4, $0x3ab743ce
-DATA constE4<>+20(SB)/4, $0x3ab743ce
-DATA constE4<>+24(SB)/4, $0x3ab743ce
-DATA constE4<>+28(SB)/4, $0x3ab743ce
-DATA constE4<>+32(SB)/4, $0x3ab743ce
-DATA constE4<>+36(SB)/4, $0x3ab743ce
-DATA constE4<>+40(SB)/4, $0x3ab743ce
-DATA constE4<>+44(SB)/4, $0x3ab743ce
-DATA constE4<>+48(SB)/4, $0x3ab743ce
-DATA constE4<>+52(SB)/4, $0x3ab743ce
-DATA constE4<>+56(SB)/4, $0x3ab743ce
-DATA constE4<>+60(SB)/4, $0x3ab743ce
-GLOBL constE4<>(SB), RODATA|NOPTR, $64
-
-DATA constE3<>+0(SB)/4, $0x3c088908
-DATA constE3<>+4(SB)/4, $0x3c088908
-DATA constE3<>+8(SB)/4, $0x3c088908
-DATA constE3<>+12(SB)/4, $0x3c088908
-DATA constE3<>+16(SB)/4, $0x3c088908
-DATA constE3<>+20(SB)/4, $0x3c088908
-DATA constE3<>+24(SB)/4, $0x3c088908
-DATA constE3<>+28(SB)/4, $0x3c088908
-DATA constE3<>+32(SB)/4, $0x3c088908
-DATA constE3<>+36(SB)/4, $0x3c088908
-DATA constE3<>+40(SB)/4, $0x3c088908
-DATA constE3<>+44(SB)/4, $0x3c088908
-DATA constE3<>+48(SB)/4, $0x3c088908
-DATA constE3<>+52(SB)/4, $0x3c088908
-DATA constE3<>+56(SB)/4, $0x3c088908
-DATA constE3<>+60(SB)/4, $0x3c088908
-GLOBL constE3<>(SB), RODATA|NOPTR, $64
-
-DATA constE2<>+0(SB)/4, $0x3d2aa9c1
-DATA constE2<>+4(SB)/4, $0x3d2aa9c1
-DATA constE2<>+8(SB)/4, $0x3d2aa9c1
-DATA constE2<>+12(SB)/4, $0x3d2aa9c1
-DATA constE2<>+16(SB)/4, $0x3d2aa9c1
-DATA constE2<>+20(SB)/4, $0x3d2aa9c1
-DATA constE2<>+24(SB)/4, $0x3d2aa9c1
-DATA constE2<>+28(SB)/4, $0x3d2aa9c1
-DATA constE2<>+32(SB)/4, $0x3d2aa9c1
-DATA constE2<>+36(SB)/4, $0x3d2aa9c1
-DATA constE2<>+40(SB)/4, $0x3d2aa9c1
-DATA constE2<>+44(SB)/4, $0x3d2aa9c1
-DATA constE2<>+48(SB)/4, $0x3d2aa9c1
-DATA constE2<>+52(SB)/4, $0x3d2aa9c1
-DATA constE2<>+56(SB)/4, $0x3d2aa9c1
-DATA constE2<>+60(SB)/4, $0x3d2aa9c1
-GLOBL constE2<>(SB), RODATA|NOPTR, $64
-
-DATA constE1<>+0(SB)/4, $0x3e2aaaaa
-DATA constE1<>+4(SB)/4, $0x3e2aaaaa
-DATA constE1<>+8(SB)/4, $0x3e2aaaaa
-DATA constE1<>+12(SB)/4, $0x3e2aaaaa
-DATA constE1<>+16(SB)/4, $0x3e2aaaaa
-DATA constE1<>+20(SB)/4, $0x3e2aaaaa
-DATA constE1<>+24(SB)/4, $0x3e2aaaaa
-DATA constE1<>+28(SB)/4, $0x3e2aaaaa
-DATA constE1<>+32(SB)/4, $0x3e2aaaaa
-DATA constE1<>+36(SB)/4, $0x3e2aaaaa
-DATA constE1<>+40(SB)/4, $0x3e2aaaaa
-DATA constE1<>+44(SB)/4, $0x3e2aaaaa
-DATA constE1<>+48(SB)/4, $0x3e2aaaaa
-DATA constE1<>+52(SB)/4, $0x3e2aaaaa
-DATA constE1<>+56(SB)/4, $0x3e2aaaaa
-DATA constE1<>+60(SB)/4, $0x3e2aaaaa
+DATA constE1<>+0(SB)/4, $0x3e2aaa48
+DATA constE1<>+4(SB)/4, $0x3e2aaa48
+DATA constE1<>+8(SB)/4, $0x3e2aaa48
+DATA constE1<>+12(SB)/4, $0x3e2aaa48
+DATA constE1<>+16(SB)/4, $0x3e2aaa48
+DATA constE1<>+20(SB)/4, $0x3e2aaa48
+DATA constE1<>+24(SB)/4, $0x3e2aaa48
+DATA constE1<>+28(SB)/4, $0x3e2aaa48
+DATA constE1<>+32(SB)/4, $0x3e2aaa48
+DATA constE1<>+36(SB)/4, $0x3e2aaa48
+DATA constE1<>+40(SB)/4, $0x3e2aaa48
+DATA constE1<>+44(SB)/4, $0x3e2aaa48
+DATA constE1<>+48(SB)/4, $0x3e2aaa48
+DATA constE1<>+52(SB)/4, $0x3e2aaa48
+DATA constE1<>+56(SB)/4, $0x3e2aaa48
+DATA constE1<>+60(SB)/4, $0x3e2aaa48
 GLOBL constE1<>(SB), RODATA|NOPTR, $64
 
-DATA constE0<>+0(SB)/4, $0x3f000000
-DATA constE0<>+4(SB)/4, $0x3f000000
-DATA constE0<>+8(SB)/4, $0x3f000000
-DATA constE0<>+12(SB)/4, $0x3f000000
-DATA constE0<>+16(SB)/4, $0x3f000000
-DATA constE0<>+20(SB)/4, $0x3f000000
-DATA constE0<>+24(SB)/4, $0x3f000000
-DATA constE0<>+28(SB)/4, $0x3f000000
-DATA constE0<>+32(SB)/4, $0x3f000000
-DATA constE0<>+36(SB)/4, $0x3f000000
-DATA constE0<>+40(SB)/4, $0x3f000000
-DATA constE0<>+44(SB)/4, $0x3f000000
-DATA constE0<>+48(SB)/4, $0x3f000000
-DATA constE0<>+52(SB)/4, $0x3f000000
-DATA constE0<>+56(SB)/4, $0x3f000000
-DATA constE0<>+60(SB)/4, $0x3f000000
+DATA constE3<>+0(SB)/4, $0x3c091d36
+DATA constE3<>+4(SB)/4, $0x3c091d36
+DATA constE3<>+8(SB)/4, $0x3c091d36
+DATA constE3<>+12(SB)/4, $0x3c091d36
+DATA constE3<>+16(SB)/4, $0x3c091d36
+DATA constE3<>+20(SB)/4, $0x3c091d36
+DATA constE3<>+24(SB)/4, $0x3c091d36
+DATA constE3<>+28(SB)/4, $0x3c091d36
+DATA constE3<>+32(SB)/4, $0x3c091d36
+DATA constE3<>+36(SB)/4, $0x3c091d36
+DATA constE3<>+40(SB)/4, $0x3c091d36
+DATA constE3<>+44(SB)/4, $0x3c091d36
+DATA constE3<>+48(SB)/4, $0x3c091d36
+DATA constE3<>+52(SB)/4, $0x3c091d36
+DATA constE3<>+56(SB)/4, $0x3c091d36
+DATA constE3<>+60(SB)/4, $0x3c091d36
+GLOBL constE3<>(SB), RODATA|NOPTR, $64
+
+DATA constE0<>+0(SB)/4, $0x3efffffe
+DATA constE0<>+4(SB)/4, $0x3efffffe
+DATA constE0<>+8(SB)/4, $0x3efffffe
+DATA constE0<>+12(SB)/4, $0x3efffffe
+DATA constE0<>+16(SB)/4, $0x3efffffe
+DATA constE0<>+20(SB)/4, $0x3efffffe
+DATA constE0<>+24(SB)/4, $0x3efffffe
+DATA constE0<>+28(SB)/4, $0x3efffffe
+DATA constE0<>+32(SB)/4, $0x3efffffe
+DATA constE0<>+36(SB)/4, $0x3efffffe
+DATA constE0<>+40(SB)/4, $0x3efffffe
+DATA constE0<>+44(SB)/4, $0x3efffffe
+DATA constE0<>+48(SB)/4, $0x3efffffe
+DATA constE0<>+52(SB)/4, $0x3efffffe
+DATA constE0<>+56(SB)/4, $0x3efffffe
+DATA constE0<>+60(SB)/4, $0x3efffffe
 GLOBL constE0<>(SB), RODATA|NOPTR, $64
+
+DATA constE2<>+0(SB)/4, $0x3d2aac7a
+DATA constE2<>+4(SB)/4, $0x3d2aac7a
+DATA constE2<>+8(SB)/4, $0x3d2aac7a
+DATA constE2<>+12(SB)/4, $0x3d2aac7a
+DATA constE2<>+16(SB)/4, $0x3d2aac7a
+DATA constE2<>+20(SB)/4, $0x3d2aac7a
+DATA constE2<>+24(SB)/4, $0x3d2aac7a
+DATA constE2<>+28(SB)/4, $0x3d2aac7a
+DATA constE2<>+32(SB)/4, $0x3d2aac7a
+DATA constE2<>+36(SB)/4, $0x3d2aac7a
+DATA constE2<>+40(SB)/4, $0x3d2aac7a
+DATA constE2<>+44(SB)/4, $0x3d2aac7a
+DATA constE2<>+48(SB)/4, $0x3d2aac7a
+DATA constE2<>+52(SB)/4, $0x3d2aac7a
+DATA constE2<>+56(SB)/4, $0x3d2aac7a
+DATA constE2<>+60(SB)/4, $0x3d2aac7a
+GLOBL constE2<>(SB), RODATA|NOPTR, $64
+
+DATA constE4<>+0(SB)/4, $0x3ab511aa
+DATA constE4<>+4(SB)/4, $0x3ab511aa
+DATA constE4<>+8(SB)/4, $0x3ab511aa
+DATA constE4<>+12(SB)/4, $0x3ab511aa
+DATA constE4<>+16(SB)/4, $0x3ab511aa
+DATA constE4<>+20(SB)/4, $0x3ab511aa
+DATA constE4<>+24(SB)/4, $0x3ab511aa
+DATA constE4<>+28(SB)/4, $0x3ab511aa
+DATA constE4<>+32(SB)/4, $0x3ab511aa
+DATA constE4<>+36(SB)/4, $0x3ab511aa
+DATA constE4<>+40(SB)/4, $0x3ab511aa
+DATA constE4<>+44(SB)/4, $0x3ab511aa
+DATA constE4<>+48(SB)/4, $0x3ab511aa
+DATA constE4<>+52(SB)/4, $0x3ab511aa
+DATA constE4<>+56(SB)/4, $0x3ab511aa
+DATA constE4<>+60(SB)/4, $0x3ab511aa
+GLOBL constE4<>(SB), RODATA|NOPTR, $64
 
 DATA constOne<>+0(SB)/4, $0x3f800000
 DATA constOne<>+4(SB)/4, $0x3f800000
@@ -1329,6 +1548,42 @@ DATA constOne<>+52(SB)/4, $0x3f800000
 DATA constOne<>+56(SB)/4, $0x3f800000
 DATA constOne<>+60(SB)/4, $0x3f800000
 GLOBL constOne<>(SB), RODATA|NOPTR, $64
+
+DATA constExpLow<>+0(SB)/4, $0xc2d00000
+DATA constExpLow<>+4(SB)/4, $0xc2d00000
+DATA constExpLow<>+8(SB)/4, $0xc2d00000
+DATA constExpLow<>+12(SB)/4, $0xc2d00000
+DATA constExpLow<>+16(SB)/4, $0xc2d00000
+DATA constExpLow<>+20(SB)/4, $0xc2d00000
+DATA constExpLow<>+24(SB)/4, $0xc2d00000
+DATA constExpLow<>+28(SB)/4, $0xc2d00000
+DATA constExpLow<>+32(SB)/4, $0xc2d00000
+DATA constExpLow<>+36(SB)/4, $0xc2d00000
+DATA constExpLow<>+40(SB)/4, $0xc2d00000
+DATA constExpLow<>+44(SB)/4, $0xc2d00000
+DATA constExpLow<>+48(SB)/4, $0xc2d00000
+DATA constExpLow<>+52(SB)/4, $0xc2d00000
+DATA constExpLow<>+56(SB)/4, $0xc2d00000
+DATA constExpLow<>+60(SB)/4, $0xc2d00000
+GLOBL constExpLow<>(SB), RODATA|NOPTR, $64
+
+DATA constExpTop<>+0(SB)/4, $0x42b20000
+DATA constExpTop<>+4(SB)/4, $0x42b20000
+DATA constExpTop<>+8(SB)/4, $0x42b20000
+DATA constExpTop<>+12(SB)/4, $0x42b20000
+DATA constExpTop<>+16(SB)/4, $0x42b20000
+DATA constExpTop<>+20(SB)/4, $0x42b20000
+DATA constExpTop<>+24(SB)/4, $0x42b20000
+DATA constExpTop<>+28(SB)/4, $0x42b20000
+DATA constExpTop<>+32(SB)/4, $0x42b20000
+DATA constExpTop<>+36(SB)/4, $0x42b20000
+DATA constExpTop<>+40(SB)/4, $0x42b20000
+DATA constExpTop<>+44(SB)/4, $0x42b20000
+DATA constExpTop<>+48(SB)/4, $0x42b20000
+DATA constExpTop<>+52(SB)/4, $0x42b20000
+DATA constExpTop<>+56(SB)/4, $0x42b20000
+DATA constExpTop<>+60(SB)/4, $0x42b20000
+GLOBL constExpTop<>(SB), RODATA|NOPTR, $64
 
 DATA constBias<>+0(SB)/4, $0x0000007f
 DATA constBias<>+4(SB)/4, $0x0000007f
@@ -1350,222 +1605,241 @@ GLOBL constBias<>(SB), RODATA|NOPTR, $64
 
 // func expSumRowsAVX2(x *float32, rows int, n int, m *float32, sums *float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·expSumRowsAVX2(SB), NOSPLIT, $0-40
-	MOVQ    x+0(FP), SI
-	MOVQ    rows+8(FP), DX
-	MOVQ    n+16(FP), BX
-	MOVQ    m+24(FP), R10
-	MOVQ    sums+32(FP), R11
-	MOVQ    BX, R9
-	ANDQ    $0x07, R9
-	LEAQ    tailMask<>+0(SB), AX
-	NEGQ    R9
-	VMOVUPS 32(AX)(R9*4), Y9
+TEXT ·expSumRowsAVX2(SB), NOSPLIT, $64-40
+	MOVQ x+0(FP), SI
+	MOVQ rows+8(FP), DX
+	MOVQ n+16(FP), BX
+	MOVQ m+24(FP), R10
+	MOVQ sums+32(FP), R11
 
 row:
-	TESTQ        DX, DX
-	JZ           done
-	VBROADCASTSS (R10), Y6
-	ADDQ         $0x04, R10
-	VMOVUPS      constNegZero64<>+0(SB), Y7
-	VMOVUPS      constNegZero64<>+0(SB), Y8
-	MOVQ         BX, R8
+	TESTQ   DX, DX
+	JZ      done
+	VMOVUPS constNegZero64<>+0(SB), Y0
+	VMOVUPS Y0, (SP)
+	VMOVUPS Y0, 32(SP)
+	MOVQ    BX, R8
 
-turn2:
-	CMPQ         R8, $0x00000010
-	JLT          under2
+turn4:
+	CMPQ         R8, $0x00000020
+	JLT          under4
+	VBROADCASTSS (R10), Y12
 	VMOVUPS      (SI), Y0
-	VSUBPS       Y6, Y0, Y0
+	VSUBPS       Y12, Y0, Y0
 	VMOVUPS      32(SI), Y1
-	VSUBPS       Y6, Y1, Y1
-	VMOVUPS      constExpLow<>+0(SB), Y12
-	VMOVUPS      constExpTop<>+0(SB), Y13
-	VMINPS       Y0, Y13, Y0
-	VMINPS       Y1, Y13, Y1
-	VMAXPS       Y0, Y12, Y0
-	VMAXPS       Y1, Y12, Y1
-	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMULPS       Y14, Y0, Y2
-	VMULPS       Y14, Y1, Y3
-	VROUNDPS     $0x08, Y2, Y2
-	VROUNDPS     $0x08, Y3, Y3
+	VSUBPS       Y12, Y1, Y1
+	VMOVUPS      64(SI), Y2
+	VSUBPS       Y12, Y2, Y2
+	VMOVUPS      96(SI), Y3
+	VSUBPS       Y12, Y3, Y3
+	VMOVUPS      constMagnitude<>+0(SB), Y12
+	VPAND        Y12, Y0, Y4
+	VPAND        Y12, Y1, Y5
+	VPAND        Y12, Y2, Y6
+	VPAND        Y12, Y3, Y7
+	VPMAXSD      Y5, Y4, Y4
+	VPMAXSD      Y6, Y4, Y4
+	VPMAXSD      Y7, Y4, Y4
+	VPADDD       constExpPlain<>+0(SB), Y4, Y4
+	VMOVMSKPS    Y4, AX
+	TESTL        AX, AX
+	JNZ          beyond4_false
+	VMOVUPS      constLog2e<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y14
+	VMOVAPS      Y14, Y8
+	VFMADD231PS  Y13, Y0, Y8
+	VSUBPS       Y14, Y8, Y4
+	VMOVAPS      Y14, Y9
+	VFMADD231PS  Y13, Y1, Y9
+	VSUBPS       Y14, Y9, Y5
+	VMOVAPS      Y14, Y10
+	VFMADD231PS  Y13, Y2, Y10
+	VSUBPS       Y14, Y10, Y6
+	VMOVAPS      Y14, Y11
+	VFMADD231PS  Y13, Y3, Y11
+	VSUBPS       Y14, Y11, Y7
 	VMOVUPS      constLn2Hi<>+0(SB), Y15
-	VFNMADD231PS Y15, Y2, Y0
-	VFNMADD231PS Y15, Y3, Y1
+	VFNMADD231PS Y15, Y4, Y0
+	VFNMADD231PS Y15, Y5, Y1
+	VFNMADD231PS Y15, Y6, Y2
+	VFNMADD231PS Y15, Y7, Y3
 	VMOVUPS      constLn2Lo<>+0(SB), Y12
-	VFNMADD231PS Y12, Y2, Y0
-	VFNMADD231PS Y12, Y3, Y1
-	VMOVUPS      constE5<>+0(SB), Y13
-	VMOVUPS      constE4<>+0(SB), Y14
-	VMOVAPS      Y13, Y4
-	VMOVAPS      Y13, Y5
-	VFMADD213PS  Y14, Y0, Y4
-	VFMADD213PS  Y14, Y1, Y5
+	VFNMADD231PS Y12, Y4, Y0
+	VFNMADD231PS Y12, Y5, Y1
+	VFNMADD231PS Y12, Y6, Y2
+	VFNMADD231PS Y12, Y7, Y3
+	VPSLLD       $0x17, Y8, Y4
+	VPSLLD       $0x17, Y9, Y5
+	VPSLLD       $0x17, Y10, Y6
+	VPSLLD       $0x17, Y11, Y7
+	VMOVUPS      constE1<>+0(SB), Y14
 	VMOVUPS      constE3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VFMADD213PS  Y15, Y1, Y5
-	VMOVUPS      constE2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VFMADD213PS  Y12, Y1, Y5
-	VMOVUPS      constE1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
-	VFMADD213PS  Y13, Y1, Y5
-	VMOVUPS      constE0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VFMADD213PS  Y14, Y1, Y5
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMULPS       Y4, Y0, Y4
-	VMULPS       Y5, Y1, Y5
-	VFMADD213PS  Y0, Y0, Y4
-	VFMADD213PS  Y1, Y1, Y5
-	VADDPS       Y15, Y4, Y4
-	VADDPS       Y15, Y5, Y5
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      constBias<>+0(SB), Y12
-	VPSRAD       $0x01, Y2, Y0
-	VPSUBD       Y0, Y2, Y2
-	VPADDD       Y12, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y4, Y4
-	VPSRAD       $0x01, Y3, Y1
-	VPSUBD       Y1, Y3, Y3
-	VPADDD       Y12, Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y5, Y5
-	VPADDD       Y12, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
-	VPADDD       Y12, Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y1
-	VCVTPS2PD    X0, Y10
-	VADDPD       Y10, Y7, Y7
-	VEXTRACTF128 $0x01, Y0, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y10, Y8, Y8
-	VCVTPS2PD    X1, Y10
-	VADDPD       Y10, Y7, Y7
-	VEXTRACTF128 $0x01, Y1, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y10, Y8, Y8
-	ADDQ         $0x00000040, SI
-	SUBQ         $0x00000010, R8
-	JMP          turn2
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y1, Y9
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y1, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y10
+	VFMADD213PS  constE2<>+0(SB), Y2, Y10
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y10
+	VFMADD213PS  Y12, Y13, Y10
+	VFMADD213PS  Y2, Y13, Y10
+	VADDPS       constOne<>+0(SB), Y10, Y10
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
+	VMOVAPS      Y15, Y11
+	VFMADD213PS  constE2<>+0(SB), Y3, Y11
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y11
+	VFMADD213PS  Y12, Y13, Y11
+	VFMADD213PS  Y3, Y13, Y11
+	VADDPS       constOne<>+0(SB), Y11, Y11
+	VPADDD       Y4, Y8, Y0
+	VPADDD       Y5, Y9, Y1
+	VPADDD       Y6, Y10, Y2
+	VPADDD       Y7, Y11, Y3
 
-under2:
+beyond4_false_end:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y0, Y0
+	VCVTPS2PD    X0, Y4
+	VEXTRACTF128 $0x01, Y0, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       (SP), Y4, Y4
+	VADDPD       32(SP), Y5, Y5
+	VMOVUPS      Y4, (SP)
+	VMOVUPS      Y5, 32(SP)
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x00000020, R8
+	JMP          turn4
+
+under4:
+	TESTQ  R8, R8
+	JZ     sum
+	VXORPS Y2, Y2, Y2
+
 turn1:
 	CMPQ         R8, $0x00000008
 	JLT          under1
+	VBROADCASTSS (R10), Y12
 	VMOVUPS      (SI), Y0
-	VSUBPS       Y6, Y0, Y0
-	VMOVUPS      constExpLow<>+0(SB), Y13
-	VMOVUPS      constExpTop<>+0(SB), Y14
-	VMINPS       Y0, Y14, Y0
-	VMAXPS       Y0, Y13, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y2
-	VROUNDPS     $0x08, Y2, Y2
+	VSUBPS       Y12, Y0, Y0
+	VMOVUPS      constMagnitude<>+0(SB), Y13
+	VPAND        Y13, Y0, Y4
+	VPADDD       constExpPlain<>+0(SB), Y4, Y4
+	VMOVMSKPS    Y4, AX
+	TESTL        AX, AX
+	JNZ          beyond1_false
+	VMOVUPS      constLog2e<>+0(SB), Y14
+	VMOVUPS      constWhole<>+0(SB), Y15
+	VMOVAPS      Y15, Y8
+	VFMADD231PS  Y14, Y0, Y8
+	VSUBPS       Y15, Y8, Y4
 	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y2, Y0
+	VFNMADD231PS Y12, Y4, Y0
 	VMOVUPS      constLn2Lo<>+0(SB), Y13
-	VFNMADD231PS Y13, Y2, Y0
-	VMOVUPS      constE5<>+0(SB), Y14
-	VMOVUPS      constE4<>+0(SB), Y15
-	VMOVAPS      Y14, Y4
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constE3<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constE2<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
+	VFNMADD231PS Y13, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
 	VMOVUPS      constE1<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VMOVUPS      constE0<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMULPS       Y4, Y0, Y4
-	VFMADD213PS  Y0, Y0, Y4
-	VADDPS       Y12, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      constBias<>+0(SB), Y13
-	VPSRAD       $0x01, Y2, Y0
-	VPSUBD       Y0, Y2, Y2
-	VPADDD       Y13, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y4, Y4
-	VPADDD       Y13, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
-	VCVTPS2PD    X0, Y10
-	VADDPD       Y10, Y7, Y7
-	VEXTRACTF128 $0x01, Y0, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y10, Y8, Y8
-	ADDQ         $0x00000020, SI
-	SUBQ         $0x00000008, R8
-	JMP          turn1
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VPADDD       Y4, Y8, Y0
+
+beyond1_false_end:
+	VADDPS Y0, Y2, Y2
+	ADDQ   $0x00000020, SI
+	SUBQ   $0x00000008, R8
+	JMP    turn1
 
 under1:
 	TESTQ        R8, R8
-	JZ           sum
-	VMASKMOVPS   (SI), Y9, Y0
-	VSUBPS       Y6, Y0, Y0
-	VMOVUPS      constExpLow<>+0(SB), Y14
-	VMOVUPS      constExpTop<>+0(SB), Y15
-	VMINPS       Y0, Y15, Y0
-	VMAXPS       Y0, Y14, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y12
-	VMULPS       Y12, Y0, Y2
-	VROUNDPS     $0x08, Y2, Y2
+	JZ           last
+	MOVQ         BX, R9
+	ANDQ         $0x07, R9
+	LEAQ         tailMask<>+0(SB), AX
+	NEGQ         R9
+	VMOVUPS      32(AX)(R9*4), Y1
+	VBROADCASTSS (R10), Y12
+	VMASKMOVPS   (SI), Y1, Y0
+	VSUBPS       Y12, Y0, Y0
+	VMOVUPS      constMagnitude<>+0(SB), Y14
+	VPAND        Y14, Y0, Y4
+	VPADDD       constExpPlain<>+0(SB), Y4, Y4
+	VMOVMSKPS    Y4, AX
+	TESTL        AX, AX
+	JNZ          beyond1_true
+	VMOVUPS      constLog2e<>+0(SB), Y15
+	VMOVUPS      constWhole<>+0(SB), Y12
+	VMOVAPS      Y12, Y8
+	VFMADD231PS  Y15, Y0, Y8
+	VSUBPS       Y12, Y8, Y4
 	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y2, Y0
+	VFNMADD231PS Y13, Y4, Y0
 	VMOVUPS      constLn2Lo<>+0(SB), Y14
-	VFNMADD231PS Y14, Y2, Y0
-	VMOVUPS      constE5<>+0(SB), Y15
-	VMOVUPS      constE4<>+0(SB), Y12
-	VMOVAPS      Y15, Y4
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constE3<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y4
-	VMOVUPS      constE2<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y4
-	VMOVUPS      constE1<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y4
-	VMOVUPS      constE0<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y4
-	VMOVUPS      constOne<>+0(SB), Y13
-	VMULPS       Y4, Y0, Y4
-	VFMADD213PS  Y0, Y0, Y4
-	VADDPS       Y13, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      constBias<>+0(SB), Y14
-	VPSRAD       $0x01, Y2, Y0
-	VPSUBD       Y0, Y2, Y2
-	VPADDD       Y14, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y4, Y4
-	VPADDD       Y14, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y0
-	VCVTPS2PD    X0, Y10
-	VADDPD       Y10, Y7, Y10
-	VPMOVSXDQ    X9, Y11
-	VBLENDVPD    Y11, Y10, Y7, Y7
-	VEXTRACTF128 $0x01, Y0, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y10, Y8, Y10
-	VEXTRACTF128 $0x01, Y9, X11
-	VPMOVSXDQ    X11, Y11
-	VBLENDVPD    Y11, Y10, Y8, Y8
-	LEAQ         (SI)(R8*4), SI
+	VFNMADD231PS Y14, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VPADDD       Y4, Y8, Y0
+
+beyond1_true_end:
+	VANDPS Y1, Y0, Y0
+	VADDPS Y0, Y2, Y2
+	LEAQ   (SI)(R8*4), SI
+
+last:
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       (SP), Y4, Y4
+	VADDPD       32(SP), Y5, Y5
+	VMOVUPS      Y4, (SP)
+	VMOVUPS      Y5, 32(SP)
 
 sum:
-	VADDPD       Y8, Y7, Y7
-	VEXTRACTF128 $0x01, Y7, X10
-	VADDPD       X10, X7, X7
-	VPERMILPD    $0x01, X7, X10
-	VADDSD       X10, X7, X7
-	VMOVSD       X7, (R11)
+	VMOVUPS      (SP), Y0
+	VMOVUPS      32(SP), Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPD       X4, X0, X0
+	VPERMILPD    $0x01, X0, X4
+	VADDSD       X4, X0, X0
+	VMOVSD       X0, (R11)
+	ADDQ         $0x04, R10
 	ADDQ         $0x08, R11
 	DECQ         DX
 	JMP          row
@@ -1573,6 +1847,204 @@ sum:
 done:
 	VZEROUPPER
 	RET
+
+beyond4_false:
+	VMOVUPS      constExpLow<>+0(SB), Y15
+	VMOVUPS      constExpTop<>+0(SB), Y12
+	VMINPS       Y0, Y12, Y0
+	VMINPS       Y1, Y12, Y1
+	VMINPS       Y2, Y12, Y2
+	VMINPS       Y3, Y12, Y3
+	VMAXPS       Y0, Y15, Y0
+	VMAXPS       Y1, Y15, Y1
+	VMAXPS       Y2, Y15, Y2
+	VMAXPS       Y3, Y15, Y3
+	VMOVUPS      constLog2e<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y14
+	VMOVAPS      Y14, Y8
+	VFMADD231PS  Y13, Y0, Y8
+	VSUBPS       Y14, Y8, Y4
+	VMOVAPS      Y14, Y9
+	VFMADD231PS  Y13, Y1, Y9
+	VSUBPS       Y14, Y9, Y5
+	VMOVAPS      Y14, Y10
+	VFMADD231PS  Y13, Y2, Y10
+	VSUBPS       Y14, Y10, Y6
+	VMOVAPS      Y14, Y11
+	VFMADD231PS  Y13, Y3, Y11
+	VSUBPS       Y14, Y11, Y7
+	VMOVUPS      constLn2Hi<>+0(SB), Y15
+	VFNMADD231PS Y15, Y4, Y0
+	VFNMADD231PS Y15, Y5, Y1
+	VFNMADD231PS Y15, Y6, Y2
+	VFNMADD231PS Y15, Y7, Y3
+	VMOVUPS      constLn2Lo<>+0(SB), Y12
+	VFNMADD231PS Y12, Y4, Y0
+	VFNMADD231PS Y12, Y5, Y1
+	VFNMADD231PS Y12, Y6, Y2
+	VFNMADD231PS Y12, Y7, Y3
+	VPSLLD       $0x17, Y8, Y4
+	VPSLLD       $0x17, Y9, Y5
+	VPSLLD       $0x17, Y10, Y6
+	VPSLLD       $0x17, Y11, Y7
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y1, Y9
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y1, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y10
+	VFMADD213PS  constE2<>+0(SB), Y2, Y10
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y10
+	VFMADD213PS  Y12, Y13, Y10
+	VFMADD213PS  Y2, Y13, Y10
+	VADDPS       constOne<>+0(SB), Y10, Y10
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
+	VMOVAPS      Y15, Y11
+	VFMADD213PS  constE2<>+0(SB), Y3, Y11
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y11
+	VFMADD213PS  Y12, Y13, Y11
+	VFMADD213PS  Y3, Y13, Y11
+	VADDPS       constOne<>+0(SB), Y11, Y11
+	VMOVUPS      constBias<>+0(SB), Y13
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y13, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       Y13, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	VPSRAD       $0x17, Y5, Y5
+	VPSRAD       $0x01, Y5, Y1
+	VPSUBD       Y1, Y5, Y5
+	VPADDD       Y13, Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y9, Y9
+	VPADDD       Y13, Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y9, Y9
+	VMOVAPS      Y9, Y1
+	VPSRAD       $0x17, Y6, Y6
+	VPSRAD       $0x01, Y6, Y2
+	VPSUBD       Y2, Y6, Y6
+	VPADDD       Y13, Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y10, Y10
+	VPADDD       Y13, Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y10
+	VMOVAPS      Y10, Y2
+	VPSRAD       $0x17, Y7, Y7
+	VPSRAD       $0x01, Y7, Y3
+	VPSUBD       Y3, Y7, Y7
+	VPADDD       Y13, Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y11, Y11
+	VPADDD       Y13, Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y11, Y11
+	VMOVAPS      Y11, Y3
+	JMP          beyond4_false_end
+
+beyond1_false:
+	VMOVUPS      constExpLow<>+0(SB), Y14
+	VMOVUPS      constExpTop<>+0(SB), Y15
+	VMINPS       Y0, Y15, Y0
+	VMAXPS       Y0, Y14, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y12
+	VMOVUPS      constWhole<>+0(SB), Y13
+	VMOVAPS      Y13, Y8
+	VFMADD231PS  Y12, Y0, Y8
+	VSUBPS       Y13, Y8, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y14
+	VFNMADD231PS Y14, Y4, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y15
+	VFNMADD231PS Y15, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVUPS      constBias<>+0(SB), Y12
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y12, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       Y12, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	JMP          beyond1_false_end
+
+beyond1_true:
+	VMOVUPS      constExpLow<>+0(SB), Y13
+	VMOVUPS      constExpTop<>+0(SB), Y14
+	VMINPS       Y0, Y14, Y0
+	VMAXPS       Y0, Y13, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y15
+	VMOVUPS      constWhole<>+0(SB), Y12
+	VMOVAPS      Y12, Y8
+	VFMADD231PS  Y15, Y0, Y8
+	VSUBPS       Y12, Y8, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y13
+	VFNMADD231PS Y13, Y4, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VFNMADD231PS Y14, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVUPS      constBias<>+0(SB), Y15
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y15, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       Y15, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	JMP          beyond1_true_end
 
 // func scaleRowsAVX2(dst *float32, x *float32, rows int, n int, a *float32)
 // Requires: AVX
@@ -2012,7 +2484,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func logRowsAVX2(dst *float32, x *float32, rows int, n int, a *float64, b *float64)
+// func logRowsAVX2(dst *float32, x *float32, rows int, n int, a *float32, b *float32)
 // Requires: AVX
 TEXT ·logRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ    dst+0(FP), DI
@@ -2030,103 +2502,55 @@ TEXT ·logRowsAVX2(SB), NOSPLIT, $0-48
 row:
 	TESTQ        DX, DX
 	JZ           done
-	VBROADCASTSD (R10), Y10
-	ADDQ         $0x08, R10
-	VBROADCASTSD (R11), Y11
-	ADDQ         $0x08, R11
+	VBROADCASTSS (R10), Y10
+	ADDQ         $0x04, R10
+	VBROADCASTSS (R11), Y11
+	ADDQ         $0x04, R11
 	XORQ         R8, R8
 	MOVQ         BX, CX
 
 turn4:
-	CMPQ         CX, $0x00000020
-	JLT          under4
-	VMOVUPS      (SI)(R8*1), Y0
-	VMOVUPS      32(SI)(R8*1), Y1
-	VMOVUPS      64(SI)(R8*1), Y2
-	VMOVUPS      96(SI)(R8*1), Y3
-	VEXTRACTF128 $0x01, Y0, X4
-	VCVTPS2PD    X0, Y0
-	VCVTPS2PD    X4, Y4
-	VSUBPD       Y10, Y0, Y0
-	VSUBPD       Y10, Y4, Y4
-	VSUBPD       Y11, Y0, Y0
-	VSUBPD       Y11, Y4, Y4
-	VCVTPD2PSY   Y0, X0
-	VCVTPD2PSY   Y4, X4
-	VINSERTF128  $0x01, X4, Y0, Y0
-	VEXTRACTF128 $0x01, Y1, X5
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X5, Y5
-	VSUBPD       Y10, Y1, Y1
-	VSUBPD       Y10, Y5, Y5
-	VSUBPD       Y11, Y1, Y1
-	VSUBPD       Y11, Y5, Y5
-	VCVTPD2PSY   Y1, X1
-	VCVTPD2PSY   Y5, X5
-	VINSERTF128  $0x01, X5, Y1, Y1
-	VEXTRACTF128 $0x01, Y2, X6
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X6, Y6
-	VSUBPD       Y10, Y2, Y2
-	VSUBPD       Y10, Y6, Y6
-	VSUBPD       Y11, Y2, Y2
-	VSUBPD       Y11, Y6, Y6
-	VCVTPD2PSY   Y2, X2
-	VCVTPD2PSY   Y6, X6
-	VINSERTF128  $0x01, X6, Y2, Y2
-	VEXTRACTF128 $0x01, Y3, X7
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X7, Y7
-	VSUBPD       Y10, Y3, Y3
-	VSUBPD       Y10, Y7, Y7
-	VSUBPD       Y11, Y3, Y3
-	VSUBPD       Y11, Y7, Y7
-	VCVTPD2PSY   Y3, X3
-	VCVTPD2PSY   Y7, X7
-	VINSERTF128  $0x01, X7, Y3, Y3
-	VMOVUPS      Y0, (DI)(R8*1)
-	VMOVUPS      Y1, 32(DI)(R8*1)
-	VMOVUPS      Y2, 64(DI)(R8*1)
-	VMOVUPS      Y3, 96(DI)(R8*1)
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x00000020, CX
-	JMP          turn4
+	CMPQ    CX, $0x00000020
+	JLT     under4
+	VMOVUPS (SI)(R8*1), Y0
+	VMOVUPS 32(SI)(R8*1), Y1
+	VMOVUPS 64(SI)(R8*1), Y2
+	VMOVUPS 96(SI)(R8*1), Y3
+	VSUBPS  Y10, Y0, Y0
+	VSUBPS  Y11, Y0, Y0
+	VSUBPS  Y10, Y1, Y1
+	VSUBPS  Y11, Y1, Y1
+	VSUBPS  Y10, Y2, Y2
+	VSUBPS  Y11, Y2, Y2
+	VSUBPS  Y10, Y3, Y3
+	VSUBPS  Y11, Y3, Y3
+	VMOVUPS Y0, (DI)(R8*1)
+	VMOVUPS Y1, 32(DI)(R8*1)
+	VMOVUPS Y2, 64(DI)(R8*1)
+	VMOVUPS Y3, 96(DI)(R8*1)
+	ADDQ    $0x00000080, R8
+	SUBQ    $0x00000020, CX
+	JMP     turn4
 
 under4:
 turn1:
-	CMPQ         CX, $0x00000008
-	JLT          under1
-	VMOVUPS      (SI)(R8*1), Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VCVTPS2PD    X0, Y0
-	VCVTPS2PD    X4, Y4
-	VSUBPD       Y10, Y0, Y0
-	VSUBPD       Y10, Y4, Y4
-	VSUBPD       Y11, Y0, Y0
-	VSUBPD       Y11, Y4, Y4
-	VCVTPD2PSY   Y0, X0
-	VCVTPD2PSY   Y4, X4
-	VINSERTF128  $0x01, X4, Y0, Y0
-	VMOVUPS      Y0, (DI)(R8*1)
-	ADDQ         $0x00000020, R8
-	SUBQ         $0x00000008, CX
-	JMP          turn1
+	CMPQ    CX, $0x00000008
+	JLT     under1
+	VMOVUPS (SI)(R8*1), Y0
+	VSUBPS  Y10, Y0, Y0
+	VSUBPS  Y11, Y0, Y0
+	VMOVUPS Y0, (DI)(R8*1)
+	ADDQ    $0x00000020, R8
+	SUBQ    $0x00000008, CX
+	JMP     turn1
 
 under1:
-	TESTQ        CX, CX
-	JZ           next
-	VMASKMOVPS   (SI)(R8*1), Y15, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VCVTPS2PD    X0, Y0
-	VCVTPS2PD    X4, Y4
-	VSUBPD       Y10, Y0, Y0
-	VSUBPD       Y10, Y4, Y4
-	VSUBPD       Y11, Y0, Y0
-	VSUBPD       Y11, Y4, Y4
-	VCVTPD2PSY   Y0, X0
-	VCVTPD2PSY   Y4, X4
-	VINSERTF128  $0x01, X4, Y0, Y0
-	VMASKMOVPS   Y0, Y15, (DI)(R8*1)
+	TESTQ      CX, CX
+	JZ         next
+	VMASKMOVPS (SI)(R8*1), Y15, Y0
+	VSUBPS     Y10, Y0, Y0
+	VSUBPS     Y11, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)(R8*1)
 
 next:
 	LEAQ (SI)(BX*4), SI
@@ -2661,39 +3085,46 @@ TEXT ·expColumnsAVX2(SB), NOSPLIT, $0-56
 row:
 	TESTQ DX, DX
 	JZ    done
-	XORQ  AX, AX
+	XORQ  R11, R11
 	MOVQ  R9, CX
 
 turn4:
 	CMPQ         CX, $0x04
 	JLT          under4
-	VMOVUPS      (SI)(AX*1), Y0
-	VSUBPS       (R10)(AX*1), Y0, Y0
-	VMOVUPS      32(SI)(AX*1), Y1
-	VSUBPS       32(R10)(AX*1), Y1, Y1
-	VMOVUPS      64(SI)(AX*1), Y2
-	VSUBPS       64(R10)(AX*1), Y2, Y2
-	VMOVUPS      96(SI)(AX*1), Y3
-	VSUBPS       96(R10)(AX*1), Y3, Y3
-	VMOVUPS      constExpLow<>+0(SB), Y12
-	VMOVUPS      constExpTop<>+0(SB), Y13
-	VMINPS       Y0, Y13, Y0
-	VMINPS       Y1, Y13, Y1
-	VMINPS       Y2, Y13, Y2
-	VMINPS       Y3, Y13, Y3
-	VMAXPS       Y0, Y12, Y0
-	VMAXPS       Y1, Y12, Y1
-	VMAXPS       Y2, Y12, Y2
-	VMAXPS       Y3, Y12, Y3
-	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMULPS       Y14, Y0, Y4
-	VMULPS       Y14, Y1, Y5
-	VMULPS       Y14, Y2, Y6
-	VMULPS       Y14, Y3, Y7
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
+	VMOVUPS      (SI)(R11*1), Y0
+	VSUBPS       (R10)(R11*1), Y0, Y0
+	VMOVUPS      32(SI)(R11*1), Y1
+	VSUBPS       32(R10)(R11*1), Y1, Y1
+	VMOVUPS      64(SI)(R11*1), Y2
+	VSUBPS       64(R10)(R11*1), Y2, Y2
+	VMOVUPS      96(SI)(R11*1), Y3
+	VSUBPS       96(R10)(R11*1), Y3, Y3
+	VMOVUPS      constMagnitude<>+0(SB), Y12
+	VPAND        Y12, Y0, Y4
+	VPAND        Y12, Y1, Y5
+	VPAND        Y12, Y2, Y6
+	VPAND        Y12, Y3, Y7
+	VPMAXSD      Y5, Y4, Y4
+	VPMAXSD      Y6, Y4, Y4
+	VPMAXSD      Y7, Y4, Y4
+	VPADDD       constExpPlain<>+0(SB), Y4, Y4
+	VMOVMSKPS    Y4, AX
+	TESTL        AX, AX
+	JNZ          beyond4
+	VMOVUPS      constLog2e<>+0(SB), Y13
+	VMOVUPS      constWhole<>+0(SB), Y14
+	VMOVAPS      Y14, Y8
+	VFMADD231PS  Y13, Y0, Y8
+	VSUBPS       Y14, Y8, Y4
+	VMOVAPS      Y14, Y9
+	VFMADD231PS  Y13, Y1, Y9
+	VSUBPS       Y14, Y9, Y5
+	VMOVAPS      Y14, Y10
+	VFMADD231PS  Y13, Y2, Y10
+	VSUBPS       Y14, Y10, Y6
+	VMOVAPS      Y14, Y11
+	VFMADD231PS  Y13, Y3, Y11
+	VSUBPS       Y14, Y11, Y7
 	VMOVUPS      constLn2Hi<>+0(SB), Y15
 	VFNMADD231PS Y15, Y4, Y0
 	VFNMADD231PS Y15, Y5, Y1
@@ -2704,141 +3135,102 @@ turn4:
 	VFNMADD231PS Y12, Y5, Y1
 	VFNMADD231PS Y12, Y6, Y2
 	VFNMADD231PS Y12, Y7, Y3
-	VMOVUPS      constE5<>+0(SB), Y13
-	VMOVUPS      constE4<>+0(SB), Y14
-	VMOVAPS      Y13, Y8
-	VMOVAPS      Y13, Y9
-	VMOVAPS      Y13, Y10
-	VMOVAPS      Y13, Y11
-	VFMADD213PS  Y14, Y0, Y8
-	VFMADD213PS  Y14, Y1, Y9
-	VFMADD213PS  Y14, Y2, Y10
-	VFMADD213PS  Y14, Y3, Y11
+	VPSLLD       $0x17, Y8, Y4
+	VPSLLD       $0x17, Y9, Y5
+	VPSLLD       $0x17, Y10, Y6
+	VPSLLD       $0x17, Y11, Y7
+	VMOVUPS      constE1<>+0(SB), Y14
 	VMOVUPS      constE3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y8
-	VFMADD213PS  Y15, Y1, Y9
-	VFMADD213PS  Y15, Y2, Y10
-	VFMADD213PS  Y15, Y3, Y11
-	VMOVUPS      constE2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y8
-	VFMADD213PS  Y12, Y1, Y9
-	VFMADD213PS  Y12, Y2, Y10
-	VFMADD213PS  Y12, Y3, Y11
-	VMOVUPS      constE1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y8
-	VFMADD213PS  Y13, Y1, Y9
-	VFMADD213PS  Y13, Y2, Y10
-	VFMADD213PS  Y13, Y3, Y11
-	VMOVUPS      constE0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y8
-	VFMADD213PS  Y14, Y1, Y9
-	VFMADD213PS  Y14, Y2, Y10
-	VFMADD213PS  Y14, Y3, Y11
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMULPS       Y8, Y0, Y8
-	VMULPS       Y9, Y1, Y9
-	VMULPS       Y10, Y2, Y10
-	VMULPS       Y11, Y3, Y11
-	VFMADD213PS  Y0, Y0, Y8
-	VFMADD213PS  Y1, Y1, Y9
-	VFMADD213PS  Y2, Y2, Y10
-	VFMADD213PS  Y3, Y3, Y11
-	VADDPS       Y15, Y8, Y8
-	VADDPS       Y15, Y9, Y9
-	VADDPS       Y15, Y10, Y10
-	VADDPS       Y15, Y11, Y11
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      constBias<>+0(SB), Y12
-	VPSRAD       $0x01, Y4, Y0
-	VPSUBD       Y0, Y4, Y4
-	VPADDD       Y12, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y8, Y8
-	VPSRAD       $0x01, Y5, Y1
-	VPSUBD       Y1, Y5, Y5
-	VPADDD       Y12, Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y9, Y9
-	VPSRAD       $0x01, Y6, Y2
-	VPSUBD       Y2, Y6, Y6
-	VPADDD       Y12, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y10, Y10
-	VPSRAD       $0x01, Y7, Y3
-	VPSUBD       Y3, Y7, Y7
-	VPADDD       Y12, Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y11, Y11
-	VPADDD       Y12, Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y0
-	VPADDD       Y12, Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y9, Y1
-	VPADDD       Y12, Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y2
-	VPADDD       Y12, Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y11, Y3
-	VMOVUPS      Y0, (DI)(AX*1)
-	VMOVUPS      Y1, 32(DI)(AX*1)
-	VMOVUPS      Y2, 64(DI)(AX*1)
-	VMOVUPS      Y3, 96(DI)(AX*1)
-	ADDQ         $0x00000080, AX
-	SUBQ         $0x04, CX
-	JMP          turn4
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y1, Y9
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y1, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y10
+	VFMADD213PS  constE2<>+0(SB), Y2, Y10
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y10
+	VFMADD213PS  Y12, Y13, Y10
+	VFMADD213PS  Y2, Y13, Y10
+	VADDPS       constOne<>+0(SB), Y10, Y10
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
+	VMOVAPS      Y15, Y11
+	VFMADD213PS  constE2<>+0(SB), Y3, Y11
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y11
+	VFMADD213PS  Y12, Y13, Y11
+	VFMADD213PS  Y3, Y13, Y11
+	VADDPS       constOne<>+0(SB), Y11, Y11
+	VPADDD       Y4, Y8, Y0
+	VPADDD       Y5, Y9, Y1
+	VPADDD       Y6, Y10, Y2
+	VPADDD       Y7, Y11, Y3
+
+beyond4_end:
+	VMOVUPS Y0, (DI)(R11*1)
+	VMOVUPS Y1, 32(DI)(R11*1)
+	VMOVUPS Y2, 64(DI)(R11*1)
+	VMOVUPS Y3, 96(DI)(R11*1)
+	ADDQ    $0x00000080, R11
+	SUBQ    $0x04, CX
+	JMP     turn4
 
 under4:
 turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
-	VMOVUPS      (SI)(AX*1), Y0
-	VSUBPS       (R10)(AX*1), Y0, Y0
-	VMOVUPS      constExpLow<>+0(SB), Y13
-	VMOVUPS      constExpTop<>+0(SB), Y14
-	VMINPS       Y0, Y14, Y0
-	VMAXPS       Y0, Y13, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y4
-	VROUNDPS     $0x08, Y4, Y4
+	VMOVUPS      (SI)(R11*1), Y0
+	VSUBPS       (R10)(R11*1), Y0, Y0
+	VMOVUPS      constMagnitude<>+0(SB), Y13
+	VPAND        Y13, Y0, Y4
+	VPADDD       constExpPlain<>+0(SB), Y4, Y4
+	VMOVMSKPS    Y4, AX
+	TESTL        AX, AX
+	JNZ          beyond1
+	VMOVUPS      constLog2e<>+0(SB), Y14
+	VMOVUPS      constWhole<>+0(SB), Y15
+	VMOVAPS      Y15, Y8
+	VFMADD231PS  Y14, Y0, Y8
+	VSUBPS       Y15, Y8, Y4
 	VMOVUPS      constLn2Hi<>+0(SB), Y12
 	VFNMADD231PS Y12, Y4, Y0
 	VMOVUPS      constLn2Lo<>+0(SB), Y13
 	VFNMADD231PS Y13, Y4, Y0
-	VMOVUPS      constE5<>+0(SB), Y14
-	VMOVUPS      constE4<>+0(SB), Y15
-	VMOVAPS      Y14, Y8
-	VFMADD213PS  Y15, Y0, Y8
-	VMOVUPS      constE3<>+0(SB), Y12
-	VFMADD213PS  Y12, Y0, Y8
-	VMOVUPS      constE2<>+0(SB), Y13
-	VFMADD213PS  Y13, Y0, Y8
+	VPSLLD       $0x17, Y8, Y4
 	VMOVUPS      constE1<>+0(SB), Y14
-	VFMADD213PS  Y14, Y0, Y8
-	VMOVUPS      constE0<>+0(SB), Y15
-	VFMADD213PS  Y15, Y0, Y8
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMULPS       Y8, Y0, Y8
-	VFMADD213PS  Y0, Y0, Y8
-	VADDPS       Y12, Y8, Y8
-	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      constBias<>+0(SB), Y13
-	VPSRAD       $0x01, Y4, Y0
-	VPSUBD       Y0, Y4, Y4
-	VPADDD       Y13, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y8, Y8
-	VPADDD       Y13, Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y0
-	VMOVUPS      Y0, (DI)(AX*1)
-	ADDQ         $0x00000020, AX
-	SUBQ         $0x01, CX
-	JMP          turn1
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VPADDD       Y4, Y8, Y0
+
+beyond1_end:
+	VMOVUPS Y0, (DI)(R11*1)
+	ADDQ    $0x00000020, R11
+	SUBQ    $0x01, CX
+	JMP     turn1
 
 under1:
 	ADDQ R8, SI
@@ -2849,6 +3241,165 @@ under1:
 done:
 	VZEROUPPER
 	RET
+
+beyond1:
+	VMOVUPS      constExpLow<>+0(SB), Y14
+	VMOVUPS      constExpTop<>+0(SB), Y15
+	VMINPS       Y0, Y15, Y0
+	VMAXPS       Y0, Y14, Y0
+	VMOVUPS      constLog2e<>+0(SB), Y12
+	VMOVUPS      constWhole<>+0(SB), Y13
+	VMOVAPS      Y13, Y8
+	VFMADD231PS  Y12, Y0, Y8
+	VSUBPS       Y13, Y8, Y4
+	VMOVUPS      constLn2Hi<>+0(SB), Y14
+	VFNMADD231PS Y14, Y4, Y0
+	VMOVUPS      constLn2Lo<>+0(SB), Y15
+	VFNMADD231PS Y15, Y4, Y0
+	VPSLLD       $0x17, Y8, Y4
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVUPS      constBias<>+0(SB), Y12
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y12, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       Y12, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	JMP          beyond1_end
+
+beyond4:
+	VMOVUPS      constExpLow<>+0(SB), Y13
+	VMOVUPS      constExpTop<>+0(SB), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+	VMINPS       Y2, Y14, Y2
+	VMINPS       Y3, Y14, Y3
+	VMAXPS       Y0, Y13, Y0
+	VMAXPS       Y1, Y13, Y1
+	VMAXPS       Y2, Y13, Y2
+	VMAXPS       Y3, Y13, Y3
+	VMOVUPS      constLog2e<>+0(SB), Y15
+	VMOVUPS      constWhole<>+0(SB), Y12
+	VMOVAPS      Y12, Y8
+	VFMADD231PS  Y15, Y0, Y8
+	VSUBPS       Y12, Y8, Y4
+	VMOVAPS      Y12, Y9
+	VFMADD231PS  Y15, Y1, Y9
+	VSUBPS       Y12, Y9, Y5
+	VMOVAPS      Y12, Y10
+	VFMADD231PS  Y15, Y2, Y10
+	VSUBPS       Y12, Y10, Y6
+	VMOVAPS      Y12, Y11
+	VFMADD231PS  Y15, Y3, Y11
+	VSUBPS       Y12, Y11, Y7
+	VMOVUPS      constLn2Hi<>+0(SB), Y13
+	VFNMADD231PS Y13, Y4, Y0
+	VFNMADD231PS Y13, Y5, Y1
+	VFNMADD231PS Y13, Y6, Y2
+	VFNMADD231PS Y13, Y7, Y3
+	VMOVUPS      constLn2Lo<>+0(SB), Y14
+	VFNMADD231PS Y14, Y4, Y0
+	VFNMADD231PS Y14, Y5, Y1
+	VFNMADD231PS Y14, Y6, Y2
+	VFNMADD231PS Y14, Y7, Y3
+	VPSLLD       $0x17, Y8, Y4
+	VPSLLD       $0x17, Y9, Y5
+	VPSLLD       $0x17, Y10, Y6
+	VPSLLD       $0x17, Y11, Y7
+	VMOVUPS      constE1<>+0(SB), Y14
+	VMOVUPS      constE3<>+0(SB), Y15
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y0, Y12
+	VMOVAPS      Y15, Y8
+	VFMADD213PS  constE2<>+0(SB), Y0, Y8
+	VMULPS       Y0, Y0, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y8
+	VFMADD213PS  Y12, Y13, Y8
+	VFMADD213PS  Y0, Y13, Y8
+	VADDPS       constOne<>+0(SB), Y8, Y8
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+	VMOVAPS      Y15, Y9
+	VFMADD213PS  constE2<>+0(SB), Y1, Y9
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y9
+	VFMADD213PS  Y12, Y13, Y9
+	VFMADD213PS  Y1, Y13, Y9
+	VADDPS       constOne<>+0(SB), Y9, Y9
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y2, Y12
+	VMOVAPS      Y15, Y10
+	VFMADD213PS  constE2<>+0(SB), Y2, Y10
+	VMULPS       Y2, Y2, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y10
+	VFMADD213PS  Y12, Y13, Y10
+	VFMADD213PS  Y2, Y13, Y10
+	VADDPS       constOne<>+0(SB), Y10, Y10
+	VMOVAPS      Y14, Y12
+	VFMADD213PS  constE0<>+0(SB), Y3, Y12
+	VMOVAPS      Y15, Y11
+	VFMADD213PS  constE2<>+0(SB), Y3, Y11
+	VMULPS       Y3, Y3, Y13
+	VFMADD231PS  constE4<>+0(SB), Y13, Y11
+	VFMADD213PS  Y12, Y13, Y11
+	VFMADD213PS  Y3, Y13, Y11
+	VADDPS       constOne<>+0(SB), Y11, Y11
+	VMOVUPS      constBias<>+0(SB), Y15
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       Y15, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       Y15, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y0
+	VPSRAD       $0x17, Y5, Y5
+	VPSRAD       $0x01, Y5, Y1
+	VPSUBD       Y1, Y5, Y5
+	VPADDD       Y15, Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y9, Y9
+	VPADDD       Y15, Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y9, Y9
+	VMOVAPS      Y9, Y1
+	VPSRAD       $0x17, Y6, Y6
+	VPSRAD       $0x01, Y6, Y2
+	VPSUBD       Y2, Y6, Y6
+	VPADDD       Y15, Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y10, Y10
+	VPADDD       Y15, Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y10, Y10
+	VMOVAPS      Y10, Y2
+	VPSRAD       $0x17, Y7, Y7
+	VPSRAD       $0x01, Y7, Y3
+	VPSUBD       Y3, Y7, Y7
+	VPADDD       Y15, Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y11, Y11
+	VPADDD       Y15, Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y11, Y11
+	VMOVAPS      Y11, Y3
+	JMP          beyond4_end
 
 // func sumValuesRowsAVX512(dst *float64, x *float32, rows int, n int, means *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
@@ -3477,38 +4028,35 @@ done:
 // func expRowsAVX512(y *float32, x *float32, rows int, n int, m *float32, sums *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·expRowsAVX512(SB), NOSPLIT, $0-48
-	MOVQ     y+0(FP), DI
-	MOVQ     x+8(FP), SI
-	MOVQ     rows+16(FP), DX
-	MOVQ     n+24(FP), BX
-	MOVQ     m+32(FP), R10
-	MOVQ     sums+40(FP), R11
-	VMOVUPS  constExpLow<>+0(SB), Z12
-	VMOVUPS  constExpTop<>+0(SB), Z13
-	VMOVUPS  constLog2e<>+0(SB), Z14
-	VMOVUPS  constLn2Hi<>+0(SB), Z15
-	VMOVUPS  constLn2Lo<>+0(SB), Z16
-	VMOVUPS  constE0<>+0(SB), Z17
-	VMOVUPS  constE1<>+0(SB), Z18
-	VMOVUPS  constE2<>+0(SB), Z19
-	VMOVUPS  constE3<>+0(SB), Z20
-	VMOVUPS  constE4<>+0(SB), Z21
-	VMOVUPS  constE5<>+0(SB), Z22
-	VMOVUPS  constOne<>+0(SB), Z23
-	MOVQ     BX, R9
-	ANDQ     $0x0f, R9
-	MOVQ     R9, CX
-	MOVQ     $0x00000001, AX
-	SHLQ     CL, AX
-	DECQ     AX
-	KMOVW    AX, K2
-	KSHIFTRW $0x08, K2, K3
+	MOVQ    y+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    rows+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    m+32(FP), R10
+	MOVQ    sums+40(FP), R11
+	VMOVUPS constExpLow<>+0(SB), Z12
+	VMOVUPS constExpTop<>+0(SB), Z13
+	VMOVUPS constLog2e<>+0(SB), Z14
+	VMOVUPS constLn2Hi<>+0(SB), Z15
+	VMOVUPS constLn2Lo<>+0(SB), Z16
+	VMOVUPS constSixteenths<>+0(SB), Z17
+	VMOVUPS constT<>+0(SB), Z18
+	VMOVUPS constTLow<>+0(SB), Z19
+	VMOVUPS constF0<>+0(SB), Z20
+	VMOVUPS constF1<>+0(SB), Z21
+	VMOVUPS constOne<>+0(SB), Z22
+	MOVQ    BX, R9
+	ANDQ    $0x0f, R9
+	MOVQ    R9, CX
+	MOVQ    $0x00000001, AX
+	SHLQ    CL, AX
+	DECQ    AX
+	KMOVW   AX, K2
 
 row:
 	TESTQ        DX, DX
 	JZ           done
 	VBROADCASTSS (R10), Z24
-	ADDQ         $0x04, R10
 	VMOVUPS      constNegZero64<>+0(SB), Z25
 	MOVQ         BX, R8
 
@@ -3531,14 +4079,18 @@ turn4:
 	VMAXPS        Z1, Z12, Z1
 	VMAXPS        Z2, Z12, Z2
 	VMAXPS        Z3, Z12, Z3
-	VMULPS        Z14, Z0, Z4
-	VMULPS        Z14, Z1, Z5
-	VMULPS        Z14, Z2, Z6
-	VMULPS        Z14, Z3, Z7
-	VRNDSCALEPS   $0x00, Z4, Z4
-	VRNDSCALEPS   $0x00, Z5, Z5
-	VRNDSCALEPS   $0x00, Z6, Z6
-	VRNDSCALEPS   $0x00, Z7, Z7
+	VMOVAPS       Z17, Z8
+	VFMADD231PS   Z14, Z0, Z8
+	VSUBPS        Z17, Z8, Z4
+	VMOVAPS       Z17, Z9
+	VFMADD231PS   Z14, Z1, Z9
+	VSUBPS        Z17, Z9, Z5
+	VMOVAPS       Z17, Z10
+	VFMADD231PS   Z14, Z2, Z10
+	VSUBPS        Z17, Z10, Z6
+	VMOVAPS       Z17, Z11
+	VFMADD231PS   Z14, Z3, Z11
+	VSUBPS        Z17, Z11, Z7
 	VFNMADD231PS  Z15, Z4, Z0
 	VFNMADD231PS  Z15, Z5, Z1
 	VFNMADD231PS  Z15, Z6, Z2
@@ -3547,146 +4099,129 @@ turn4:
 	VFNMADD231PS  Z16, Z5, Z1
 	VFNMADD231PS  Z16, Z6, Z2
 	VFNMADD231PS  Z16, Z7, Z3
-	VMOVAPS       Z22, Z8
-	VMOVAPS       Z22, Z9
-	VMOVAPS       Z22, Z10
-	VMOVAPS       Z22, Z11
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z21, Z1, Z9
-	VFMADD213PS   Z21, Z2, Z10
-	VFMADD213PS   Z21, Z3, Z11
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z20, Z1, Z9
-	VFMADD213PS   Z20, Z2, Z10
-	VFMADD213PS   Z20, Z3, Z11
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z19, Z1, Z9
-	VFMADD213PS   Z19, Z2, Z10
-	VFMADD213PS   Z19, Z3, Z11
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z18, Z1, Z9
-	VFMADD213PS   Z18, Z2, Z10
-	VFMADD213PS   Z18, Z3, Z11
-	VFMADD213PS   Z17, Z0, Z8
-	VFMADD213PS   Z17, Z1, Z9
-	VFMADD213PS   Z17, Z2, Z10
-	VFMADD213PS   Z17, Z3, Z11
-	VMULPS        Z8, Z0, Z8
-	VMULPS        Z9, Z1, Z9
-	VMULPS        Z10, Z2, Z10
-	VMULPS        Z11, Z3, Z11
-	VFMADD213PS   Z0, Z0, Z8
-	VFMADD213PS   Z1, Z1, Z9
-	VFMADD213PS   Z2, Z2, Z10
-	VFMADD213PS   Z3, Z3, Z11
-	VADDPS        Z23, Z8, Z8
-	VADDPS        Z23, Z9, Z9
-	VADDPS        Z23, Z10, Z10
-	VADDPS        Z23, Z11, Z11
-	VSCALEFPS     Z4, Z8, Z0
-	VSCALEFPS     Z5, Z9, Z1
-	VSCALEFPS     Z6, Z10, Z2
-	VSCALEFPS     Z7, Z11, Z3
+	VPERMPS       Z18, Z8, Z30
+	VPERMPS       Z19, Z8, Z8
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z0, Z31
+	VFMADD231PS   Z30, Z0, Z8
+	VFMADD213PS   Z22, Z31, Z0
+	VFMADD213PS   Z30, Z8, Z0
+	VSCALEFPS     Z4, Z0, Z0
+	VPERMPS       Z18, Z9, Z30
+	VPERMPS       Z19, Z9, Z9
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z1, Z31
+	VFMADD231PS   Z30, Z1, Z9
+	VFMADD213PS   Z22, Z31, Z1
+	VFMADD213PS   Z30, Z9, Z1
+	VSCALEFPS     Z5, Z1, Z1
+	VPERMPS       Z18, Z10, Z30
+	VPERMPS       Z19, Z10, Z10
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z2, Z31
+	VFMADD231PS   Z30, Z2, Z10
+	VFMADD213PS   Z22, Z31, Z2
+	VFMADD213PS   Z30, Z10, Z2
+	VSCALEFPS     Z6, Z2, Z2
+	VPERMPS       Z18, Z11, Z30
+	VPERMPS       Z19, Z11, Z11
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z3, Z31
+	VFMADD231PS   Z30, Z3, Z11
+	VFMADD213PS   Z22, Z31, Z3
+	VFMADD213PS   Z30, Z11, Z3
+	VSCALEFPS     Z7, Z3, Z3
 	VMOVUPS       Z0, (DI)
-	VCVTPS2PD     Y0, Z26
-	VEXTRACTF64X4 $0x01, Z0, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, Z25
-	VADDPD        Z27, Z25, Z25
 	VMOVUPS       Z1, 64(DI)
-	VCVTPS2PD     Y1, Z26
-	VEXTRACTF64X4 $0x01, Z1, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, Z25
-	VADDPD        Z27, Z25, Z25
 	VMOVUPS       Z2, 128(DI)
-	VCVTPS2PD     Y2, Z26
-	VEXTRACTF64X4 $0x01, Z2, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, Z25
-	VADDPD        Z27, Z25, Z25
 	VMOVUPS       Z3, 192(DI)
-	VCVTPS2PD     Y3, Z26
-	VEXTRACTF64X4 $0x01, Z3, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, Z25
-	VADDPD        Z27, Z25, Z25
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z0, Z0
+	VCVTPS2PD     Y0, Z4
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z25, Z25
+	VADDPD        Z5, Z25, Z25
 	ADDQ          $0x00000100, SI
 	ADDQ          $0x00000100, DI
 	SUBQ          $0x00000040, R8
 	JMP           turn4
 
 under4:
+	TESTQ  R8, R8
+	JZ     sum
+	VXORPS Y2, Y2, Y2
+
 turn1:
-	CMPQ          R8, $0x00000010
-	JLT           under1
-	VMOVUPS       (SI), Z0
-	VSUBPS        Z24, Z0, Z0
-	VMINPS        Z0, Z13, Z0
-	VMAXPS        Z0, Z12, Z0
-	VMULPS        Z14, Z0, Z4
-	VRNDSCALEPS   $0x00, Z4, Z4
-	VFNMADD231PS  Z15, Z4, Z0
-	VFNMADD231PS  Z16, Z4, Z0
-	VMOVAPS       Z22, Z8
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z17, Z0, Z8
-	VMULPS        Z8, Z0, Z8
-	VFMADD213PS   Z0, Z0, Z8
-	VADDPS        Z23, Z8, Z8
-	VSCALEFPS     Z4, Z8, Z0
-	VMOVUPS       Z0, (DI)
-	VCVTPS2PD     Y0, Z26
-	VEXTRACTF64X4 $0x01, Z0, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, Z25
-	VADDPD        Z27, Z25, Z25
-	ADDQ          $0x00000040, SI
-	ADDQ          $0x00000040, DI
-	SUBQ          $0x00000010, R8
-	JMP           turn1
+	CMPQ         R8, $0x00000010
+	JLT          under1
+	VMOVUPS      (SI), Z0
+	VSUBPS       Z24, Z0, Z0
+	VMINPS       Z0, Z13, Z0
+	VMAXPS       Z0, Z12, Z0
+	VMOVAPS      Z17, Z8
+	VFMADD231PS  Z14, Z0, Z8
+	VSUBPS       Z17, Z8, Z4
+	VFNMADD231PS Z15, Z4, Z0
+	VFNMADD231PS Z16, Z4, Z0
+	VPERMPS      Z18, Z8, Z30
+	VPERMPS      Z19, Z8, Z8
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z22, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
+	VMOVUPS      Z0, (DI)
+	VADDPS       Z0, Z2, Z2
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x00000010, R8
+	JMP          turn1
 
 under1:
-	TESTQ         R8, R8
-	JZ            sum
-	VMOVUPS.Z     (SI), K2, Z0
-	VSUBPS        Z24, Z0, Z0
-	VMINPS        Z0, Z13, Z0
-	VMAXPS        Z0, Z12, Z0
-	VMULPS        Z14, Z0, Z4
-	VRNDSCALEPS   $0x00, Z4, Z4
-	VFNMADD231PS  Z15, Z4, Z0
-	VFNMADD231PS  Z16, Z4, Z0
-	VMOVAPS       Z22, Z8
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z17, Z0, Z8
-	VMULPS        Z8, Z0, Z8
-	VFMADD213PS   Z0, Z0, Z8
-	VADDPS        Z23, Z8, Z8
-	VSCALEFPS     Z4, Z8, Z0
-	VMOVUPS       Z0, K2, (DI)
-	VCVTPS2PD     Y0, Z26
-	VEXTRACTF64X4 $0x01, Z0, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, K2, Z25
-	VADDPD        Z27, Z25, K3, Z25
-	LEAQ          (SI)(R8*4), SI
-	LEAQ          (DI)(R8*4), DI
+	TESTQ        R8, R8
+	JZ           last
+	VMOVUPS.Z    (SI), K2, Z0
+	VSUBPS       Z24, Z0, Z0
+	VMINPS       Z0, Z13, Z0
+	VMAXPS       Z0, Z12, Z0
+	VMOVAPS      Z17, Z8
+	VFMADD231PS  Z14, Z0, Z8
+	VSUBPS       Z17, Z8, Z4
+	VFNMADD231PS Z15, Z4, Z0
+	VFNMADD231PS Z16, Z4, Z0
+	VPERMPS      Z18, Z8, Z30
+	VPERMPS      Z19, Z8, Z8
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z22, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
+	VMOVUPS      Z0, K2, (DI)
+	VMOVAPS.Z    Z0, K2, Z0
+	VADDPS       Z0, Z2, Z2
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+
+last:
+	VCVTPS2PD     Y2, Z4
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z25, Z25
+	VADDPD        Z5, Z25, Z25
 
 sum:
-	VEXTRACTF64X4 $0x01, Z25, Y26
-	VADDPD        Y26, Y25, Y25
-	VEXTRACTF64X2 $0x01, Y25, X26
-	VADDPD        X26, X25, X25
-	VPERMILPD     $0x01, X25, X26
-	VADDSD        X26, X25, X25
+	VEXTRACTF64X4 $0x01, Z25, Y4
+	VADDPD        Y4, Y25, Y25
+	VEXTRACTF64X2 $0x01, Y25, X4
+	VADDPD        X4, X25, X25
+	VPERMILPD     $0x01, X25, X4
+	VADDSD        X4, X25, X25
 	VMOVSD        X25, (R11)
+	ADDQ          $0x04, R10
 	ADDQ          $0x08, R11
 	DECQ          DX
 	JMP           row
@@ -3695,40 +4230,127 @@ done:
 	VZEROUPPER
 	RET
 
+DATA constSixteenths<>+0(SB)/4, $0x49400000
+DATA constSixteenths<>+4(SB)/4, $0x49400000
+DATA constSixteenths<>+8(SB)/4, $0x49400000
+DATA constSixteenths<>+12(SB)/4, $0x49400000
+DATA constSixteenths<>+16(SB)/4, $0x49400000
+DATA constSixteenths<>+20(SB)/4, $0x49400000
+DATA constSixteenths<>+24(SB)/4, $0x49400000
+DATA constSixteenths<>+28(SB)/4, $0x49400000
+DATA constSixteenths<>+32(SB)/4, $0x49400000
+DATA constSixteenths<>+36(SB)/4, $0x49400000
+DATA constSixteenths<>+40(SB)/4, $0x49400000
+DATA constSixteenths<>+44(SB)/4, $0x49400000
+DATA constSixteenths<>+48(SB)/4, $0x49400000
+DATA constSixteenths<>+52(SB)/4, $0x49400000
+DATA constSixteenths<>+56(SB)/4, $0x49400000
+DATA constSixteenths<>+60(SB)/4, $0x49400000
+GLOBL constSixteenths<>(SB), RODATA|NOPTR, $64
+
+DATA constT<>+0(SB)/4, $0x3f800000
+DATA constT<>+4(SB)/4, $0x3f85aac3
+DATA constT<>+8(SB)/4, $0x3f8b95c2
+DATA constT<>+12(SB)/4, $0x3f91c3d3
+DATA constT<>+16(SB)/4, $0x3f9837f0
+DATA constT<>+20(SB)/4, $0x3f9ef532
+DATA constT<>+24(SB)/4, $0x3fa5fed7
+DATA constT<>+28(SB)/4, $0x3fad583f
+DATA constT<>+32(SB)/4, $0x3fb504f3
+DATA constT<>+36(SB)/4, $0x3fbd08a4
+DATA constT<>+40(SB)/4, $0x3fc5672a
+DATA constT<>+44(SB)/4, $0x3fce248c
+DATA constT<>+48(SB)/4, $0x3fd744fd
+DATA constT<>+52(SB)/4, $0x3fe0ccdf
+DATA constT<>+56(SB)/4, $0x3feac0c7
+DATA constT<>+60(SB)/4, $0x3ff5257d
+GLOBL constT<>(SB), RODATA|NOPTR, $64
+
+DATA constTLow<>+0(SB)/4, $0x00000000
+DATA constTLow<>+4(SB)/4, $0x334f9891
+DATA constTLow<>+8(SB)/4, $0xb260aba1
+DATA constTLow<>+12(SB)/4, $0x33675624
+DATA constTLow<>+16(SB)/4, $0x33231b71
+DATA constTLow<>+20(SB)/4, $0x33412342
+DATA constTLow<>+24(SB)/4, $0xb32c9d5e
+DATA constTLow<>+28(SB)/4, $0xb22deaf6
+DATA constTLow<>+32(SB)/4, $0x32cfe77a
+DATA constTLow<>+36(SB)/4, $0xb3414fe8
+DATA constTLow<>+40(SB)/4, $0x320aa837
+DATA constTLow<>+44(SB)/4, $0x3228fc24
+DATA constTLow<>+48(SB)/4, $0xb2d4a58a
+DATA constTLow<>+52(SB)/4, $0xb21eab59
+DATA constTLow<>+56(SB)/4, $0xb24116de
+DATA constTLow<>+60(SB)/4, $0x32292436
+GLOBL constTLow<>(SB), RODATA|NOPTR, $64
+
+DATA constF0<>+0(SB)/4, $0x3f000110
+DATA constF0<>+4(SB)/4, $0x3f000110
+DATA constF0<>+8(SB)/4, $0x3f000110
+DATA constF0<>+12(SB)/4, $0x3f000110
+DATA constF0<>+16(SB)/4, $0x3f000110
+DATA constF0<>+20(SB)/4, $0x3f000110
+DATA constF0<>+24(SB)/4, $0x3f000110
+DATA constF0<>+28(SB)/4, $0x3f000110
+DATA constF0<>+32(SB)/4, $0x3f000110
+DATA constF0<>+36(SB)/4, $0x3f000110
+DATA constF0<>+40(SB)/4, $0x3f000110
+DATA constF0<>+44(SB)/4, $0x3f000110
+DATA constF0<>+48(SB)/4, $0x3f000110
+DATA constF0<>+52(SB)/4, $0x3f000110
+DATA constF0<>+56(SB)/4, $0x3f000110
+DATA constF0<>+60(SB)/4, $0x3f000110
+GLOBL constF0<>(SB), RODATA|NOPTR, $64
+
+DATA constF1<>+0(SB)/4, $0x3e2aaacd
+DATA constF1<>+4(SB)/4, $0x3e2aaacd
+DATA constF1<>+8(SB)/4, $0x3e2aaacd
+DATA constF1<>+12(SB)/4, $0x3e2aaacd
+DATA constF1<>+16(SB)/4, $0x3e2aaacd
+DATA constF1<>+20(SB)/4, $0x3e2aaacd
+DATA constF1<>+24(SB)/4, $0x3e2aaacd
+DATA constF1<>+28(SB)/4, $0x3e2aaacd
+DATA constF1<>+32(SB)/4, $0x3e2aaacd
+DATA constF1<>+36(SB)/4, $0x3e2aaacd
+DATA constF1<>+40(SB)/4, $0x3e2aaacd
+DATA constF1<>+44(SB)/4, $0x3e2aaacd
+DATA constF1<>+48(SB)/4, $0x3e2aaacd
+DATA constF1<>+52(SB)/4, $0x3e2aaacd
+DATA constF1<>+56(SB)/4, $0x3e2aaacd
+DATA constF1<>+60(SB)/4, $0x3e2aaacd
+GLOBL constF1<>(SB), RODATA|NOPTR, $64
+
 // func expSumRowsAVX512(x *float32, rows int, n int, m *float32, sums *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·expSumRowsAVX512(SB), NOSPLIT, $0-40
-	MOVQ     x+0(FP), SI
-	MOVQ     rows+8(FP), DX
-	MOVQ     n+16(FP), BX
-	MOVQ     m+24(FP), R10
-	MOVQ     sums+32(FP), R11
-	VMOVUPS  constExpLow<>+0(SB), Z12
-	VMOVUPS  constExpTop<>+0(SB), Z13
-	VMOVUPS  constLog2e<>+0(SB), Z14
-	VMOVUPS  constLn2Hi<>+0(SB), Z15
-	VMOVUPS  constLn2Lo<>+0(SB), Z16
-	VMOVUPS  constE0<>+0(SB), Z17
-	VMOVUPS  constE1<>+0(SB), Z18
-	VMOVUPS  constE2<>+0(SB), Z19
-	VMOVUPS  constE3<>+0(SB), Z20
-	VMOVUPS  constE4<>+0(SB), Z21
-	VMOVUPS  constE5<>+0(SB), Z22
-	VMOVUPS  constOne<>+0(SB), Z23
-	MOVQ     BX, R9
-	ANDQ     $0x0f, R9
-	MOVQ     R9, CX
-	MOVQ     $0x00000001, AX
-	SHLQ     CL, AX
-	DECQ     AX
-	KMOVW    AX, K2
-	KSHIFTRW $0x08, K2, K3
+	MOVQ    x+0(FP), SI
+	MOVQ    rows+8(FP), DX
+	MOVQ    n+16(FP), BX
+	MOVQ    m+24(FP), R10
+	MOVQ    sums+32(FP), R11
+	VMOVUPS constExpLow<>+0(SB), Z12
+	VMOVUPS constExpTop<>+0(SB), Z13
+	VMOVUPS constLog2e<>+0(SB), Z14
+	VMOVUPS constLn2Hi<>+0(SB), Z15
+	VMOVUPS constLn2Lo<>+0(SB), Z16
+	VMOVUPS constSixteenths<>+0(SB), Z17
+	VMOVUPS constT<>+0(SB), Z18
+	VMOVUPS constTLow<>+0(SB), Z19
+	VMOVUPS constF0<>+0(SB), Z20
+	VMOVUPS constF1<>+0(SB), Z21
+	VMOVUPS constOne<>+0(SB), Z22
+	MOVQ    BX, R9
+	ANDQ    $0x0f, R9
+	MOVQ    R9, CX
+	MOVQ    $0x00000001, AX
+	SHLQ    CL, AX
+	DECQ    AX
+	KMOVW   AX, K2
 
 row:
 	TESTQ        DX, DX
 	JZ           done
 	VBROADCASTSS (R10), Z24
-	ADDQ         $0x04, R10
 	VMOVUPS      constNegZero64<>+0(SB), Z25
 	MOVQ         BX, R8
 
@@ -3751,14 +4373,18 @@ turn4:
 	VMAXPS        Z1, Z12, Z1
 	VMAXPS        Z2, Z12, Z2
 	VMAXPS        Z3, Z12, Z3
-	VMULPS        Z14, Z0, Z4
-	VMULPS        Z14, Z1, Z5
-	VMULPS        Z14, Z2, Z6
-	VMULPS        Z14, Z3, Z7
-	VRNDSCALEPS   $0x00, Z4, Z4
-	VRNDSCALEPS   $0x00, Z5, Z5
-	VRNDSCALEPS   $0x00, Z6, Z6
-	VRNDSCALEPS   $0x00, Z7, Z7
+	VMOVAPS       Z17, Z8
+	VFMADD231PS   Z14, Z0, Z8
+	VSUBPS        Z17, Z8, Z4
+	VMOVAPS       Z17, Z9
+	VFMADD231PS   Z14, Z1, Z9
+	VSUBPS        Z17, Z9, Z5
+	VMOVAPS       Z17, Z10
+	VFMADD231PS   Z14, Z2, Z10
+	VSUBPS        Z17, Z10, Z6
+	VMOVAPS       Z17, Z11
+	VFMADD231PS   Z14, Z3, Z11
+	VSUBPS        Z17, Z11, Z7
 	VFNMADD231PS  Z15, Z4, Z0
 	VFNMADD231PS  Z15, Z5, Z1
 	VFNMADD231PS  Z15, Z6, Z2
@@ -3767,137 +4393,120 @@ turn4:
 	VFNMADD231PS  Z16, Z5, Z1
 	VFNMADD231PS  Z16, Z6, Z2
 	VFNMADD231PS  Z16, Z7, Z3
-	VMOVAPS       Z22, Z8
-	VMOVAPS       Z22, Z9
-	VMOVAPS       Z22, Z10
-	VMOVAPS       Z22, Z11
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z21, Z1, Z9
-	VFMADD213PS   Z21, Z2, Z10
-	VFMADD213PS   Z21, Z3, Z11
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z20, Z1, Z9
-	VFMADD213PS   Z20, Z2, Z10
-	VFMADD213PS   Z20, Z3, Z11
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z19, Z1, Z9
-	VFMADD213PS   Z19, Z2, Z10
-	VFMADD213PS   Z19, Z3, Z11
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z18, Z1, Z9
-	VFMADD213PS   Z18, Z2, Z10
-	VFMADD213PS   Z18, Z3, Z11
-	VFMADD213PS   Z17, Z0, Z8
-	VFMADD213PS   Z17, Z1, Z9
-	VFMADD213PS   Z17, Z2, Z10
-	VFMADD213PS   Z17, Z3, Z11
-	VMULPS        Z8, Z0, Z8
-	VMULPS        Z9, Z1, Z9
-	VMULPS        Z10, Z2, Z10
-	VMULPS        Z11, Z3, Z11
-	VFMADD213PS   Z0, Z0, Z8
-	VFMADD213PS   Z1, Z1, Z9
-	VFMADD213PS   Z2, Z2, Z10
-	VFMADD213PS   Z3, Z3, Z11
-	VADDPS        Z23, Z8, Z8
-	VADDPS        Z23, Z9, Z9
-	VADDPS        Z23, Z10, Z10
-	VADDPS        Z23, Z11, Z11
-	VSCALEFPS     Z4, Z8, Z0
-	VSCALEFPS     Z5, Z9, Z1
-	VSCALEFPS     Z6, Z10, Z2
-	VSCALEFPS     Z7, Z11, Z3
-	VCVTPS2PD     Y0, Z26
-	VEXTRACTF64X4 $0x01, Z0, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, Z25
-	VADDPD        Z27, Z25, Z25
-	VCVTPS2PD     Y1, Z26
-	VEXTRACTF64X4 $0x01, Z1, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, Z25
-	VADDPD        Z27, Z25, Z25
-	VCVTPS2PD     Y2, Z26
-	VEXTRACTF64X4 $0x01, Z2, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, Z25
-	VADDPD        Z27, Z25, Z25
-	VCVTPS2PD     Y3, Z26
-	VEXTRACTF64X4 $0x01, Z3, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, Z25
-	VADDPD        Z27, Z25, Z25
+	VPERMPS       Z18, Z8, Z30
+	VPERMPS       Z19, Z8, Z8
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z0, Z31
+	VFMADD231PS   Z30, Z0, Z8
+	VFMADD213PS   Z22, Z31, Z0
+	VFMADD213PS   Z30, Z8, Z0
+	VSCALEFPS     Z4, Z0, Z0
+	VPERMPS       Z18, Z9, Z30
+	VPERMPS       Z19, Z9, Z9
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z1, Z31
+	VFMADD231PS   Z30, Z1, Z9
+	VFMADD213PS   Z22, Z31, Z1
+	VFMADD213PS   Z30, Z9, Z1
+	VSCALEFPS     Z5, Z1, Z1
+	VPERMPS       Z18, Z10, Z30
+	VPERMPS       Z19, Z10, Z10
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z2, Z31
+	VFMADD231PS   Z30, Z2, Z10
+	VFMADD213PS   Z22, Z31, Z2
+	VFMADD213PS   Z30, Z10, Z2
+	VSCALEFPS     Z6, Z2, Z2
+	VPERMPS       Z18, Z11, Z30
+	VPERMPS       Z19, Z11, Z11
+	VMOVAPS       Z20, Z31
+	VFMADD231PS   Z21, Z3, Z31
+	VFMADD231PS   Z30, Z3, Z11
+	VFMADD213PS   Z22, Z31, Z3
+	VFMADD213PS   Z30, Z11, Z3
+	VSCALEFPS     Z7, Z3, Z3
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z0, Z0
+	VCVTPS2PD     Y0, Z4
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z25, Z25
+	VADDPD        Z5, Z25, Z25
 	ADDQ          $0x00000100, SI
 	SUBQ          $0x00000040, R8
 	JMP           turn4
 
 under4:
+	TESTQ  R8, R8
+	JZ     sum
+	VXORPS Y2, Y2, Y2
+
 turn1:
-	CMPQ          R8, $0x00000010
-	JLT           under1
-	VMOVUPS       (SI), Z0
-	VSUBPS        Z24, Z0, Z0
-	VMINPS        Z0, Z13, Z0
-	VMAXPS        Z0, Z12, Z0
-	VMULPS        Z14, Z0, Z4
-	VRNDSCALEPS   $0x00, Z4, Z4
-	VFNMADD231PS  Z15, Z4, Z0
-	VFNMADD231PS  Z16, Z4, Z0
-	VMOVAPS       Z22, Z8
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z17, Z0, Z8
-	VMULPS        Z8, Z0, Z8
-	VFMADD213PS   Z0, Z0, Z8
-	VADDPS        Z23, Z8, Z8
-	VSCALEFPS     Z4, Z8, Z0
-	VCVTPS2PD     Y0, Z26
-	VEXTRACTF64X4 $0x01, Z0, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, Z25
-	VADDPD        Z27, Z25, Z25
-	ADDQ          $0x00000040, SI
-	SUBQ          $0x00000010, R8
-	JMP           turn1
+	CMPQ         R8, $0x00000010
+	JLT          under1
+	VMOVUPS      (SI), Z0
+	VSUBPS       Z24, Z0, Z0
+	VMINPS       Z0, Z13, Z0
+	VMAXPS       Z0, Z12, Z0
+	VMOVAPS      Z17, Z8
+	VFMADD231PS  Z14, Z0, Z8
+	VSUBPS       Z17, Z8, Z4
+	VFNMADD231PS Z15, Z4, Z0
+	VFNMADD231PS Z16, Z4, Z0
+	VPERMPS      Z18, Z8, Z30
+	VPERMPS      Z19, Z8, Z8
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z22, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
+	VADDPS       Z0, Z2, Z2
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x00000010, R8
+	JMP          turn1
 
 under1:
-	TESTQ         R8, R8
-	JZ            sum
-	VMOVUPS.Z     (SI), K2, Z0
-	VSUBPS        Z24, Z0, Z0
-	VMINPS        Z0, Z13, Z0
-	VMAXPS        Z0, Z12, Z0
-	VMULPS        Z14, Z0, Z4
-	VRNDSCALEPS   $0x00, Z4, Z4
-	VFNMADD231PS  Z15, Z4, Z0
-	VFNMADD231PS  Z16, Z4, Z0
-	VMOVAPS       Z22, Z8
-	VFMADD213PS   Z21, Z0, Z8
-	VFMADD213PS   Z20, Z0, Z8
-	VFMADD213PS   Z19, Z0, Z8
-	VFMADD213PS   Z18, Z0, Z8
-	VFMADD213PS   Z17, Z0, Z8
-	VMULPS        Z8, Z0, Z8
-	VFMADD213PS   Z0, Z0, Z8
-	VADDPS        Z23, Z8, Z8
-	VSCALEFPS     Z4, Z8, Z0
-	VCVTPS2PD     Y0, Z26
-	VEXTRACTF64X4 $0x01, Z0, Y27
-	VCVTPS2PD     Y27, Z27
-	VADDPD        Z26, Z25, K2, Z25
-	VADDPD        Z27, Z25, K3, Z25
-	LEAQ          (SI)(R8*4), SI
+	TESTQ        R8, R8
+	JZ           last
+	VMOVUPS.Z    (SI), K2, Z0
+	VSUBPS       Z24, Z0, Z0
+	VMINPS       Z0, Z13, Z0
+	VMAXPS       Z0, Z12, Z0
+	VMOVAPS      Z17, Z8
+	VFMADD231PS  Z14, Z0, Z8
+	VSUBPS       Z17, Z8, Z4
+	VFNMADD231PS Z15, Z4, Z0
+	VFNMADD231PS Z16, Z4, Z0
+	VPERMPS      Z18, Z8, Z30
+	VPERMPS      Z19, Z8, Z8
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z22, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
+	VMOVAPS.Z    Z0, K2, Z0
+	VADDPS       Z0, Z2, Z2
+	LEAQ         (SI)(R8*4), SI
+
+last:
+	VCVTPS2PD     Y2, Z4
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z25, Z25
+	VADDPD        Z5, Z25, Z25
 
 sum:
-	VEXTRACTF64X4 $0x01, Z25, Y26
-	VADDPD        Y26, Y25, Y25
-	VEXTRACTF64X2 $0x01, Y25, X26
-	VADDPD        X26, X25, X25
-	VPERMILPD     $0x01, X25, X26
-	VADDSD        X26, X25, X25
+	VEXTRACTF64X4 $0x01, Z25, Y4
+	VADDPD        Y4, Y25, Y25
+	VEXTRACTF64X2 $0x01, Y25, X4
+	VADDPD        X4, X25, X25
+	VPERMILPD     $0x01, X25, X4
+	VADDSD        X4, X25, X25
 	VMOVSD        X25, (R11)
+	ADDQ          $0x04, R10
 	ADDQ          $0x08, R11
 	DECQ          DX
 	JMP           row
@@ -4354,7 +4963,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func logRowsAVX512(dst *float32, x *float32, rows int, n int, a *float64, b *float64)
+// func logRowsAVX512(dst *float32, x *float32, rows int, n int, a *float32, b *float32)
 // Requires: AVX, AVX512F
 TEXT ·logRowsAVX512(SB), NOSPLIT, $0-48
 	MOVQ  dst+0(FP), DI
@@ -4374,103 +4983,55 @@ TEXT ·logRowsAVX512(SB), NOSPLIT, $0-48
 row:
 	TESTQ        DX, DX
 	JZ           done
-	VBROADCASTSD (R10), Z10
-	ADDQ         $0x08, R10
-	VBROADCASTSD (R11), Z11
-	ADDQ         $0x08, R11
+	VBROADCASTSS (R10), Z10
+	ADDQ         $0x04, R10
+	VBROADCASTSS (R11), Z11
+	ADDQ         $0x04, R11
 	XORQ         R8, R8
 	MOVQ         BX, CX
 
 turn4:
-	CMPQ          CX, $0x00000040
-	JLT           under4
-	VMOVUPS       (SI)(R8*1), Z0
-	VMOVUPS       64(SI)(R8*1), Z1
-	VMOVUPS       128(SI)(R8*1), Z2
-	VMOVUPS       192(SI)(R8*1), Z3
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VCVTPS2PD     Y0, Z0
-	VCVTPS2PD     Y4, Z4
-	VSUBPD        Z10, Z0, Z0
-	VSUBPD        Z10, Z4, Z4
-	VSUBPD        Z11, Z0, Z0
-	VSUBPD        Z11, Z4, Z4
-	VCVTPD2PS     Z0, Y0
-	VCVTPD2PS     Z4, Y4
-	VINSERTF64X4  $0x01, Y4, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z1, Y5
-	VCVTPS2PD     Y1, Z1
-	VCVTPS2PD     Y5, Z5
-	VSUBPD        Z10, Z1, Z1
-	VSUBPD        Z10, Z5, Z5
-	VSUBPD        Z11, Z1, Z1
-	VSUBPD        Z11, Z5, Z5
-	VCVTPD2PS     Z1, Y1
-	VCVTPD2PS     Z5, Y5
-	VINSERTF64X4  $0x01, Y5, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z2, Y6
-	VCVTPS2PD     Y2, Z2
-	VCVTPS2PD     Y6, Z6
-	VSUBPD        Z10, Z2, Z2
-	VSUBPD        Z10, Z6, Z6
-	VSUBPD        Z11, Z2, Z2
-	VSUBPD        Z11, Z6, Z6
-	VCVTPD2PS     Z2, Y2
-	VCVTPD2PS     Z6, Y6
-	VINSERTF64X4  $0x01, Y6, Z2, Z2
-	VEXTRACTF64X4 $0x01, Z3, Y7
-	VCVTPS2PD     Y3, Z3
-	VCVTPS2PD     Y7, Z7
-	VSUBPD        Z10, Z3, Z3
-	VSUBPD        Z10, Z7, Z7
-	VSUBPD        Z11, Z3, Z3
-	VSUBPD        Z11, Z7, Z7
-	VCVTPD2PS     Z3, Y3
-	VCVTPD2PS     Z7, Y7
-	VINSERTF64X4  $0x01, Y7, Z3, Z3
-	VMOVUPS       Z0, (DI)(R8*1)
-	VMOVUPS       Z1, 64(DI)(R8*1)
-	VMOVUPS       Z2, 128(DI)(R8*1)
-	VMOVUPS       Z3, 192(DI)(R8*1)
-	ADDQ          $0x00000100, R8
-	SUBQ          $0x00000040, CX
-	JMP           turn4
+	CMPQ    CX, $0x00000040
+	JLT     under4
+	VMOVUPS (SI)(R8*1), Z0
+	VMOVUPS 64(SI)(R8*1), Z1
+	VMOVUPS 128(SI)(R8*1), Z2
+	VMOVUPS 192(SI)(R8*1), Z3
+	VSUBPS  Z10, Z0, Z0
+	VSUBPS  Z11, Z0, Z0
+	VSUBPS  Z10, Z1, Z1
+	VSUBPS  Z11, Z1, Z1
+	VSUBPS  Z10, Z2, Z2
+	VSUBPS  Z11, Z2, Z2
+	VSUBPS  Z10, Z3, Z3
+	VSUBPS  Z11, Z3, Z3
+	VMOVUPS Z0, (DI)(R8*1)
+	VMOVUPS Z1, 64(DI)(R8*1)
+	VMOVUPS Z2, 128(DI)(R8*1)
+	VMOVUPS Z3, 192(DI)(R8*1)
+	ADDQ    $0x00000100, R8
+	SUBQ    $0x00000040, CX
+	JMP     turn4
 
 under4:
 turn1:
-	CMPQ          CX, $0x00000010
-	JLT           under1
-	VMOVUPS       (SI)(R8*1), Z0
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VCVTPS2PD     Y0, Z0
-	VCVTPS2PD     Y4, Z4
-	VSUBPD        Z10, Z0, Z0
-	VSUBPD        Z10, Z4, Z4
-	VSUBPD        Z11, Z0, Z0
-	VSUBPD        Z11, Z4, Z4
-	VCVTPD2PS     Z0, Y0
-	VCVTPD2PS     Z4, Y4
-	VINSERTF64X4  $0x01, Y4, Z0, Z0
-	VMOVUPS       Z0, (DI)(R8*1)
-	ADDQ          $0x00000040, R8
-	SUBQ          $0x00000010, CX
-	JMP           turn1
+	CMPQ    CX, $0x00000010
+	JLT     under1
+	VMOVUPS (SI)(R8*1), Z0
+	VSUBPS  Z10, Z0, Z0
+	VSUBPS  Z11, Z0, Z0
+	VMOVUPS Z0, (DI)(R8*1)
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x00000010, CX
+	JMP     turn1
 
 under1:
-	TESTQ         CX, CX
-	JZ            next
-	VMOVUPS.Z     (SI)(R8*1), K2, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VCVTPS2PD     Y0, Z0
-	VCVTPS2PD     Y4, Z4
-	VSUBPD        Z10, Z0, Z0
-	VSUBPD        Z10, Z4, Z4
-	VSUBPD        Z11, Z0, Z0
-	VSUBPD        Z11, Z4, Z4
-	VCVTPD2PS     Z0, Y0
-	VCVTPD2PS     Z4, Y4
-	VINSERTF64X4  $0x01, Y4, Z0, Z0
-	VMOVUPS       Z0, K2, (DI)(R8*1)
+	TESTQ     CX, CX
+	JZ        next
+	VMOVUPS.Z (SI)(R8*1), K2, Z0
+	VSUBPS    Z10, Z0, Z0
+	VSUBPS    Z11, Z0, Z0
+	VMOVUPS   Z0, K2, (DI)(R8*1)
 
 next:
 	LEAQ (SI)(BX*4), SI
@@ -5219,31 +5780,30 @@ TEXT ·expColumnsAVX512(SB), NOSPLIT, $0-56
 	VMOVUPS constLog2e<>+0(SB), Z14
 	VMOVUPS constLn2Hi<>+0(SB), Z15
 	VMOVUPS constLn2Lo<>+0(SB), Z16
-	VMOVUPS constE0<>+0(SB), Z17
-	VMOVUPS constE1<>+0(SB), Z18
-	VMOVUPS constE2<>+0(SB), Z19
-	VMOVUPS constE3<>+0(SB), Z20
-	VMOVUPS constE4<>+0(SB), Z21
-	VMOVUPS constE5<>+0(SB), Z22
-	VMOVUPS constOne<>+0(SB), Z23
+	VMOVUPS constSixteenths<>+0(SB), Z17
+	VMOVUPS constT<>+0(SB), Z18
+	VMOVUPS constTLow<>+0(SB), Z19
+	VMOVUPS constF0<>+0(SB), Z20
+	VMOVUPS constF1<>+0(SB), Z21
+	VMOVUPS constOne<>+0(SB), Z22
 
 row:
 	TESTQ DX, DX
 	JZ    done
-	XORQ  AX, AX
+	XORQ  R11, R11
 	MOVQ  R9, CX
 
 turn4:
 	CMPQ         CX, $0x04
 	JLT          under4
-	VMOVUPS      (SI)(AX*1), Z0
-	VSUBPS       (R10)(AX*1), Z0, Z0
-	VMOVUPS      64(SI)(AX*1), Z1
-	VSUBPS       64(R10)(AX*1), Z1, Z1
-	VMOVUPS      128(SI)(AX*1), Z2
-	VSUBPS       128(R10)(AX*1), Z2, Z2
-	VMOVUPS      192(SI)(AX*1), Z3
-	VSUBPS       192(R10)(AX*1), Z3, Z3
+	VMOVUPS      (SI)(R11*1), Z0
+	VSUBPS       (R10)(R11*1), Z0, Z0
+	VMOVUPS      64(SI)(R11*1), Z1
+	VSUBPS       64(R10)(R11*1), Z1, Z1
+	VMOVUPS      128(SI)(R11*1), Z2
+	VSUBPS       128(R10)(R11*1), Z2, Z2
+	VMOVUPS      192(SI)(R11*1), Z3
+	VSUBPS       192(R10)(R11*1), Z3, Z3
 	VMINPS       Z0, Z13, Z0
 	VMINPS       Z1, Z13, Z1
 	VMINPS       Z2, Z13, Z2
@@ -5252,14 +5812,18 @@ turn4:
 	VMAXPS       Z1, Z12, Z1
 	VMAXPS       Z2, Z12, Z2
 	VMAXPS       Z3, Z12, Z3
-	VMULPS       Z14, Z0, Z4
-	VMULPS       Z14, Z1, Z5
-	VMULPS       Z14, Z2, Z6
-	VMULPS       Z14, Z3, Z7
-	VRNDSCALEPS  $0x00, Z4, Z4
-	VRNDSCALEPS  $0x00, Z5, Z5
-	VRNDSCALEPS  $0x00, Z6, Z6
-	VRNDSCALEPS  $0x00, Z7, Z7
+	VMOVAPS      Z17, Z8
+	VFMADD231PS  Z14, Z0, Z8
+	VSUBPS       Z17, Z8, Z4
+	VMOVAPS      Z17, Z9
+	VFMADD231PS  Z14, Z1, Z9
+	VSUBPS       Z17, Z9, Z5
+	VMOVAPS      Z17, Z10
+	VFMADD231PS  Z14, Z2, Z10
+	VSUBPS       Z17, Z10, Z6
+	VMOVAPS      Z17, Z11
+	VFMADD231PS  Z14, Z3, Z11
+	VSUBPS       Z17, Z11, Z7
 	VFNMADD231PS Z15, Z4, Z0
 	VFNMADD231PS Z15, Z5, Z1
 	VFNMADD231PS Z15, Z6, Z2
@@ -5268,51 +5832,43 @@ turn4:
 	VFNMADD231PS Z16, Z5, Z1
 	VFNMADD231PS Z16, Z6, Z2
 	VFNMADD231PS Z16, Z7, Z3
-	VMOVAPS      Z22, Z8
-	VMOVAPS      Z22, Z9
-	VMOVAPS      Z22, Z10
-	VMOVAPS      Z22, Z11
-	VFMADD213PS  Z21, Z0, Z8
-	VFMADD213PS  Z21, Z1, Z9
-	VFMADD213PS  Z21, Z2, Z10
-	VFMADD213PS  Z21, Z3, Z11
-	VFMADD213PS  Z20, Z0, Z8
-	VFMADD213PS  Z20, Z1, Z9
-	VFMADD213PS  Z20, Z2, Z10
-	VFMADD213PS  Z20, Z3, Z11
-	VFMADD213PS  Z19, Z0, Z8
-	VFMADD213PS  Z19, Z1, Z9
-	VFMADD213PS  Z19, Z2, Z10
-	VFMADD213PS  Z19, Z3, Z11
-	VFMADD213PS  Z18, Z0, Z8
-	VFMADD213PS  Z18, Z1, Z9
-	VFMADD213PS  Z18, Z2, Z10
-	VFMADD213PS  Z18, Z3, Z11
-	VFMADD213PS  Z17, Z0, Z8
-	VFMADD213PS  Z17, Z1, Z9
-	VFMADD213PS  Z17, Z2, Z10
-	VFMADD213PS  Z17, Z3, Z11
-	VMULPS       Z8, Z0, Z8
-	VMULPS       Z9, Z1, Z9
-	VMULPS       Z10, Z2, Z10
-	VMULPS       Z11, Z3, Z11
-	VFMADD213PS  Z0, Z0, Z8
-	VFMADD213PS  Z1, Z1, Z9
-	VFMADD213PS  Z2, Z2, Z10
-	VFMADD213PS  Z3, Z3, Z11
-	VADDPS       Z23, Z8, Z8
-	VADDPS       Z23, Z9, Z9
-	VADDPS       Z23, Z10, Z10
-	VADDPS       Z23, Z11, Z11
-	VSCALEFPS    Z4, Z8, Z0
-	VSCALEFPS    Z5, Z9, Z1
-	VSCALEFPS    Z6, Z10, Z2
-	VSCALEFPS    Z7, Z11, Z3
-	VMOVUPS      Z0, (DI)(AX*1)
-	VMOVUPS      Z1, 64(DI)(AX*1)
-	VMOVUPS      Z2, 128(DI)(AX*1)
-	VMOVUPS      Z3, 192(DI)(AX*1)
-	ADDQ         $0x00000100, AX
+	VPERMPS      Z18, Z8, Z30
+	VPERMPS      Z19, Z8, Z8
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z22, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
+	VPERMPS      Z18, Z9, Z30
+	VPERMPS      Z19, Z9, Z9
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z1, Z31
+	VFMADD231PS  Z30, Z1, Z9
+	VFMADD213PS  Z22, Z31, Z1
+	VFMADD213PS  Z30, Z9, Z1
+	VSCALEFPS    Z5, Z1, Z1
+	VPERMPS      Z18, Z10, Z30
+	VPERMPS      Z19, Z10, Z10
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z2, Z31
+	VFMADD231PS  Z30, Z2, Z10
+	VFMADD213PS  Z22, Z31, Z2
+	VFMADD213PS  Z30, Z10, Z2
+	VSCALEFPS    Z6, Z2, Z2
+	VPERMPS      Z18, Z11, Z30
+	VPERMPS      Z19, Z11, Z11
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z3, Z31
+	VFMADD231PS  Z30, Z3, Z11
+	VFMADD213PS  Z22, Z31, Z3
+	VFMADD213PS  Z30, Z11, Z3
+	VSCALEFPS    Z7, Z3, Z3
+	VMOVUPS      Z0, (DI)(R11*1)
+	VMOVUPS      Z1, 64(DI)(R11*1)
+	VMOVUPS      Z2, 128(DI)(R11*1)
+	VMOVUPS      Z3, 192(DI)(R11*1)
+	ADDQ         $0x00000100, R11
 	SUBQ         $0x04, CX
 	JMP          turn4
 
@@ -5320,26 +5876,25 @@ under4:
 turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
-	VMOVUPS      (SI)(AX*1), Z0
-	VSUBPS       (R10)(AX*1), Z0, Z0
+	VMOVUPS      (SI)(R11*1), Z0
+	VSUBPS       (R10)(R11*1), Z0, Z0
 	VMINPS       Z0, Z13, Z0
 	VMAXPS       Z0, Z12, Z0
-	VMULPS       Z14, Z0, Z4
-	VRNDSCALEPS  $0x00, Z4, Z4
+	VMOVAPS      Z17, Z8
+	VFMADD231PS  Z14, Z0, Z8
+	VSUBPS       Z17, Z8, Z4
 	VFNMADD231PS Z15, Z4, Z0
 	VFNMADD231PS Z16, Z4, Z0
-	VMOVAPS      Z22, Z8
-	VFMADD213PS  Z21, Z0, Z8
-	VFMADD213PS  Z20, Z0, Z8
-	VFMADD213PS  Z19, Z0, Z8
-	VFMADD213PS  Z18, Z0, Z8
-	VFMADD213PS  Z17, Z0, Z8
-	VMULPS       Z8, Z0, Z8
-	VFMADD213PS  Z0, Z0, Z8
-	VADDPS       Z23, Z8, Z8
-	VSCALEFPS    Z4, Z8, Z0
-	VMOVUPS      Z0, (DI)(AX*1)
-	ADDQ         $0x00000040, AX
+	VPERMPS      Z18, Z8, Z30
+	VPERMPS      Z19, Z8, Z8
+	VMOVAPS      Z20, Z31
+	VFMADD231PS  Z21, Z0, Z31
+	VFMADD231PS  Z30, Z0, Z8
+	VFMADD213PS  Z22, Z31, Z0
+	VFMADD213PS  Z30, Z8, Z0
+	VSCALEFPS    Z4, Z0, Z0
+	VMOVUPS      Z0, (DI)(R11*1)
+	ADDQ         $0x00000040, R11
 	SUBQ         $0x01, CX
 	JMP          turn1
 

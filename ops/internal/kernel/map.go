@@ -146,7 +146,7 @@ func HardSigmoidVector(l Level, dst, src []float32, alpha, beta float32) {
 
 // ClipVector is Clip.
 func ClipVector(l Level, dst, src []float32, lo, hi float32) {
-	if l == Go || lo != lo || hi != hi {
+	if l == Go || lo != lo || hi != hi || hi == 0 && math.Signbit(float64(hi)) {
 		Clip(dst, src, lo, hi)
 		return
 	}

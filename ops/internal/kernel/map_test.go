@@ -24,6 +24,8 @@ var maps32 = []struct {
 	{"clip", func(l Level, dst, src []float32) { ClipVector(l, dst, src, -0.5, 6) }, 0, nil},
 	{"clip at zero", func(l Level, dst, src []float32) { ClipVector(l, dst, src, 0, 6) }, 0, nil},
 	{"clip at -0", func(l Level, dst, src []float32) { ClipVector(l, dst, src, -3, float32(math.Copysign(0, -1))) }, 0, nil},
+	{"clip from -0", func(l Level, dst, src []float32) { ClipVector(l, dst, src, float32(math.Copysign(0, -1)), 6) }, 0, nil},
+	{"clip to 0", func(l Level, dst, src []float32) { ClipVector(l, dst, src, -3, 0) }, 0, nil},
 	{"clip crossed", func(l Level, dst, src []float32) { ClipVector(l, dst, src, 3, -3) }, 0, nil},
 	{"log", LogVector, 1.5e-7, nil}, {"softplus", SoftplusVector, 4e-7, nil}, {"erf", ErfVector, 2e-7, nil},
 	{"gelu", GeluVector, 2e-7, func(x, _ float64) float64 { return math.Abs(x) }},

@@ -10,6 +10,7 @@ import (
 // ((0+4)+(2+6)) + ((1+5)+(3+7)). So the order depends on the number of
 // elements alone, and it is the same whether the elements lie together (a row)
 // or apart (a column). Lanes start at -0, which changes no other summand.
+// Exponentials of float32 at a level of vectors are added as ExpGroups says.
 
 // Term says what a lane sums of each element x.
 type Term int

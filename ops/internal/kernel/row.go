@@ -34,17 +34,6 @@ func AffineVector(l Level, y, x, factor, offset []float32) {
 	}
 }
 
-// SoftmaxExpRow is ExpRow with exponentials of float32, which the lanes add as
-// they are: dst = e^(x-m).
-func SoftmaxExpRow(l Level, lanes *Lanes, dst, x []float32, m float32) {
-	for i := 0; i < len(dst); i += rowBlock {
-		b := dst[i:min(i+rowBlock, len(dst))]
-		SubVectorVS(l, b, x[i:], m)
-		Exp(l, b, b)
-		AddValuesRow(l, lanes, b)
-	}
-}
-
 // ArgVector is ArgRow.
 func ArgVector(l Level, x []float32, least, last bool) int {
 	if l == Go || len(x) < l.Lanes() {

@@ -71,8 +71,21 @@ func ExtremeRows(l Level, dst, x []float32, n int, most bool) {
 	}
 }
 
-// ExpRows is y = e^(x-m[r]), with the sums of it in Lanes. Without y there are
-// the sums alone.
+// expPiece is the length of the pieces of a long row whose sums of exponentials
+// are added one after the other.
+const expPiece = 1 << 16
+
+// ExpPiece is the length of the pieces in which exponentials of n elements are
+// summed.
+func ExpPiece(n int) int {
+	if n < longRow {
+		return n
+	}
+	return expPiece
+}
+
+// ExpRows is y = e^(x-m[r]) with the sums of it. Without y there are the sums
+// alone. At a level of vectors a sum is that of ExpGroups.
 func ExpRows(l Level, y, x []float32, n int, m []float32, sums []float64) {
 	x, m = x[:len(sums)*n], m[:len(sums)]
 	if y != nil {
@@ -82,19 +95,67 @@ func ExpRows(l Level, y, x []float32, n int, m []float32, sums []float64) {
 		expRows(l, y, x, n, m, sums)
 		return
 	}
-	var block [rowBlock]float32
 	for r := range sums {
-		var lanes Lanes
-		lanes.Clear(Exp1)
-		for i := r * n; i < r*n+n; i += rowBlock {
-			end := min(i+rowBlock, r*n+n)
-			e := block[:end-i]
-			if y != nil {
-				e = y[i:end]
-			}
-			SoftmaxExpRow(l, &lanes, e, x[i:end], m[r])
+		sums[r] = 0
+		var row []float32
+		if y != nil {
+			row = y[r*n:][:n]
 		}
-		sums[r] = lanes.Sum(Exp1)
+		AddExpRow(l, row, x[r*n:][:n], m[r], &sums[r])
+	}
+}
+
+// AddExpRow is ExpRows of a part of a row that begins at a piece; what its pieces
+// sum to is added to sum, one after the other.
+func AddExpRow(l Level, y, x []float32, m float32, sum *float64) {
+	var piece [1]float64
+	shift := [1]float32{m}
+	for i := 0; i < len(x); i += expPiece {
+		part := x[i:min(i+expPiece, len(x))]
+		var e []float32
+		if y != nil {
+			e = y[i:][:len(part)]
+		}
+		if l == Go {
+			piece[0] = plainExpRow(e, part, m)
+		} else {
+			expRows(l, e, part, len(part), shift[:], piece[:])
+		}
+		*sum += piece[0]
+	}
+}
+
+// plainExpRow is y = e^(x-m); it gives the sum in Lanes.
+func plainExpRow(y, x []float32, m float32) float64 {
+	var lanes Lanes
+	lanes.Clear(Exp1)
+	for i, v := range x {
+		e := Exp32(v - m)
+		if y != nil {
+			y[i] = e
+		}
+		lanes[i&7] += float64(e)
+	}
+	return lanes.Sum(Exp1)
+}
+
+// ExpGroups adds exponentials of rows of w columns to the lanes of the columns. Of
+// the rows, as many as four vectors have elements are a group, and those that are
+// at one place of their vectors are added as float32 first. The rows begin at a
+// group.
+func ExpGroups(l Level, c *Columns, e []float32, rows, stride, w int) {
+	var sums [16 * Width]float32
+	vector := l.Lanes()
+	for first := 0; first < rows; first += 4 * vector {
+		places := min(vector, rows-first)
+		for place := range places {
+			sum := sums[place*w:][:w]
+			copy(sum, e[(first+place)*stride:])
+			for r := first + place + vector; r < min(first+4*vector, rows); r += vector {
+				AddVector(l, sum, sum, e[r*stride:])
+			}
+		}
+		AddColumnRows(l, Value, c, sums[:], places, w, w)
 	}
 }
 
@@ -105,6 +166,7 @@ const (
 	mapScaleRows rowMap = iota
 	mapAffineRows
 	mapNormChannels
+	mapLogRows
 )
 
 // ScaleRows is dst = x*f[r].
@@ -172,11 +234,11 @@ func NormRows(l Level, dst, x []float32, n int, mean, inv, scale, bias []float32
 	}
 }
 
-// LogSoftmaxRows is dst = x - m[r] - log[r], rounded once.
-func LogSoftmaxRows(l Level, dst, x []float32, n int, m, log []float64) {
+// LogSoftmaxRows is dst = x - m[r] - log[r]; each operation is rounded.
+func LogSoftmaxRows(l Level, dst, x []float32, n int, m, log []float32) {
 	x, dst, log = x[:len(m)*n], dst[:len(m)*n], log[:len(m)]
 	if l != Go && len(x) > 0 && n < longRow {
-		logRows(l, dst, x, n, m, log)
+		mapRows(mapLogRows, l, dst, x, n, m, log, nil, nil)
 		return
 	}
 	for r := range m {

@@ -55,6 +55,10 @@ func mapRows(f rowMap, l Level, dst, x []float32, n int, a, b, c, d []float32) {
 		affineRowsAVX2(&dst[0], &x[0], len(a), n, &a[0], &b[0])
 	case f == mapAffineRows:
 		affineRowsAVX512(&dst[0], &x[0], len(a), n, &a[0], &b[0])
+	case f == mapLogRows && l == AVX2:
+		logRowsAVX2(&dst[0], &x[0], len(a), n, &a[0], &b[0])
+	case f == mapLogRows:
+		logRowsAVX512(&dst[0], &x[0], len(a), n, &a[0], &b[0])
 	case l == AVX2:
 		normChannelsAVX2(&dst[0], &x[0], len(a), n, &a[0], &b[0], &c[0], &d[0])
 	default:
@@ -72,14 +76,6 @@ func normRows(l Level, dst, x []float32, n int, mean, inv, scale, bias []float32
 		normAffineRowsAVX2(&dst[0], &x[0], len(mean), n, &mean[0], &inv[0], &scale[0], &bias[0])
 	default:
 		normAffineRowsAVX512(&dst[0], &x[0], len(mean), n, &mean[0], &inv[0], &scale[0], &bias[0])
-	}
-}
-
-func logRows(l Level, dst, x []float32, n int, m, log []float64) {
-	if l == AVX2 {
-		logRowsAVX2(&dst[0], &x[0], len(m), n, &m[0], &log[0])
-	} else {
-		logRowsAVX512(&dst[0], &x[0], len(m), n, &m[0], &log[0])
 	}
 }
 

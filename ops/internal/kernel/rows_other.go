@@ -9,6 +9,5 @@ func extremeRows(Level, []float32, []float32, int, bool)                        
 func expRows(Level, []float32, []float32, int, []float32, []float64)                               {}
 func mapRows(rowMap, Level, []float32, []float32, int, []float32, []float32, []float32, []float32) {}
 func normRows(Level, []float32, []float32, int, []float32, []float32, []float32, []float32)        {}
-func logRows(Level, []float32, []float32, int, []float64, []float64)                               {}
 func addColumnRows(Level, Term, *Columns, []float32, int, int, int, int) int                       { return 0 }
 func expColumns(Level, []float32, []float32, int, int, int, []float32) int                         { return 0 }

@@ -70,7 +70,7 @@ func TestManyRows(t *testing.T) {
 					"channels":  func(l Level, y []float32, s []float64) { NormChannels(l, y, x, n, m, f, o, q) },
 					"elements":  func(l Level, y []float32, s []float64) { NormRows(l, y, x, n, m, f, scale, bias) },
 					"no bias":   func(l Level, y []float32, s []float64) { NormRows(l, y, x, n, m, f, scale, nil) },
-					"log":       func(l Level, y []float32, s []float64) { LogSoftmaxRows(l, y, x, n, m64, f64) },
+					"log":       func(l Level, y []float32, s []float64) { LogSoftmaxRows(l, y, x, n, m, f) },
 					"moments": func(l Level, y []float32, s []float64) {
 						MomentsRows(l, s, make([]float64, rows), x, n)
 					},
@@ -105,25 +105,29 @@ func sequence(lo, hi int) (s []int) {
 	return s
 }
 
-// TestExpRows wants the exponentials of Exp, their sums in Lanes, and the same
-// sums where the exponentials are not kept.
+// TestExpRows wants the exponentials of Exp, the sums of ExpGroups in one column,
+// and the same sums where the exponentials are not kept.
 func TestExpRows(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 2))
-	for _, n := range append([]int{100, 256, 1030}, sequence(1, 70)...) {
-		for kind := range 4 {
+	for _, n := range append([]int{100, 127, 128, 256, 1030}, sequence(1, 70)...) {
+		for kind := range 5 {
 			const rows = 5
-			x := rowsOf(r, rows, n, kind)
+			x := rowsOf(r, rows, n, kind%4)
+			if kind == 4 { // exponentials of all sizes
+				for i := range x {
+					x[i] *= float32(20 * r.IntN(8))
+				}
+			}
 			m := []float32{0, 1.5, 3, float32(math.Inf(1)), 0.1}
 			for _, l := range vectorLevels() {
 				want, wide := make([]float32, rows*n), make([]float64, rows)
 				for i := range rows {
 					row := want[i*n:][:n]
 					SubVS(row, x[i*n:], m[i])
-					Exp(l, row, row)
-					var lanes Lanes
-					lanes.Clear(Exp1)
-					AddRow(Value, &lanes, row, 0)
-					wide[i] = lanes.Sum(Exp1)
+					for k := range row { // alone, so that no other decides how
+						Exp(l, row[k:k+1], row[k:k+1])
+					}
+					wide[i] = groupsSum(l, row)
 				}
 				got, s, alone := make([]float32, rows*n+16), make([]float64, rows), make([]float64, rows)
 				ExpRows(l, got[:rows*n], x, n, m, s)
@@ -142,6 +146,86 @@ func TestExpRows(t *testing.T) {
 					t.Fatalf("%v, rows of %d: the elements behind are changed", l, n)
 				}
 			}
+		}
+	}
+}
+
+// groupsSum is the sum of a row of exponentials at a level of vectors.
+func groupsSum(l Level, e []float32) float64 {
+	var lanes Lanes
+	lanes.Clear(Exp1)
+	for i := 0; i < len(e); i += 4 * l.Lanes() {
+		for k := range l.Lanes() {
+			var sum float32
+			for at := i + k; at < min(i+4*l.Lanes(), len(e)); at += l.Lanes() {
+				sum += e[at]
+			}
+			lanes[k&7] += float64(sum)
+		}
+	}
+	return lanes.Sum(Exp1)
+}
+
+// TestExpGroups wants of columns the sums of rows.
+func TestExpGroups(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 6))
+	for _, l := range vectorLevels() {
+		for _, w := range []int{1, 5, 16, Width} {
+			for _, rows := range []int{1, 7, 8, 9, 31, 32, 33, 64, 65, 100, 200} {
+				stride := w + r.IntN(3)
+				e := make([]float32, rows*stride)
+				for i := range e {
+					e[i] = r.Float32()
+				}
+				var c Columns
+				c.Clear(Exp1, rows, w)
+				ExpGroups(l, &c, e, rows, stride, w)
+				c.Sum(Exp1, rows, w)
+				for j := range w {
+					column := make([]float32, rows)
+					for i := range column {
+						column[i] = e[i*stride+j]
+					}
+					if want := groupsSum(l, column); c[0][j] != want {
+						t.Fatalf("%v, column %d of %d rows: %v, want %v", l, j, rows, c[0][j], want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestLongExpRow wants of a long row the sum of its pieces, in any parts.
+func TestLongExpRow(t *testing.T) {
+	n := longRow + 1000
+	x, y := make([]float32, n), make([]float32, n)
+	for i := range x {
+		x[i] = -float32(i%1000) / 100
+	}
+	for _, l := range Levels() {
+		want, parts := 0.0, 0.0
+		for i := 0; i < n; i += expPiece {
+			part := x[i:min(i+expPiece, n)]
+			piece := make([]float64, 1)
+			ExpRows(l, y[:len(part)], part, len(part), []float32{0.5}, piece)
+			want += piece[0]
+		}
+		AddExpRow(l, y[:2*expPiece], x[:2*expPiece], 0.5, &parts)
+		AddExpRow(l, nil, x[2*expPiece:], 0.5, &parts)
+		got := make([]float64, 1)
+		ExpRows(l, y, x, n, []float32{0.5}, got)
+		if got[0] != want || parts != want {
+			t.Errorf("%v: the sum is %v, %v in parts, want %v", l, got[0], parts, want)
+		}
+		exact := 0.0
+		for i, v := range x {
+			exact += math.Exp(float64(v) - 0.5)
+			if e := math.Exp(float64(v) - 0.5); math.Abs(float64(y[i])-e) > 2e-6*e {
+				t.Fatalf("%v: e^(%v-0.5) is %v, want %v", l, v, y[i], e)
+			}
+		}
+		if math.Abs(want-exact) > 1e-7*exact {
+			t.Errorf("%v: the sum is %v, want %v", l, want, exact)
 		}
 	}
 }
@@ -252,7 +336,7 @@ func BenchmarkManyRows(b *testing.B) {
 			x[i] = float32(i%2400)/100 - 12
 		}
 		m, scale := make([]float32, rows), make([]float32, n)
-		wide, log := make([]float64, rows), make([]float64, rows)
+		wide, log := make([]float64, rows), make([]float32, rows)
 		for name, f := range map[string]func(l Level){
 			"sum":      func(l Level) { SumRows(l, Value, wide, x, n, nil) },
 			"squares":  func(l Level) { SumRows(l, Square, wide, x, n, nil) },
@@ -260,7 +344,7 @@ func BenchmarkManyRows(b *testing.B) {
 			"exp":      func(l Level) { ExpRows(l, y, x, n, m, wide) },
 			"scale":    func(l Level) { ScaleRows(l, y, x, n, m) },
 			"norm":     func(l Level) { NormRows(l, y, x, n, m, m, scale, scale) },
-			"log":      func(l Level) { LogSoftmaxRows(l, y, x, n, wide, log) },
+			"log":      func(l Level) { LogSoftmaxRows(l, y, x, n, m, log) },
 		} {
 			for _, l := range Levels() {
 				b.Run(fmt.Sprintf("%s/%d/%v", name, n, l), func(b *testing.B) {

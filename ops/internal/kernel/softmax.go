@@ -43,26 +43,31 @@ func ScaleColumns[T Float](x []T, f []float64) {
 	}
 }
 
-// LogSoftmaxRow is dst = x - m - log.
-func LogSoftmaxRow[T Float](dst, x []T, m, log float64) {
+// LogSoftmaxRow is dst = x - m - log, in x's type; no term is greater than 0, so
+// that nothing cancels.
+func LogSoftmaxRow[T Float](dst, x []T, m, log T) {
 	x = x[:len(dst)]
 	for i, v := range x {
-		dst[i] = T(float64(v) - m - log)
+		dst[i] = v - m - log
 	}
 }
 
-// LogSoftmaxColumns is dst[j] = x[j] - m[j] - log[j].
-func LogSoftmaxColumns[T Float](dst, x []T, m, log *[Width]float64) {
+// LogSoftmaxColumns is dst[j] = x[j] - m[j] - log[j], in x's type.
+func LogSoftmaxColumns[T Float](dst, x []T, m, log *[Width]T) {
 	x = x[:len(dst)]
 	for j, v := range x {
-		dst[j] = T(float64(v) - m[j] - log[j])
+		dst[j] = v - m[j] - log[j]
 	}
 }
 
-// LogOf is dst = log(src).
+// LogOf is dst = log(src), within 1e-11 of itself.
 func LogOf(dst, src []float64) {
 	src = src[:len(dst)]
 	for i, v := range src {
-		dst[i] = math.Log(v)
+		if 1 <= v && v <= math.MaxFloat64 {
+			dst[i] = logSeries(v)
+		} else {
+			dst[i] = math.Log(v)
+		}
 	}
 }

@@ -20,8 +20,18 @@ var (
 	tanhQ = []float64{4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06}
 )
 
-// exp(x) is 2^n * (1 + r + r*r*E(r)) with x = n*ln 2 + r.
-var expE = []float64{5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4}
+// exp(x) is 2^n * (1 + r + r*r*E(r)) with x = n*ln 2 + r, |r| <= ln 2 / 2. Of the
+// levels with 32 registers n has 4 bits behind the point, of which T and TLow,
+// the rounded 2^(i/16) and what the rounding left out, have the powers; then
+// it is 2^floor(n) * (T + (TLow + T*r) * (1 + r*F(r))), |r| <= ln 2 / 32. E and F
+// have the least greatest relative errors of results, 3.1e-9 and 1.6e-9.
+var (
+	expE = []float64{0.499999934125347728, 0.166665201078942264, 0.04166839419699293, 0.00836878040599586485, 0.00138144679948613811}
+	expF = []float64{0.500016189711308139, 0.166667185605790652}
+)
+
+// expPlain is up to where e^x and e^-x are normal.
+const expPlain = 86.9
 
 // constants of the functions, a vector of each.
 var constants = map[string]Mem{}
@@ -43,10 +53,19 @@ func constant(name string) Mem {
 	}
 	v := values()[name]
 	for i := range 16 {
+		if table, ok := tables[name]; ok {
+			v = math.Float32bits(table(i))
+		}
 		DATA(4*i, U32(v))
 	}
 	constants[name] = m
 	return m
+}
+
+// tables are the constants whose elements differ.
+var tables = map[string]func(i int) float32{
+	"T":    func(i int) float32 { return float32(math.Exp2(float64(i) / 16)) },
+	"TLow": func(i int) float32 { v := math.Exp2(float64(i) / 16); return float32(v - float64(float32(v))) },
 }
 
 func values() map[string]uint32 {
@@ -55,6 +74,7 @@ func values() map[string]uint32 {
 	v := map[string]uint32{
 		"Bound": f(tanhBound), "LowBound": f(-tanhBound), "BoundSquare": math.Float32bits(bound * bound),
 		"Half": f(0.5), "One": f(1), "Sign": 1 << 31, "Bias": 127,
+		"Whole": f(0x1.8p23), "Sixteenths": f(0x1.8p19), "ExpPlain": 1<<31 - f(expPlain),
 		"Log2e": f(math.Log2E), "Ln2Hi": f(0.693359375), "Ln2Lo": f(-2.12194440e-4),
 		"ExpTop": f(89), "ExpLow": f(-104), "SigmoidTop": f(89), "SigmoidLow": f(-87.3), "Zero": 0,
 	}
@@ -67,6 +87,9 @@ func values() map[string]uint32 {
 	for i, c := range expE {
 		v[fmt.Sprint("E", i)] = f(c)
 	}
+	for i, c := range expF {
+		v[fmt.Sprint("F", i)] = f(c)
+	}
 	maps.Copy(v, mapValues(f))
 	return v
 }
@@ -78,6 +101,7 @@ type constSet struct {
 	fixed map[string]reg.VecPhysical
 	spare []reg.VecPhysical
 	next  int
+	temp  [2]reg.VecPhysical // with 32 registers, of exp
 }
 
 // load makes the set of names that a function uses. Registers from first on
@@ -88,6 +112,7 @@ func (m *machine) load(first int, names ...string) *constSet {
 		s.spare = m.regs[first:]
 		return s
 	}
+	s.temp = [2]reg.VecPhysical(m.regs[30:])
 	for i, n := range names {
 		s.fixed[n] = m.regs[first+i]
 		VMOVUPS(constant(n), s.fixed[n])
@@ -164,16 +189,83 @@ func (s *constSet) quotient(x, sq, p vecs) {
 // exp is x = e^x for clamped x, with n and p to compute in. whole says that
 // subnormal results and overflow count.
 func (s *constSet) exp(x, n, p vecs, whole bool) {
-	c := s.get("Log2e")
-	for i := range x {
-		VMULPS(c, x[i], n[i])
+	if s.m.lanes == 16 {
+		s.expByTable(x, n, p)
+		return
 	}
-	for i := range x {
-		if s.m.lanes == 16 {
-			VRNDSCALEPS(Imm(0), n[i], n[i])
-		} else {
-			VROUNDPS(Imm(8), n[i], n[i])
+	s.expParts(x, n, p)
+	if !whole {
+		one := s.get("One")
+		for i := range x {
+			VPADDD(one, n[i], n[i])
 		}
+		for i := range x {
+			VMULPS(n[i], p[i], x[i])
+		}
+		return
+	}
+	bias := s.get("Bias") // 2^n in two factors
+	for i := range x {
+		VPSRAD(Imm(23), n[i], n[i])
+		VPSRAD(Imm(1), n[i], x[i])
+		VPSUBD(x[i], n[i], n[i])
+		for _, v := range []reg.VecPhysical{x[i], n[i]} {
+			VPADDD(bias, v, v)
+			VPSLLD(Imm(23), v, v)
+			VMULPS(v, p[i], p[i])
+		}
+		VMOVAPS(p[i], x[i])
+	}
+}
+
+// expOf is x = e^x of any numbers; elsewhere is where what is rare is done,
+// which the function that it gives writes, behind a function's end. EAX is
+// spoiled.
+func (s *constSet) expOf(elsewhere string, x, n, p vecs) (beyond func()) {
+	all := func() {
+		clamp(x, s.get("ExpLow"), s.get("ExpTop"))
+		s.exp(x, n, p, true)
+	}
+	if s.m.lanes == 16 {
+		all()
+		return func() {}
+	}
+	magnitude := s.get("Magnitude")
+	for i := range x {
+		VPAND(magnitude, x[i], n[i])
+	}
+	for i := range n[1:] {
+		VPMAXSD(n[i+1], n[0], n[0])
+	}
+	VPADDD(constant("ExpPlain"), n[0], n[0])
+	VMOVMSKPS(n[0], reg.EAX)
+	TESTL(reg.EAX, reg.EAX)
+	JNZ(LabelRef(elsewhere))
+	s.expPlain(x, n, p)
+	Label(elsewhere + "_end")
+	return func() {
+		Label(elsewhere)
+		all()
+		JMP(LabelRef(elsewhere + "_end"))
+	}
+}
+
+// expPlain is exp of 256 bits for |x| <= expPlain, where 2^n is normal.
+func (s *constSet) expPlain(x, n, p vecs) {
+	s.expParts(x, n, p)
+	for i := range x {
+		VPADDD(n[i], p[i], x[i])
+	}
+}
+
+// expParts makes e^x of two factors, p and 2^n; n is 2^23 times as much, an
+// integer.
+func (s *constSet) expParts(x, n, p vecs) {
+	c, whole := s.get("Log2e"), s.get("Whole")
+	for i := range x {
+		VMOVAPS(whole, p[i])
+		VFMADD231PS(c, x[i], p[i])
+		VSUBPS(whole, p[i], n[i])
 	}
 	for _, name := range []string{"Ln2Hi", "Ln2Lo"} {
 		c := s.get(name)
@@ -181,54 +273,52 @@ func (s *constSet) exp(x, n, p vecs, whole bool) {
 			VFNMADD231PS(c, n[i], x[i])
 		}
 	}
-	c = s.get("E5")
-	d := s.get("E4")
 	for i := range x {
-		VMOVAPS(c, p[i])
+		VPSLLD(Imm(23), p[i], n[i])
 	}
-	for i := range x {
-		VFMADD213PS(d, x[i], p[i])
-	}
-	for k := 3; k >= 0; k-- {
-		c := s.get(fmt.Sprint("E", k))
-		for i := range x {
-			VFMADD213PS(c, x[i], p[i])
-		}
-	}
-	c = s.get("One")
+	// Two halves of the polynomial side by side: one sum would wait for the other.
 	// 1 + r*(1 + r*E) would round once more.
+	half, square, e1, e3 := s.spare[0], s.spare[1], s.spare[2], s.spare[3]
+	VMOVUPS(constant("E1"), e1)
+	VMOVUPS(constant("E3"), e3)
 	for i := range x {
-		VMULPS(p[i], x[i], p[i])
+		VMOVAPS(e1, half)
+		VFMADD213PS(constant("E0"), x[i], half)
+		VMOVAPS(e3, p[i])
+		VFMADD213PS(constant("E2"), x[i], p[i])
+		VMULPS(x[i], x[i], square)
+		VFMADD231PS(constant("E4"), square, p[i])
+		VFMADD213PS(half, square, p[i])
+		VFMADD213PS(x[i], square, p[i])
+		VADDPS(constant("One"), p[i], p[i])
 	}
+}
+
+// expByTable is exp of 512 bits.
+func (s *constSet) expByTable(x, n, p vecs) {
+	c, sixteenths := s.get("Log2e"), s.get("Sixteenths")
 	for i := range x {
-		VFMADD213PS(x[i], x[i], p[i])
+		VMOVAPS(sixteenths, p[i])
+		VFMADD231PS(c, x[i], p[i])
+		VSUBPS(sixteenths, p[i], n[i])
 	}
-	for i := range x {
-		VADDPS(c, p[i], p[i])
-	}
-	if s.m.lanes == 16 {
+	for _, name := range []string{"Ln2Hi", "Ln2Lo"} {
+		c := s.get(name)
 		for i := range x {
-			VSCALEFPS(n[i], p[i], x[i])
-		}
-		return
-	}
-	for i := range x {
-		VCVTPS2DQ(n[i], n[i])
-	}
-	c = s.get("Bias")
-	if whole { // 2^n in two factors
-		for i := range x {
-			VPSRAD(Imm(1), n[i], x[i])
-			VPSUBD(x[i], n[i], n[i])
-			VPADDD(c, x[i], x[i])
-			VPSLLD(Imm(23), x[i], x[i])
-			VMULPS(x[i], p[i], p[i])
+			VFNMADD231PS(c, n[i], x[i])
 		}
 	}
+	table, low, f0, f1, one := s.get("T"), s.get("TLow"), s.get("F0"), s.get("F1"), s.get("One")
+	t, q := s.temp[0], s.temp[1]
 	for i := range x {
-		VPADDD(c, n[i], n[i])
-		VPSLLD(Imm(23), n[i], n[i])
-		VMULPS(n[i], p[i], x[i])
+		VPERMPS(table, p[i], t)
+		VPERMPS(low, p[i], p[i])
+		VMOVAPS(f0, q)
+		VFMADD231PS(f1, x[i], q)
+		VFMADD231PS(t, x[i], p[i])
+		VFMADD213PS(one, q, x[i])
+		VFMADD213PS(t, p[i], x[i])
+		VSCALEFPS(n[i], x[i], x[i])
 	}
 }
 
@@ -252,7 +342,8 @@ func (m *machine) vectors(name, doc string, names []string, f func(s *constSet, 
 		for i := range k {
 			VMOVUPS(at(i*m.bytes(), src, nil, 0), m.regs[i])
 		}
-		f(s, m.regs[:k], m.regs[4:4+k], m.regs[8:8+k])
+		x, t, u := m.regs[:k], m.regs[4:4+k], m.regs[8:8+k]
+		f(s, x, t, u)
 		for i := range k {
 			VMOVUPS(m.regs[i], at(i*m.bytes(), dst, nil, 0))
 		}
@@ -321,11 +412,14 @@ func (m *machine) functions() {
 				VDIVPS(x[i], one, x[i])
 			}
 		})
+	var beyond []func()
 	m.vectors("exp", "exp(src[i])", append([]string{"ExpLow", "ExpTop"}, expNames...),
 		func(s *constSet, x, t, u vecs) {
-			clamp(x, s.get("ExpLow"), s.get("ExpTop"))
-			s.exp(x, t, u, true)
+			beyond = append(beyond, s.expOf(label("beyond%d", len(x)), x, t, u))
 		})
+	for _, f := range beyond {
+		f()
+	}
 	m.vectors("relu", "the greater of src[i] and 0, NaN of NaN", []string{"Zero"},
 		func(s *constSet, x, t, u vecs) {
 			zero := s.get("Zero")

@@ -109,9 +109,9 @@ func (m *machine) mapped(name, doc string, params, width int, names []string, f 
 		b.constSet = m.load(12)
 		b.spare = free[12:]
 	} else {
-		kept := len(free) - spares
+		kept := len(free) - spares - 2
 		b.constSet = m.load(12, names[:min(len(names), kept-12)]...)
-		b.spare = free[kept:]
+		b.spare, b.temp = free[kept+2:], [2]reg.VecPhysical(free[kept:])
 	}
 	for _, k := range []int{width, 1} {
 		Label(label("turn%d", k))
@@ -170,8 +170,9 @@ func (s *constSet) log(x, e, z, p vecs) {
 }
 
 var (
-	expNames = []string{"Log2e", "Ln2Hi", "Ln2Lo", "E0", "E1", "E2", "E3", "E4", "E5", "One"}
-	logNames = []string{"SqrtHalf", "Half", "G0", "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"}
+	expNames   = []string{"Log2e", "Ln2Hi", "Ln2Lo", "Sixteenths", "T", "TLow", "F0", "F1", "One"}
+	expm1Names = []string{"Log2e", "Ln2Hi", "Ln2Lo", "E0", "E1", "E2", "E3", "E4", "One"}
+	logNames   = []string{"SqrtHalf", "Half", "G0", "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"}
 )
 
 // maps writes the functions of one operand that are not among the activations
@@ -201,7 +202,7 @@ func (m *machine) maps() {
 			VMOVAPS(y[i], x[i])
 		}
 	})
-	m.mapped("elu", "beta * src[i] where src[i] > 0, else alpha * (exp(src[i]) - 1)", 2, 2, expNames, func(b *body) {
+	m.mapped("elu", "beta * src[i] where src[i] > 0, else alpha * (exp(src[i]) - 1)", 2, 2, expm1Names, func(b *body) {
 		x, y, n, p, t := b.groups[0], b.groups[1], b.groups[2], b.groups[3], b.groups[4]
 		zero, low := b.get("Zero"), b.get("EluLow")
 		for i := range x {
@@ -395,30 +396,19 @@ func (m *machine) exactMaps() {
 			VADDPS(zero, x, x) // 0 of -0
 		}
 	})
-	m.mapped("clip", "min(max(src[i], alpha), beta)", 2, 4, nil, func(b *body) {
-		for i, x := range b.groups[0] {
-			t, u := b.groups[1][i], b.groups[2][i]
-			VMAXPS(x, b.param[0], t) // x of NaN
-			VMAXPS(b.param[0], x, u)
-			b.lesserZero(t, u, x, true)
-			VMINPS(t, b.param[1], u)
-			VMINPS(b.param[1], t, t)
-			b.lesserZero(u, t, x, false)
-			VMOVAPS(u, x)
+	// Of operands that are equal, or of which one is NaN, the last one counts: x,
+	// to which the bound's zero is added where x may be a zero beneath it.
+	m.mapped("clip", "min(max(src[i], alpha), beta), for numbers of which beta is not -0", 2, 4, []string{"Zero", "Sign"}, func(b *body) {
+		last := len(b.groups) - 1
+		zero, t := b.groups[last][0], b.groups[last-1][0]
+		VMOVAPS(b.get("Sign"), zero)
+		b.blend(equal, b.param[0], b.get("Zero"), b.param[0], zero, t)
+		for _, x := range b.groups[0] {
+			VMAXPS(x, b.param[0], x)
+			VADDPS(zero, x, x)
+			VMINPS(x, b.param[1], x)
 		}
 	})
-}
-
-// lesserZero ends a maximum or minimum, which was taken with the operands in
-// both orders: of two zeros it takes the greater or the lesser one. Where x is
-// NaN it is x.
-func (s *constSet) lesserZero(a, b, x reg.VecPhysical, most bool) {
-	if most {
-		VANDPS(b, a, a)
-	} else {
-		VORPS(b, a, a)
-	}
-	s.blend(noNumber, x, x, x, a, b)
 }
 
 // mapValues are the constants of the functions of this file.

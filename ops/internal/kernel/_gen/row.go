@@ -129,7 +129,7 @@ func (m *machine) expColumns() {
 	m.head("expColumns", "y, x *float32, rows, strideY, strideX, vectors int, m *float32", " is, for rows of vectors of elements, which lie stride apart,",
 		"\tfor r := range rows {", "\t\tfor j := range columns {", "\t\t\ty[r*strideY+j] = exp(x[r*strideX+j] - m[j])", "\t\t}", "\t}")
 	y, x, rows, strideY, strideX, vectors, most := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R8, reg.R9, reg.R10
-	i, left := reg.RAX, reg.RCX
+	i, left := reg.R11, reg.RCX // expOf has EAX
 	Load(Param("y"), y)
 	Load(Param("x"), x)
 	Load(Param("rows"), rows)
@@ -154,8 +154,7 @@ func (m *machine) expColumns() {
 			VMOVUPS(at(v*m.bytes(), x, i, 1), r[v])
 			VSUBPS(at(v*m.bytes(), most, i, 1), r[v], r[v])
 		}
-		clamp(r[:k], s.get("ExpLow"), s.get("ExpTop"))
-		s.exp(r[:k], r[4:4+k], r[8:8+k], true)
+		defer s.expOf(label("beyond%d", k), r[:k], r[4:4+k], r[8:8+k])()
 		for v := range k {
 			VMOVUPS(r[v], at(v*m.bytes(), y, i, 1))
 		}
@@ -529,15 +528,19 @@ func (m *machine) extremeRows(name, how string, f func(...Op), most bool) {
 	end()
 }
 
-// expRows writes e^(x - m) of rows with the sums of it, in lanes; whole says
-// that the exponentials are kept.
+// expRows writes e^(x - m) of rows with the sums of it; whole says that the
+// exponentials are kept. Elements of four vectors that are at one place are added
+// as float32, and those sums in lanes: to make float64 of each costs a third of
+// what e^x does.
 func (m *machine) expRows(name string, keep bool) {
 	args, doc := "x *float32, rows, n int, m *float32, sums *float64", []string{
-		"\tfor r := range rows {", "\t\tfor i := range n {", "\t\t\te := exp(x[r*n+i] - m[r])", "\t\t\tlanes[i%8] += float64(e)"}
+		"\tfor r := range rows {", "\t\tfor i := range n {", "\t\t\te := exp(x[r*n+i] - m[r])",
+		label("\t\t\tgroups[i/%d][i%%%d] += e", 4*m.lanes, m.lanes)}
 	if keep {
 		args, doc = "y, "+args, append(doc, "\t\t\ty[r*n+i] = e")
 	}
-	m.head(name, args, " is, for rows of n elements,", append(doc, "\t\t}", "\t\tsums[r] = sum(lanes)", "\t}")...)
+	m.head(name, args, " is, for rows of n elements,", append(doc, "\t\t}", "\t\tfor _, group := range groups {", "\t\t\tfor i, e := range group {",
+		"\t\t\t\tlanes[i%8] += float64(e)", "\t\t\t}", "\t\t}", "\t\tsums[r] = sum(lanes)", "\t}")...)
 	y, x, rows, n, most, sums := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R10, reg.R11
 	left, t, g := reg.R8, reg.R9, reg.RAX
 	if keep {
@@ -549,101 +552,141 @@ func (m *machine) expRows(name string, keep bool) {
 	Load(Param("m"), most)
 	Load(Param("sums"), sums)
 	r := m.regs
-	width := 2
-	xs, ns, ps := r[0:2], r[2:4], r[4:6]
-	mRow, sum, mask, tmp := r[6], r[7:9], r[9], r[10:12]
-	first := 12
+	xs, ns, ps := r[0:4], r[4:8], r[8:12]
+	mask, group := r[1], r[2] // where one vector is done
+	mRow := r[12]
+	var sum []reg.VecPhysical // of 256 bits they are in memory, with registers for the way
+	var lanes Mem
 	if m.lanes == 16 {
-		width = 4
-		xs, ns, ps = r[0:4], r[4:8], r[8:12]
-		mRow, sum, mask, tmp = r[24], r[25:26], nil, r[26:28]
+		mRow, sum = r[24], r[25:26]
+	} else {
+		lanes = AllocLocal(64)
 	}
-	s := m.load(first, append([]string{"ExpLow", "ExpTop"}, expNames...)...)
-	MOVQ(n, t)
-	ANDQ(Imm(uint64(m.lanes-1)), t)
-	m.maskOf(t, g, mask)
+	s := m.load(12, append([]string{"ExpLow", "ExpTop"}, expNames...)...)
+	remainder := func() {
+		MOVQ(n, t)
+		ANDQ(Imm(uint64(m.lanes-1)), t)
+		m.maskOf(t, g, mask)
+	}
 	if m.lanes == 16 {
-		KSHIFTRW(Imm(8), reg.K2, reg.K3)
+		remainder()
 	}
 	Label("row")
 	TESTQ(rows, rows)
 	JZ(LabelRef("done"))
-	VBROADCASTSS(at(0, most, nil, 0), mRow)
-	ADDQ(Imm(4), most)
-	for _, v := range sum {
-		VMOVUPS(constant("NegZero64"), v)
+	if m.lanes == 16 {
+		VBROADCASTSS(at(0, most, nil, 0), mRow)
+		VMOVUPS(constant("NegZero64"), sum[0])
+	} else {
+		VMOVUPS(constant("NegZero64"), r[0])
+		VMOVUPS(r[0], lanes)
+		VMOVUPS(r[0], behind(lanes, 32))
 	}
+	var beyond []func()
 	step := func(k int, tail bool) {
+		if m.lanes == 8 {
+			VBROADCASTSS(at(0, most, nil, 0), mRow)
+		}
 		for i := range k {
 			if tail {
 				m.loadFirst(at(0, x, nil, 0), mask, xs[i])
-				VSUBPS(mRow, xs[i], xs[i])
 			} else {
 				VMOVUPS(at(i*m.bytes(), x, nil, 0), xs[i])
-				VSUBPS(mRow, xs[i], xs[i])
 			}
+			VSUBPS(mRow, xs[i], xs[i])
 		}
-		clamp(xs[:k], s.get("ExpLow"), s.get("ExpTop"))
-		s.exp(xs[:k], ns[:k], ps[:k], true)
+		beyond = append(beyond, s.expOf(label("beyond%d_%t", k, tail), xs[:k], ns[:k], ps[:k]))
 		for i := range k {
 			if keep && tail {
 				m.storeFirst(xs[i], mask, at(0, y, nil, 0))
 			} else if keep {
 				VMOVUPS(xs[i], at(i*m.bytes(), y, nil, 0))
 			}
-			if m.lanes == 16 {
-				VCVTPS2PD(half(xs[i]), tmp[0])
-				VEXTRACTF64X4(Imm(1), xs[i], half(tmp[1]))
-				VCVTPS2PD(half(tmp[1]), tmp[1])
-				if tail {
-					VADDPD(tmp[0], sum[0], reg.K2, sum[0])
-					VADDPD(tmp[1], sum[0], reg.K3, sum[0])
-				} else {
-					VADDPD(tmp[0], sum[0], sum[0])
-					VADDPD(tmp[1], sum[0], sum[0])
-				}
-				continue
-			}
-			for p := range 2 {
-				if p == 0 {
-					VCVTPS2PD(xmm(xs[i]), tmp[0])
-				} else {
-					VEXTRACTF128(Imm(1), xs[i], xmm(tmp[0]))
-					VCVTPS2PD(xmm(tmp[0]), tmp[0])
-				}
-				m.addTerm(tmp[0], sum[p], p, tail, mask, tmp[1])
-			}
+		}
+		if tail && m.lanes == 16 {
+			VMOVAPS_Z(xs[0], reg.K2, xs[0])
+		} else if tail {
+			VANDPS(mask, xs[0], xs[0])
 		}
 	}
-	MOVQ(n, left)
-	for _, k := range []int{width, 1} {
-		Label(label("turn%d", k))
-		CMPQ(left, U32(k*m.lanes))
-		JLT(LabelRef(label("under%d", k)))
-		step(k, false)
+	addGroup := func(v reg.VecPhysical) {
+		low, high := ns[0], ns[1]
+		if m.lanes == 16 {
+			VCVTPS2PD(half(v), low)
+			VEXTRACTF64X4(Imm(1), v, half(high))
+			VCVTPS2PD(half(high), high)
+			VADDPD(low, sum[0], sum[0])
+			VADDPD(high, sum[0], sum[0])
+			return
+		}
+		VCVTPS2PD(xmm(v), low)
+		VEXTRACTF128(Imm(1), v, xmm(high))
+		VCVTPS2PD(xmm(high), high)
+		VADDPD(lanes, low, low)
+		VADDPD(behind(lanes, 32), high, high)
+		VMOVUPS(low, lanes)
+		VMOVUPS(high, behind(lanes, 32))
+	}
+	next := func(k int) {
 		ADDQ(U32(k*m.bytes()), x)
 		if keep {
 			ADDQ(U32(k*m.bytes()), y)
 		}
 		SUBQ(U32(k*m.lanes), left)
-		JMP(LabelRef(label("turn%d", k)))
-		Label(label("under%d", k))
 	}
+	MOVQ(n, left)
+	Label("turn4")
+	CMPQ(left, U32(4*m.lanes))
+	JLT(LabelRef("under4"))
+	step(4, false)
+	for i := range 3 {
+		VADDPS(xs[i+1], xs[0], xs[0])
+	}
+	addGroup(xs[0])
+	next(4)
+	JMP(LabelRef("turn4"))
+	Label("under4")
 	TESTQ(left, left)
 	JZ(LabelRef("sum"))
+	VXORPS(group.AsY(), group.AsY(), group.AsY())
+	Label("turn1")
+	CMPQ(left, U32(m.lanes))
+	JLT(LabelRef("under1"))
+	step(1, false)
+	VADDPS(xs[0], group, group)
+	next(1)
+	JMP(LabelRef("turn1"))
+	Label("under1")
+	TESTQ(left, left)
+	JZ(LabelRef("last"))
+	if m.lanes == 8 {
+		remainder()
+	}
 	step(1, true)
+	VADDPS(xs[0], group, group)
 	LEAQ(Mem{Base: x, Index: left, Scale: 4}, x)
 	if keep {
 		LEAQ(Mem{Base: y, Index: left, Scale: 4}, y)
 	}
+	Label("last")
+	addGroup(group)
 	Label("sum")
-	m.lanesSum(sum, tmp[0])
+	if m.lanes == 8 {
+		sum = r[0:2]
+		VMOVUPS(lanes, sum[0])
+		VMOVUPS(behind(lanes, 32), sum[1])
+	}
+	m.lanesSum(sum, r[4])
 	VMOVSD(xmm(sum[0]), at(0, sums, nil, 0))
+	ADDQ(Imm(4), most)
 	ADDQ(Imm(8), sums)
 	DECQ(rows)
 	JMP(LabelRef("row"))
 	Label("done")
 	end()
+	for _, f := range beyond {
+		f()
+	}
 }
 
 // rowMaps writes the functions that change the elements of rows by numbers of
@@ -671,41 +714,18 @@ func (m *machine) rowMaps() {
 		VMULPS(p[2], x, x)
 		VADDPS(p[3], x, x)
 	})
-	m.rowMap("logRows", "float32(float64(x[r*n+i]) - a[r] - b[r]), where a and b have float64,", -2, 0, func(x, t reg.VecPhysical, p []reg.VecPhysical) {
-		if m.lanes == 16 {
-			VEXTRACTF64X4(Imm(1), x, half(t))
-		} else {
-			VEXTRACTF128(Imm(1), x, half(t))
-		}
-		VCVTPS2PD(half(x), x)
-		VCVTPS2PD(half(t), t)
-		for _, q := range p {
-			VSUBPD(q, x, x)
-			VSUBPD(q, t, t)
-		}
-		if m.lanes == 16 {
-			VCVTPD2PS(x, half(x))
-			VCVTPD2PS(t, half(t))
-			VINSERTF64X4(Imm(1), half(t), x, x)
-		} else {
-			VCVTPD2PSY(x, half(x))
-			VCVTPD2PSY(t, half(t))
-			VINSERTF128(Imm(1), half(t), x, x)
-		}
+	m.rowMap("logRows", "x[r*n+i] - a[r] - b[r]", 2, 0, func(x, _ reg.VecPhysical, p []reg.VecPhysical) {
+		VSUBPS(p[0], x, x)
+		VSUBPS(p[1], x, x)
 	})
 }
 
-// rowMap writes dst = f(x) with numbers of each row, -n for n of float64, and
-// elements that rows have in common.
+// rowMap writes dst = f(x) with numbers of each row, and elements that rows have
+// in common.
 func (m *machine) rowMap(name, doc string, numbers, common int, f func(x, t reg.VecPhysical, p []reg.VecPhysical)) {
 	args := "dst, x *float32, rows, n int"
-	size := 4
-	typ := "*float32"
-	if numbers < 0 {
-		numbers, size, typ = -numbers, 8, "*float64"
-	}
 	for i := range numbers {
-		args += ", " + string("abcd"[i]) + " " + typ
+		args += ", " + string("abcd"[i]) + " *float32"
 	}
 	for i := range common {
 		args += ", " + string("ef"[i]) + " *float32"
@@ -736,12 +756,8 @@ func (m *machine) rowMap(name, doc string, numbers, common int, f func(x, t reg.
 	TESTQ(rows, rows)
 	JZ(LabelRef("done"))
 	for k := range numbers {
-		if size == 8 {
-			VBROADCASTSD(at(0, pointers[k], nil, 0), p[k])
-		} else {
-			VBROADCASTSS(at(0, pointers[k], nil, 0), p[k])
-		}
-		ADDQ(Imm(uint64(size)), pointers[k])
+		VBROADCASTSS(at(0, pointers[k], nil, 0), p[k])
+		ADDQ(Imm(4), pointers[k])
 	}
 	XORQ(i, i)
 	MOVQ(n, left)

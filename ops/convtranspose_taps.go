@@ -226,18 +226,11 @@ func (t *transposeTaps) layCopy() (plane int, ok bool) {
 		plane *= t.padded[d]
 		to *= t.to[d]
 	}
-	if around && plane%planeUneven == 0 {
-		plane += 16
-	}
 	if around && plane > roomRatio*(t.inSize+t.outSize) || plane > roomMost/(t.channels*t.group) {
 		return 0, false
 	}
 	return plane, true
 }
-
-// planeUneven is a distance of planes whose elements share few lines of the
-// first-level cache.
-const planeUneven = 64
 
 // layTaps works out where the terms of a phase are.
 func (t *transposeTaps) layTaps(p *laidPhase, plane int) {

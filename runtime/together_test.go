@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -50,6 +51,23 @@ func TestTogether(t *testing.T) {
 	for name, m := range models {
 		t.Run(name, func(t *testing.T) { shareSession(t, m.session, m.inputs, span) })
 	}
+}
+
+// TestTogetherTeam is TestTogether where the threads of a run meet in each step,
+// with more threads than the machine has processors.
+func TestTogetherTeam(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(16))
+	m, in := recurrentModel("LSTM", 4, 24, 1, 32, 256)
+	inputs := []onnx.Values{in}
+	rng := rand.New(rand.NewPCG(5, 5))
+	for range 2 {
+		inputs = append(inputs, onnx.Values{"x": random(rng, 1, 24, 1, 32), "h": in["h"], "c": in["c"]})
+	}
+	s, err := rt.LoadModel(m, rt.WithThreads(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shareSession(t, s, inputs, max(*together, 300*time.Millisecond))
 }
 
 // shareSession runs the inputs in any order on eight goroutines.

@@ -173,7 +173,9 @@ func (r *recurrentRun[T]) help(own uint64) {
 	r.team.helped.Store(true)
 	var s strand[T]
 	all := uint64(1)<<r.shares - 1
-	for w := wait(patience); w.again(r.team); {
+	// The leader may be at all of a block's product with W, alone.
+	alone := r.multiplications(0, r.block*min(dealt, r.size[dimB]))
+	for w := wait(patience + alone/patienceFor); w.again(r.team); {
 		shares, more := r.team.take(own, all)
 		if !more {
 			return

@@ -2,6 +2,7 @@ package timing
 
 import (
 	"math"
+	"runtime"
 	"slices"
 	"testing"
 )
@@ -67,6 +68,8 @@ func TestCPU(t *testing.T) {
 	if !HaveCPU {
 		t.Skip("no clock of a thread's processor time")
 	}
+	runtime.LockOSThread() // it is that thread's clock
+	defer runtime.UnlockOSThread()
 	a := CPU()
 	x := 1.0
 	for range 10_000_000 {

@@ -99,6 +99,8 @@ var elementwiseSteps = [][]string{
 	{"Exp 0", "Mul 2 1", "Add 1 3", "Mul 4 1", "Add 2 5", "Sub 1 6"},
 	{"Mul 0 1", "Add 2 0", "Mul 3 3", "Add 4 1"},
 	{"Add 1 1", "Mul 2 1", "Add 3 0"},
+	{"Mul 0 1", "Add 2 1", "Mul 3 2"},
+	{"Tanh 1", "Mul 0 2", "Add 3 2"},
 }
 
 // TestElementwiseOfSteps wants of Elementwise the bits of its steps, each in a
@@ -163,6 +165,23 @@ func TestElementwiseOfRows(t *testing.T) {
 		v := y[i/40%4]
 		if want := max(v, 0) - v; got != want {
 			t.Fatalf("element %d is %v, want %v", i, got, want)
+		}
+	}
+}
+
+// TestElementwiseKept wants what is kept of a small result's constants to be
+// theirs alone: other inputs differ from run to run.
+func TestElementwiseKept(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 9))
+	steps := []string{"Mul 0 1", "Add 3 2", "Sub 4 1"}
+	for _, shape := range [][]int{{3}, {5, 1}} {
+		y, z := numbers32(r, shape...), numbers32(r, shape...)
+		run := frameOf(t, testLevel, elementwiseNode(steps...), 1, Info{Type: numbers32(r, 5, 3).Type()}, ConstInfo(y), Info{Type: z.Type()})
+		for range 3 {
+			x, z := numbers32(r, 5, 3), numbers32(r, shape...)
+			if d := differ(run(x, y, z), stepByStep(t, testLevel, steps, []onnx.Value{x, y, z}), 0, 0); d != "" {
+				t.Errorf("%v: %s", shape, d)
+			}
 		}
 	}
 }

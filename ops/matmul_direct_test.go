@@ -54,3 +54,26 @@ func TestProductBits(t *testing.T) {
 		}
 	}
 }
+
+// TestColumnFinished: a column of results to which something is added has the
+// bits of plain Go.
+func TestColumnFinished(t *testing.T) {
+	a, b := random32(1, 30, 12), random32(2, 12, 1)
+	for _, shape := range [][]int{{1}, {30, 1}} {
+		in := []onnx.Value{a, b, random32(3, shape...)}
+		n := node("Gemm", 1, "beta", float32(2))
+		want, err := computeAt(t, Level(0), n, 13, in...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range Levels() {
+			got, err := computeAt(t, l, n, 13, in...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(tensorOf(got[0]).Bytes()) != string(tensorOf(want[0]).Bytes()) {
+				t.Errorf("C %v at %v: not the bits of plain Go", shape, l)
+			}
+		}
+	}
+}

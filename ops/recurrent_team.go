@@ -25,7 +25,6 @@ import (
 type team struct {
 	led    atomic.Bool
 	helped atomic.Bool // another thread came
-	failed atomic.Bool // and saw that the run was cancelled
 	naps   atomic.Int64
 
 	// state counts the phases that have begun, above a bit for each share of
@@ -68,7 +67,6 @@ var (
 func (t *team) open() {
 	t.led.Store(false)
 	t.helped.Store(false)
-	t.failed.Store(false)
 	t.naps.Store(0)
 	t.state.Store(allTaken)
 	t.done.Store(0)
@@ -190,16 +188,15 @@ func (r *recurrentRun[T]) help(own uint64) {
 	}
 }
 
-// help computes shares that a helper took.
+// help computes shares that a helper took. Where it stops, since the run was
+// cancelled, the leader will find that out by itself.
 func (s *strand[T]) help(shares uint64) {
 	defer s.team.done.Add(uint64(bits.OnesCount64(shares))) // in a panic too: the leader waits for it
 	if s.turned != s.team.job.turned {
 		s.h, s.next = s.next, s.h
 	}
 	s.job = s.team.job
-	if !s.computeShares(shares) {
-		s.team.failed.Store(true)
-	}
+	s.computeShares(shares)
 }
 
 // together is compute with a team.
@@ -223,7 +220,7 @@ func (s *strand[T]) together() bool {
 		t.state.Store(closed)
 		s.team = nil
 	}
-	return !t.failed.Load()
+	return true
 }
 
 // computeShares computes shares, runs of neighbours at a time.

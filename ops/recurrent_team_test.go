@@ -188,6 +188,65 @@ func TestRecurrentTeamPanic(t *testing.T) {
 	}
 }
 
+// napping is a cell that finds the processors taken, and sees whether its team
+// breaks up for it.
+type napping struct {
+	recurrentCell[float32]
+	team    func() *team
+	brokeUp *atomic.Bool
+}
+
+func (c napping) point(phase int, p gatePanel[float32]) {
+	if t := c.team(); t.state.Load() == closed {
+		c.brokeUp.Store(true)
+	} else {
+		t.naps.Store(napsMost)
+	}
+	c.recurrentCell.point(phase, p)
+}
+
+// TestRecurrentTeamBreaksUp: a run that lost its time with a team goes on
+// without, in the same bits.
+func TestRecurrentTeamBreaksUp(t *testing.T) {
+	defer smallTeams()()
+	n, in := teamNode("LSTM", "forward", 0, 30, 2, 8, 64, true)
+	r := newRunner(t, n, 14, in, true)
+	want := r.run(t, in)
+	var brokeUp atomic.Bool
+	core := r.k.(*recurrentKernel).single
+	core.cells[0] = napping{core.cells[0], func() *team { return r.e.local.(*recurrentRun[float32]).team }, &brokeUp}
+	r.c = teamCtx(dealing{pooled: &pooled{heap: r.e}, threads: 2})
+	for i, got := range r.run(t, in) {
+		if string(tensorOf(got).Bytes()) != string(tensorOf(want[i]).Bytes()) {
+			t.Errorf("output %d: not the same bits", i)
+		}
+	}
+	if !brokeUp.Load() {
+		t.Error("the team did not break up")
+	}
+}
+
+// TestRecurrentTeamQuantized: a cell that looks across all units is not cut.
+func TestRecurrentTeamQuantized(t *testing.T) {
+	defer smallTeams()()
+	rng := rand.New(rand.NewPCG(8, 5))
+	for i := range 12 {
+		c := drawQuantized(rng, i&1 != 0, i&2 != 0, i&4 != 0)
+		n, in := c.node()
+		r := newRunner(t, n, 1, in, true)
+		want := r.run(t, in)
+		r.c = teamCtx(dealing{pooled: &pooled{heap: r.e}, threads: 2})
+		for k, got := range r.run(t, in) {
+			if string(tensorOf(got).Bytes()) != string(tensorOf(want[k]).Bytes()) {
+				t.Errorf("%s, lens %v: output %d: not the same bits", c.direction, c.lens, k)
+			}
+		}
+		if r.e.local.(*recurrentRun[float64]).team.state.Load() != 0 {
+			t.Errorf("%s: a team formed", c.direction)
+		}
+	}
+}
+
 // catching is an engine that lets nothing go past a part.
 type catching struct{ dealing }
 

@@ -480,6 +480,43 @@ type runner struct {
 	c *Ctx
 }
 
+// TestRecurrentUnfitting: what does not fit weights packed at load is refused as
+// it is beside others, and the next run is right.
+func TestRecurrentUnfitting(t *testing.T) {
+	f := func(shape ...int) onnx.Value { return random32(1, shape...) }
+	in := append(benchmarkInputs("LSTM", 5, 3, 4, 6), onnx.MustTensor([]int{3}, []int32{5, 2, 1}), f(1, 3, 6), f(1, 3, 6))
+	r := newRunner(t, node("LSTM", 3, "hidden_size", 6), 14, in, true)
+	want := r.run(t, in)
+	for _, c := range []struct {
+		at   int
+		v    onnx.Value
+		want error
+	}{
+		{inX, f(5, 3, 7), onnx.ErrShape},
+		{inX, f(5, 3), onnx.ErrShape},
+		{inX, onnx.MustTensor([]int{5, 3, 4}, make([]float64, 60)), onnx.ErrType},
+		{inLens, onnx.MustTensor([]int{3}, []int64{5, 2, 1}), onnx.ErrType},
+		{inLens, onnx.MustTensor([]int{2}, []int32{5, 2}), onnx.ErrShape},
+		{inLens, onnx.MustTensor([]int{3, 1}, []int32{5, 2, 1}), onnx.ErrShape},
+		{inH, f(1, 2, 6), onnx.ErrShape},
+		{inH, f(3, 1, 6), onnx.ErrShape},
+		{inC, f(1, 3, 5), onnx.ErrShape},
+		{inC, onnx.MustTensor([]int{1, 3, 6}, make([]float64, 18)), onnx.ErrType},
+	} {
+		bad := append([]onnx.Value(nil), in...)
+		bad[c.at] = c.v
+		r.c.Bind(make([]onnx.Value, 3))
+		if err := r.k.Run(r.c, bad, nil); !errors.Is(err, c.want) {
+			t.Errorf("%s %v: error %v, want %v", recurrentInputNames[c.at], c.v, err, c.want)
+		}
+		for k, got := range r.run(t, in) {
+			if string(tensorOf(got).Bytes()) != string(tensorOf(want[k]).Bytes()) {
+				t.Errorf("after %s %v: output %d: not the same bits", recurrentInputNames[c.at], c.v, k)
+			}
+		}
+	}
+}
+
 func newRunner(t testing.TB, p *onnx.Node, opset int, in []onnx.Value, constants bool) *runner {
 	t.Helper()
 	a := &Analysis{Registry: Default(), Opsets: map[string]int{p.Domain: opset, "": opset}, Limits: onnx.Limits{}.WithDefaults(), Level: testLevel, HalfWeights: testHalf}
@@ -493,7 +530,7 @@ func newRunner(t testing.TB, p *onnx.Node, opset int, in []onnx.Value, constants
 		}
 		c.Inputs = append(c.Inputs, fmt.Sprintf("i%d", i))
 		info := Info{Type: v.Type()}
-		if constants && (i >= inW && i <= inB || i == inP) {
+		if constants && (i >= inW && i <= inB || i >= inP) {
 			info = ConstInfo(v)
 		}
 		scope.Set(c.Inputs[i], info)

@@ -211,9 +211,9 @@ func (s *strand[T]) together() bool {
 		if !s.computeShares(shares) {
 			return false
 		}
-		s.led += uint64(bits.OnesCount64(shares))
+		s.computed += uint64(bits.OnesCount64(shares))
 	}
-	for w := s.newWait(); s.led+t.done.Load() < total; {
+	for w := s.newWait(); s.computed+t.done.Load() < total; {
 		w.again(t)
 	}
 	if t.naps.Load() >= napsMost {

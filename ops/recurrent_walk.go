@@ -21,9 +21,9 @@ type strand[T singleOrDouble] struct {
 	quantizer quantizer[T]
 	all       int
 
-	team *team  // who computes it together; nil: one thread alone
-	own  uint64 // the leader's shares, a bit each
-	led  uint64 // how many it has computed
+	team     *team  // who computes it together; nil: one thread alone
+	own      uint64 // the leader's shares, a bit each
+	computed uint64 // shares that the leader has computed itself
 	job
 }
 

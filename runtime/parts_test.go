@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
@@ -160,5 +161,29 @@ func TestViewers(t *testing.T) {
 		if err != nil || out["y"].(*onnx.Tensor).Len() != 6 {
 			t.Errorf("%s: %v, %v", name, out, err)
 		}
+	}
+}
+
+// TestSmallParts: a few elements do not hold the large value that they were
+// taken from.
+func TestSmallParts(t *testing.T) {
+	const n, rounds = 1 << 18, 16 // 1 MiB each
+	g := &onnx.Graph{
+		Inputs:  []onnx.ValueInfo{value("x", onnx.Float, n)},
+		Outputs: []onnx.ValueInfo{value("y", onnx.Float, 8*rounds)},
+		Initializers: []*onnx.Initializer{
+			{Name: "start", Tensor: i64([]int{1}, n/2)}, {Name: "end", Tensor: i64([]int{1}, n/2+8)},
+		},
+	}
+	var parts []string
+	for i := range rounds {
+		large, part := fmt.Sprintf("large%d", i), fmt.Sprintf("part%d", i)
+		g.Nodes = append(g.Nodes, op("Neg", "x", large), op("Slice", large+" start end", part))
+		parts = append(parts, part)
+	}
+	g.Nodes = append(g.Nodes, op("Concat", strings.Join(parts, " "), "y", intAttr("axis", 0)))
+	s := load(t, modelOf(g), rt.WithPasses(), rt.WithThreads(1), rt.WithPrograms(0), rt.WithLimits(onnx.Limits{RunBytes: 6 << 20}))
+	if _, err := s.Run(t.Context(), onnx.Values{"x": f32([]int{n}, make([]float32, n)...)}); err != nil {
+		t.Error(err)
 	}
 }

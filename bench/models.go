@@ -148,6 +148,85 @@ func elementwise(op string, n int) *onnx.Model {
 		[]onnx.ValueInfo{{Name: "X", Type: list}}, []onnx.ValueInfo{{Name: "Y", Type: list}})
 }
 
+// convolution says what a generated model with one convolution of an image is.
+// A Conv has its padding around it that keeps the size at stride 1, a
+// ConvTranspose has none.
+type convolution struct {
+	transpose         bool
+	channels, outputs int
+	size              int // of the image: height and width
+	kernel            int // height and width
+	stride, group     int // 0: 1
+}
+
+func (c convolution) steps() int  { return max(c.stride, 1) }
+func (c convolution) groups() int { return max(c.group, 1) }
+
+func (c convolution) pad() int {
+	if c.transpose {
+		return 0
+	}
+	return (c.kernel - 1) / 2
+}
+
+// outSize is the height and width of the result.
+func (c convolution) outSize() int {
+	if c.transpose {
+		return (c.size-1)*c.steps() + c.kernel
+	}
+	return (c.size+2*c.pad()-c.kernel)/c.steps() + 1
+}
+
+// flop counts a multiplication and an addition for each weight and place.
+func (c convolution) flop() float64 {
+	places := c.outSize()
+	if c.transpose {
+		places = c.size
+	}
+	return 2 * float64(places*places) * float64(c.kernel*c.kernel) * float64(c.channels*c.outputs/c.groups())
+}
+
+// String names the model's row of the table.
+func (c convolution) String() string {
+	name := "conv"
+	if c.transpose {
+		name = "convtranspose"
+	}
+	s := fmt.Sprintf("%s/C%d_O%d_%dx%d_K%dx%d", name, c.channels, c.outputs, c.size, c.size, c.kernel, c.kernel)
+	if c.steps() > 1 {
+		s += fmt.Sprintf("_S%d", c.steps())
+	}
+	if c.groups() > 1 {
+		s += fmt.Sprintf("_G%d", c.groups())
+	}
+	return s
+}
+
+// model makes the model, with a bias.
+func (c convolution) model() *onnx.Model {
+	w := newWeights(1 / math.Sqrt(float64(c.channels/c.groups()*c.kernel*c.kernel)))
+	op, shape := "Conv", []int{c.outputs, c.channels / c.groups(), c.kernel, c.kernel}
+	if c.transpose {
+		op, shape = "ConvTranspose", []int{c.channels, c.outputs / c.groups(), c.kernel, c.kernel}
+	}
+	w.add("W", shape...)
+	w.add("B", c.outputs)
+	list := func(name string, n ...int) *onnx.Attribute {
+		a := &onnx.Attribute{Name: name, Type: onnx.AttrInts}
+		for _, v := range n {
+			a.Ints = append(a.Ints, int64(v))
+		}
+		return a
+	}
+	p, s := c.pad(), c.steps()
+	n := &onnx.Node{OpType: op, Name: "layer", Inputs: []string{"X", "W", "B"}, Outputs: []string{"Y"}, Attributes: []*onnx.Attribute{
+		list("pads", p, p, p, p), list("strides", s, s), {Name: "group", Type: onnx.AttrInt, Int: int64(c.groups())}}}
+	image := func(name string, channels, size int) []onnx.ValueInfo {
+		return []onnx.ValueInfo{{Name: name, Type: onnx.TensorType(onnx.Float, onnx.FixedShape(1, channels, size, size))}}
+	}
+	return w.model(n, image("X", c.channels, c.size), image("Y", c.outputs, c.outSize()))
+}
+
 // weights collects the random initializers of a model.
 type weights struct {
 	rng   *rand.Rand

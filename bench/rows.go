@@ -44,6 +44,7 @@ const (
 	Forms     = "forms" // less common forms of the recurrent operators
 	Models    = "models"
 	Growth    = "growth"
+	Images    = "images" // convolutions
 )
 
 var shapes = [][4]int{{28, 150, 28, 150}, {100, 32, 128, 256}, {50, 64, 512, 512}, {1, 1, 128, 128}, {100, 1, 128, 256}, {200, 1, 512, 1024}}
@@ -84,7 +85,28 @@ func Rows(corpus string) []*Row {
 		rows = append(rows, generated(Operators, f.name+"/1Mi", 0, func() *onnx.Model { return elementwise(f.op, 1<<20) }))
 	}
 	rows = append(rows, corpusRows(corpus)...)
-	return append(rows, growthRows()...)
+	return append(append(rows, growthRows()...), imageRows()...)
+}
+
+// imageRows are convolutions of images, of the kinds that nets for images are
+// made of.
+func imageRows() []*Row {
+	var rows []*Row
+	for _, c := range []convolution{
+		{channels: 64, outputs: 64, size: 56, kernel: 3, group: 64},
+		{channels: 64, outputs: 64, size: 56, kernel: 3, group: 64, stride: 2},
+		{channels: 64, outputs: 64, size: 28, kernel: 5, group: 64},
+		{channels: 16, outputs: 64, size: 28, kernel: 3},
+		{channels: 16, outputs: 64, size: 56, kernel: 3},
+		{channels: 64, outputs: 64, size: 56, kernel: 3},
+		{channels: 64, outputs: 64, size: 56, kernel: 3, stride: 2},
+		{channels: 64, outputs: 64, size: 28, kernel: 3, group: 8},
+		{channels: 64, outputs: 128, size: 28, kernel: 1},
+		{channels: 32, outputs: 32, size: 28, kernel: 2, stride: 2, transpose: true},
+	} {
+		rows = append(rows, generated(Images, c.String(), c.flop(), c.model))
+	}
+	return rows
 }
 
 // growthRows vary one size at a time.

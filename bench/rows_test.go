@@ -48,7 +48,8 @@ func TestRows(t *testing.T) {
 	if small == 0 {
 		t.Error("no row for a smoke test")
 	}
-	for _, name := range []string{"lstm/T28_B150_I28_H150", "gru/T100_B32_I128_H256_lbr0", "lstm/T100_B1_I128_H256_peepholes", "rnn/T1_B1_I128_H128_bi", "gru/T100_B32_I128_H256_ragged", "lstm/T200_B1_I512_H1024_half", "growth/lstm/B=128"} {
+	for _, name := range []string{"lstm/T28_B150_I28_H150", "gru/T100_B32_I128_H256_lbr0", "lstm/T100_B1_I128_H256_peepholes", "rnn/T1_B1_I128_H128_bi", "gru/T100_B32_I128_H256_ragged", "lstm/T200_B1_I512_H1024_half", "growth/lstm/B=128",
+		"conv/C64_O64_56x56_K3x3_S2_G64", "convtranspose/C32_O32_28x28_K2x2_S2"} {
 		if !seen[name] {
 			t.Errorf("no row %q", name)
 		}

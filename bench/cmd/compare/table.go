@@ -30,6 +30,7 @@ func (r *report) markdown() string {
 	r.section(&b, callersGroup, "Callers side by side on one session, each on one thread: time from result to result")
 	r.folded(&b, bench.Forms, "One thread: other forms of the recurrent operators")
 	r.folded(&b, bench.Growth, "One thread: how time grows with batch (B), time steps (T) and units (H)")
+	r.folded(&b, bench.Images, "One thread: convolutions of images (C channels, O outputs, K kernel, S stride, G groups)")
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "\n%s\n", n)
 	}

@@ -57,9 +57,11 @@ type convTaps struct {
 	rows   int
 	wide   []float32 // the bias of a group, or zeros
 	points [][]float32
-	// What the threads work on: an image, and a group or all of them.
-	image, from, planes int // planes of the input
-	index               []int
+	// What the threads work on: an image and a group; or shares of all planes.
+	image, from int
+	shares      int
+	padded      bool
+	index       []int
 
 	doRows, doPoints, doPlanes func(lo, hi int)
 }
@@ -97,10 +99,13 @@ func (l *convLocal[T]) tapped(c *Ctx, k *conv[T]) (done bool, err error) {
 		return false, nil
 	}
 	t.bias(deep)
+	if deep {
+		return true, t.planes(c)
+	}
 	if byPoint {
 		t.points = k.points.get().groups
 	}
-	return true, t.images(c, deep, byPoint)
+	return true, t.images(c, byPoint)
 }
 
 // lay works out the copy of the input, the rows of places and the taps; it
@@ -140,7 +145,7 @@ func (t *convTaps) lay() bool {
 		return true
 	}
 	t.laid = append(t.laid[:0], t.key...)
-	t.terms.Offsets, t.terms.Reach = t.terms.Offsets[:0], 0
+	t.terms.Offsets, t.terms.Reach, t.terms.Square = t.terms.Offsets[:0], 0, t.square()
 	for i := range depth {
 		split(t.index[:rank], t.kernel, i%t.taps)
 		at := i / t.taps * size
@@ -153,6 +158,20 @@ func (t *convTaps) lay() bool {
 		t.terms.Reach = max(t.terms.Reach, at)
 	}
 	return true
+}
+
+// square is the side of the kernel where its terms lie side by side and it is a
+// square of one plane, 0 elsewhere.
+func (t *convTaps) square() int {
+	last := len(t.kernel) - 1
+	if last < 1 || t.channels != 1 || t.dealt != 1 || t.dilate[last] != 1 || t.dilate[last-1] != 1 {
+		return 0
+	}
+	side := t.kernel[last]
+	if t.kernel[last-1] != side || t.taps != side*side {
+		return 0
+	}
+	return side
 }
 
 // inPlace reports whether the input is read where it lies.
@@ -196,39 +215,29 @@ func (t *convTaps) bias(deep bool) {
 	}
 }
 
-// images goes through the images, and their groups; where each group has one
-// output, deep, all groups at a time.
-func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
-	groups := 1 // at a time
-	if deep {
-		groups = t.group
-	}
-	planes := groups * t.channels
-	t.planes = planes
+// images goes through the images, and their groups.
+func (t *convTaps) images(c *Ctx, byPoint bool) error {
 	padded := !t.inPlace()
 	if padded {
 		var err error
-		if t.room, err = Scratch[float32](c, planes*t.plane); err != nil {
+		if t.room, err = Scratch[float32](c, t.channels*t.plane); err != nil {
 			return err
 		}
 		clear(t.room)
 	}
 	defer func() { t.room, t.points = nil, nil }()
 	grain := grainOf(t.channels * t.taps * t.outSize)
-	for i := 0; i < t.batch*t.group; i += groups {
+	for i := range t.batch * t.group {
 		t.image, t.from = i/t.group, i%t.group
-		x := t.x[i*t.channels*t.inSize:][:planes*t.inSize]
+		x := t.x[i*t.channels*t.inSize:][:t.channels*t.inSize]
 		if padded {
-			padPlanes(t.room, x, planes, t.plane, t.dealt, t.rest, t.in, t.begin, t.pitch, t.index)
+			t.padPlanes(t.product.level, t.room, x, t.channels, t.index)
 		} else {
 			t.room = x
 		}
-		switch {
-		case deep:
-			c.Parallel(t.group, grain, t.doPlanes)
-		case byPoint:
+		if byPoint {
 			c.Parallel((t.outputs+63)/64, max(1, grain/64), t.doPoints)
-		default:
+		} else {
 			c.Parallel(t.outputs, max(12, grain), t.doRows)
 		}
 		if err := c.Err(); err != nil {
@@ -238,10 +247,16 @@ func (t *convTaps) images(c *Ctx, deep, byPoint bool) error {
 	return nil
 }
 
+// padPlanes copies planes of the input to where they lie in room. index is room
+// for indices.
+func (t *convTaps) padPlanes(l Level, room, x []float32, planes int, index []int) {
+	padPlanes(l, room, x, planes, t.plane, t.dealt, t.rest, t.in, t.begin, t.pitch, index)
+}
+
 // padPlanes copies planes of the given sizes to where they lie in room, whose
 // planes are plane apart, behind low elements in each dimension. Rows are dealt
 // out by a stride, rests of it rest apart. index is room for indices.
-func padPlanes(room, x []float32, planes, plane, dealt, rest int, size, low, pitch, index []int) {
+func padPlanes(l Level, room, x []float32, planes, plane, dealt, rest int, size, low, pitch, index []int) {
 	last := len(size) - 1
 	n := size[last]
 	if n == 0 || len(x) == 0 {
@@ -255,9 +270,6 @@ func padPlanes(room, x []float32, planes, plane, dealt, rest int, size, low, pit
 	for d, b := range low[:last] {
 		first += b * pitch[d]
 	}
-	if dealt == 1 {
-		first += low[last]
-	}
 	per := len(x) / planes / n / lines
 	for p := range planes {
 		for o := range per {
@@ -266,15 +278,24 @@ func padPlanes(room, x []float32, planes, plane, dealt, rest int, size, low, pit
 			for d, i := range index[:outer] {
 				at += i * pitch[d]
 			}
-			for range lines {
-				if dealt == 1 {
-					copy(room[at:][:n], x)
-				} else {
-					deal(room[at:], x[:n], dealt, rest, low[last])
-				}
-				x = x[n:]
-				at += step
-			}
+			padLines(l, room[at:], step, x[:lines*n], lines, n, dealt, rest, low[last])
+			x = x[lines*n:]
+		}
+	}
+}
+
+// padLines copies lines rows of n elements, behind low elements each, to where
+// they are step apart.
+func padLines(l Level, to []float32, step int, x []float32, lines, n, dealt, rest, low int) {
+	switch dealt {
+	case 1:
+		kernel.PadRows(l, to[low:], step, x, lines, n)
+	case 2:
+		even, odd := low%2*rest+low/2, (low+1)%2*rest+(low+1)/2
+		kernel.DealRows(l, to[even:], to[odd:], step, x, lines, n)
+	default:
+		for r := range lines {
+			deal(to[r*step:], x[r*n:][:n], dealt, rest, low)
 		}
 	}
 }
@@ -338,17 +359,6 @@ func (t *convTaps) computePoints(lo, hi int) {
 	step := t.stride[len(t.stride)-1]
 	t.walk(func(x, at, n int) {
 		kernel.ConvPoints(t.product.level, y[at:], t.outSize, t.room[x:], step, t.terms, w, bias, hi-lo, n)
-	})
-	t.activation.apply(y)
-}
-
-// computePlanes computes groups lo..hi-1, of one output each.
-func (t *convTaps) computePlanes(lo, hi int) {
-	depth := len(t.terms.Offsets)
-	y := t.y[(t.image*t.group+lo)*t.outSize:][:(hi-lo)*t.outSize]
-	lead := t.channels * t.plane
-	t.walk(func(x, at, n int) {
-		kernel.ConvPlanes(t.product.level, y[at:], t.outSize, t.w[lo*depth:], t.room[lo*lead+x:], lead, t.terms, t.wide[lo:], hi-lo, n)
 	})
 	t.activation.apply(y)
 }

@@ -39,6 +39,14 @@ var convCases = []struct {
 	{"planes of a plane that are apart", []int{2, 6, 9, 12}, []int{6, 1, 3, 3}, []any{"group", 6, "strides", []int64{2, 2}, "pads", []int64{1, 1, 1, 1}}},
 	{"planes that are apart with dilations", []int{2, 4, 5, 30}, []int{4, 1, 2, 5}, []any{"group", 4, "strides", []int64{1, 3}, "dilations", []int64{2, 2}, "pads", []int64{0, 2, 1, 4}}},
 	{"planes of fewer elements than the stride", []int{2, 4, 3}, []int{4, 1, 2}, []any{"group", 4, "strides", []int64{5}, "pads", []int64{2, 9}}},
+	{"planes under 3 x 3", []int{3, 20, 14, 40}, []int{20, 1, 3, 3}, []any{"group", 20, "pads", []int64{1, 1, 1, 1}}},
+	{"planes under 5 x 5", []int{2, 3, 9, 75}, []int{3, 1, 5, 5}, []any{"group", 3, "pads", []int64{2, 2, 2, 2}}},
+	{"planes under 5 x 5 without padding", []int{1, 3, 9, 20}, []int{3, 1, 5, 5}, []any{"group", 3}},
+	{"planes under 3 x 3 with strides down", []int{1, 3, 9, 20}, []int{3, 1, 3, 3}, []any{"group", 3, "strides", []int64{2, 1}}},
+	{"planes of a body", []int{2, 3, 4, 6, 9}, []int{3, 1, 2, 3, 3}, []any{"group", 3, "pads", []int64{1, 1, 1, 0, 1, 1}, "strides", []int64{2, 1, 1}}},
+	{"planes of elements", []int{2, 3, 4, 6}, []int{3, 1, 1, 1}, []any{"group", 3}},
+	{"planes with padding behind them", []int{2, 3, 7, 6}, []int{3, 1, 2, 2}, []any{"group", 3, "pads", []int64{0, 0, 1, 1}, "strides", []int64{2, 2}}},
+	{"planes in odd padding", []int{2, 3, 7, 9}, []int{3, 1, 4, 4}, []any{"group", 3, "pads", []int64{3, 3, 0, 2}, "strides", []int64{2, 2}}},
 	{"a kernel in much padding", []int{1, 2, 3}, []int{4, 2, 2}, []any{"pads", []int64{200, 200}, "strides", []int64{300}}},
 }
 

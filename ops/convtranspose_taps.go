@@ -314,7 +314,7 @@ func (t *transposeTaps) images(c *Ctx) (err error) {
 		if t.plane == t.outSize {
 			t.room = x
 		} else {
-			padPlanes(t.room, x, t.planes, t.plane, 1, 0, t.size, t.low, t.pitch, t.index)
+			padPlanes(t.level, t.room, x, t.planes, t.plane, 1, 0, t.size, t.low, t.pitch, t.index)
 		}
 		switch {
 		case t.deep:

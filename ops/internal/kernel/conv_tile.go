@@ -9,6 +9,9 @@ package kernel
 type Taps struct {
 	Offsets []int // of the elements of the input, at place 0
 	Reach   int   // the greatest of them
+	// Square is the side of a square of terms that follow each other: Square of
+	// them side by side, and then those one row of the input further. 0: no such.
+	Square int
 }
 
 // ConvTermsMost bounds the depth of a call of assembly; deeper sums are left to

@@ -12,5 +12,6 @@ package kernel
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part row -out ../asm_row_amd64.s -stubs ../asm_row_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part choose -out ../asm_choose_amd64.s -stubs ../asm_choose_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part conv -out ../asm_conv_amd64.s -stubs ../asm_conv_amd64.go"
+//go:generate sh -c "cd _gen && go run . -pkg kernel -part grid -out ../asm_grid_amd64.s -stubs ../asm_grid_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part half -out ../asm_half_amd64.s -stubs ../asm_half_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part integer -out ../asm_integer_amd64.s -stubs ../asm_integer_amd64.go"

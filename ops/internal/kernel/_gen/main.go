@@ -28,6 +28,7 @@ var parts = map[string]func(){
 	"row":       each((*machine).rowFunctions),
 	"choose":    each((*machine).chooseFunctions),
 	"conv":      each((*machine).convolutions),
+	"grid":      each((*machine).grids),
 	"half":      halves,
 	"integer":   each((*machine).integers),
 }

@@ -1,8 +1,6 @@
 package ops
 
-import (
-	"github.com/recur-ml/recur/ops/internal/kernel"
-)
+import "github.com/recur-ml/recur/ops/internal/kernel"
 
 // Where each of several groups has one output, a plane of the result depends on
 // the group's planes of the input alone. One after the other they are laid out

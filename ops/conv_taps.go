@@ -187,14 +187,6 @@ func (t *convTaps) inPlace() bool {
 	return true
 }
 
-// pointsPay reports whether vectors of outputs are fuller than vectors of
-// places. Storing them costs more, as a vector's elements lie apart.
-func (t *convTaps) pointsPay(l Level, byRow bool) bool {
-	lanes := l.Lanes()
-	fill := func(n int) int { return (n + lanes - 1) / lanes * lanes }
-	return !byRow || 5*t.width*fill(t.outputs) < 4*fill(t.width)*t.outputs
-}
-
 // bias makes the bias of all outputs, each group's as wide as vectors unless
 // all are computed at a time.
 func (t *convTaps) bias(deep bool) {
@@ -236,7 +228,8 @@ func (t *convTaps) images(c *Ctx, byPoint bool) error {
 			t.room = x
 		}
 		if byPoint {
-			c.Parallel((t.outputs+63)/64, max(1, grain/64), t.doPoints)
+			strips, batches := t.pointParts()
+			c.Parallel(strips*batches, max(1, ceilDiv(grain*batches, pointOutputs)), t.doPoints)
 		} else {
 			c.Parallel(t.outputs, max(12, grain), t.doRows)
 		}
@@ -346,19 +339,6 @@ func (t *convTaps) computeRows(lo, hi int) {
 	w, bias := t.w[first*depth:], t.wide[t.from*(len(t.wide)/t.group)+lo:]
 	t.walk(func(x, at, n int) {
 		kernel.ConvRows(t.product.level, y[at:], t.outSize, w, depth, t.room[x:], t.terms, bias, hi-lo, n)
-	})
-	t.activation.apply(y)
-}
-
-// computePoints computes strips lo..hi-1 of 64 outputs of the group.
-func (t *convTaps) computePoints(lo, hi int) {
-	depth := len(t.terms.Offsets)
-	lo, hi = lo*64, min(hi*64, t.outputs)
-	y := t.y[((t.image*t.group+t.from)*t.outputs+lo)*t.outSize:][:(hi-lo)*t.outSize]
-	w, bias := t.points[t.from][lo*depth:], t.wide[t.from*(len(t.wide)/t.group)+lo:]
-	step := t.stride[len(t.stride)-1]
-	t.walk(func(x, at, n int) {
-		kernel.ConvPoints(t.product.level, y[at:], t.outSize, t.room[x:], step, t.terms, w, bias, hi-lo, n)
 	})
 	t.activation.apply(y)
 }

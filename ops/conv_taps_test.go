@@ -139,6 +139,8 @@ func BenchmarkConv(b *testing.B) {
 		{"long", []int{1, 64, 1000}, []int{64, 64, 3}, []any{"pads", []int64{1, 1}}},
 		{"image", []int{1, 32, 56, 56}, []int{32, 32, 3, 3}, []any{"pads", []int64{1, 1, 1, 1}}},
 		{"depthwise", []int{1, 64, 56, 56}, []int{64, 1, 3, 3}, []any{"group", 64, "pads", []int64{1, 1, 1, 1}}},
+		{"depthwise apart", []int{1, 64, 56, 56}, []int{64, 1, 3, 3}, []any{"group", 64, "pads", []int64{1, 1, 1, 1}, "strides", []int64{2, 2}}},
+		{"depthwise small", []int{1, 512, 7, 7}, []int{512, 1, 3, 3}, []any{"group", 512, "pads", []int64{1, 1, 1, 1}}},
 	} {
 		for _, l := range Levels() {
 			b.Run(fmt.Sprintf("%s/%v", s.name, l), func(b *testing.B) {

@@ -103,32 +103,6 @@ func convPlaneStrip(l Level, vectors int, y *float32, span int, w, x *float32, l
 	}
 }
 
-// convPoints is ConvPoints for a strip of outputs, of which keep exist.
-func convPoints(l Level, y []float32, span int, x []float32, step int, t Taps, w, bias []float32, width, keep, n int) {
-	var sums [12 * 64]float32
-	vectors := width / l.Lanes()
-	high := convTileRows(l, vectors)
-	blocks := (n + high - 1) / high
-	for b, p := 0, 0; b < blocks; b++ {
-		m := (n - p) / (blocks - b)
-		to := &sums[0]
-		if span == 1 && keep == width {
-			to = &y[p]
-		}
-		convPointTile(l, vectors, to, width, &x[p*step], step, &t.Offsets[0], len(t.Offsets), &w[0], &bias[0], m)
-		if to == &sums[0] {
-			for q := range m {
-				at := p + q
-				for _, v := range sums[q*width:][:keep] {
-					y[at] = v
-					at += span
-				}
-			}
-		}
-		p += m
-	}
-}
-
 // convPointSums is ConvPointSums.
 func convPointSums(l Level, y, x []float32, step int, t Taps, w, bias []float32, width, n int) {
 	vectors := width / l.Lanes()

@@ -73,7 +73,7 @@ func convRow(y, w, x []float32, offsets []int, bias float32) {
 	}
 }
 
-// PointStrips are the widths of the strips of outputs that ConvPoints works on:
+// PointStrips are the widths of the strips of outputs that ConvPointSums works on:
 // the number of full ones, their width, and that of a last one, 0 for none.
 func (l Level) PointStrips(outputs int) (full, width, last int) {
 	lanes := l.Lanes()
@@ -85,7 +85,7 @@ func (l Level) PointStrips(outputs int) (full, width, last int) {
 	return outputs / width, width, last
 }
 
-// PackPoints lays weights, rows of depth for each output, out for ConvPoints:
+// PackPoints lays weights, rows of depth for each output, out for ConvPointSums:
 // strip after strip of outputs, in each the weights of term after term, and 0
 // for the outputs that there are not. dst is a multiple of the level's lanes
 // of outputs long.
@@ -113,35 +113,32 @@ func PackPoints(l Level, dst, w []float32, outputs int) {
 	}
 }
 
-// ConvPoints computes outputs at n places that are step apart in the input, by
-// weights that PackPoints has laid out; bias is as wide as the strips:
+// ConvPointSums computes a strip of outputs, width of them, a width that
+// PointStrips gives, at n places that are step apart in the input, by weights that
+// PackPoints has laid out:
 //
-//	y[o*span+p] = bias[o] + sum over k of w[o, k] * x[p*step+t.Offsets[k]]
+//	y[p*width+o] = bias[o] + sum over k of w[o, k] * x[p*step+t.Offsets[k]]
 //
 // It is for a level of vectors.
-func ConvPoints(l Level, y []float32, span int, x []float32, step int, t Taps, w, bias []float32, outputs, n int) {
-	depth := len(t.Offsets)
-	full, width, last := l.PointStrips(outputs)
-	if outputs == 0 || n == 0 {
-		return
-	}
-	_, _, _, _ = y[(outputs-1)*span+n-1], x[(n-1)*step+t.Reach], w[(full*width+last)*depth-1], bias[full*width+last-1]
-	for o := 0; o < outputs; o += width {
-		s := width
-		if o == full*width {
-			s = last
-		}
-		convPoints(l, y[o*span:], span, x, step, t, w[o*depth:], bias[o:], s, min(s, outputs-o), n)
-	}
-}
-
-// ConvPointSums is ConvPoints for a strip of outputs, width of them, a width
-// that PointStrips gives. It puts the results of a place side by side, at
-// y[p*width].
 func ConvPointSums(l Level, y, x []float32, step int, t Taps, w, bias []float32, width, n int) {
 	if n == 0 {
 		return
 	}
 	_, _, _, _ = y[n*width-1], x[(n-1)*step+t.Reach], w[len(t.Offsets)*width-1], bias[width-1]
 	convPointSums(l, y, x, step, t, w, bias, width, n)
+}
+
+// TurnSums takes what ConvPointSums has computed to where an output's results
+// lie side by side, for the first keep outputs:
+//
+//	y[o*span+p] = sums[p*width+o]
+func TurnSums(y []float32, span int, sums []float32, width, keep, n int) {
+	if keep == 0 || n == 0 {
+		return
+	}
+	if span == 1 {
+		copy(y[:keep], sums)
+		return
+	}
+	copySwapped(words(y), words(sums), 0, 0, Stride{keep, span, 1}, Stride{n, 1, width})
 }

@@ -60,6 +60,7 @@ type convTaps struct {
 	// What the threads work on: an image and a group; or shares of all planes.
 	image, from int
 	shares      int
+	atATime     int // groups
 	padded      bool
 	index       []int
 
@@ -255,15 +256,21 @@ func padPlanes(l Level, room, x []float32, planes, plane, dealt, rest int, size,
 	if n == 0 || len(x) == 0 {
 		return
 	}
-	lines, step, outer := 1, 0, max(0, last-1) // rows that lie evenly apart, and the dimensions of such groups of them
+	lines := kernel.Lines{Planes: planes, Rows: 1, N: n, Area: plane}
+	outer := max(0, last-1) // dimensions of groups of rows that lie evenly apart
 	if last > 0 {
-		lines, step = size[last-1], pitch[last-1]
+		lines.Rows, lines.Pitch = size[last-1], pitch[last-1]
 	}
 	first := 0
 	for d, b := range low[:last] {
 		first += b * pitch[d]
 	}
-	per := len(x) / planes / n / lines
+	per := len(x) / planes / n / lines.Rows
+	if per == 1 {
+		padLines(l, room[first:], x, lines, dealt, rest, low[last])
+		return
+	}
+	lines.Planes = 1
 	for p := range planes {
 		for o := range per {
 			at := p*plane + first
@@ -271,24 +278,26 @@ func padPlanes(l Level, room, x []float32, planes, plane, dealt, rest int, size,
 			for d, i := range index[:outer] {
 				at += i * pitch[d]
 			}
-			padLines(l, room[at:], step, x[:lines*n], lines, n, dealt, rest, low[last])
-			x = x[lines*n:]
+			padLines(l, room[at:], x, lines, dealt, rest, low[last])
+			x = x[lines.Rows*n:]
 		}
 	}
 }
 
-// padLines copies lines rows of n elements, behind low elements each, to where
-// they are step apart.
-func padLines(l Level, to []float32, step int, x []float32, lines, n, dealt, rest, low int) {
+// padLines copies lines, behind low elements each.
+func padLines(l Level, to, x []float32, lines kernel.Lines, dealt, rest, low int) {
 	switch dealt {
 	case 1:
-		kernel.PadRows(l, to[low:], step, x, lines, n)
+		kernel.PadRows(l, to[low:], x, lines)
 	case 2:
 		even, odd := low%2*rest+low/2, (low+1)%2*rest+(low+1)/2
-		kernel.DealRows(l, to[even:], to[odd:], step, x, lines, n)
+		kernel.DealRows(l, to[even:], to[odd:], x, lines)
 	default:
-		for r := range lines {
-			deal(to[r*step:], x[r*n:][:n], dealt, rest, low)
+		for p := range lines.Planes {
+			for r := range lines.Rows {
+				deal(to[p*lines.Area+r*lines.Pitch:], x[:lines.N], dealt, rest, low)
+				x = x[lines.N:]
+			}
 		}
 	}
 }

@@ -359,7 +359,8 @@ func (t *transposeTaps) computePlanes(lo, hi int) {
 	lead := t.channels * t.plane
 	t.walk(func(p *laidPhase, x, n int, to []float32, span int) {
 		depth := len(p.at.Offsets)
-		kernel.ConvPlanes(t.level, to, span, t.weights[p.w+lo*depth:], t.room[lo*lead+x:], lead, p.at, t.bias[p.bias+lo:], hi-lo, n)
+		g := kernel.Grid{Planes: hi - lo, Rows: 1, N: n, Area: span, Lead: lead}
+		kernel.ConvGrid(t.level, to, t.weights[p.w+lo*depth:], t.room[lo*lead+x:], g, p.at, t.bias[p.bias+lo:])
 	}, y, lo, hi)
 }
 

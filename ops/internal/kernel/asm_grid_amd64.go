@@ -4,179 +4,221 @@
 
 package kernel
 
-// convGrid8AVX2 is, for depth >= 1 and the columns of 1 vectors, of the last
-// those that mask has, with fma rounding once, from a sum of 0,
+// convGrid8AVX2 is, for depth, rows and planes >= 1 and the columns of 1 vectors, of
+// the last those that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range depth {
-//				sum = fma(w[k], x[r*step+offsets[k]+j], sum)
-//			}
-//			y[r*span+j] = bias + sum
-//		}
-//	}
-//
-//go:noescape
-func convGrid8AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
-
-// convGrid16AVX2 is, for depth >= 1 and the columns of 2 vectors, of the last
-// those that mask has, with fma rounding once, from a sum of 0,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range depth {
-//				sum = fma(w[k], x[r*step+offsets[k]+j], sum)
-//			}
-//			y[r*span+j] = bias + sum
-//		}
-//	}
-//
-//go:noescape
-func convGrid16AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
-
-// convGrid24AVX2 is, for depth >= 1 and the columns of 3 vectors, of the last
-// those that mask has, with fma rounding once, from a sum of 0,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range depth {
-//				sum = fma(w[k], x[r*step+offsets[k]+j], sum)
-//			}
-//			y[r*span+j] = bias + sum
-//		}
-//	}
-//
-//go:noescape
-func convGrid24AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
-
-// convGrid32AVX2 is, for depth >= 1 and the columns of 4 vectors, of the last
-// those that mask has, with fma rounding once, from a sum of 0,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range depth {
-//				sum = fma(w[k], x[r*step+offsets[k]+j], sum)
-//			}
-//			y[r*span+j] = bias + sum
-//		}
-//	}
-//
-//go:noescape
-func convGrid32AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
-
-// convSlide3x8AVX2 is, for rows >= 1 and 8 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 3 {
-//				for l := range 3 {
-//					sum = fma(w[k*3+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range depth {
+//					sum = fma(w[p*depth+k], x[offsets[k]+j], sum)
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide3x8AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convGrid8AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide3x16AVX2 is, for rows >= 1 and 16 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convGrid16AVX2 is, for depth, rows and planes >= 1 and the columns of 2 vectors, of
+// the last those that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 3 {
-//				for l := range 3 {
-//					sum = fma(w[k*3+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range depth {
+//					sum = fma(w[p*depth+k], x[offsets[k]+j], sum)
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide3x16AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convGrid16AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide3x24AVX2 is, for rows >= 1 and 24 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convGrid24AVX2 is, for depth, rows and planes >= 1 and the columns of 3 vectors, of
+// the last those that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 3 {
-//				for l := range 3 {
-//					sum = fma(w[k*3+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range depth {
+//					sum = fma(w[p*depth+k], x[offsets[k]+j], sum)
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide3x24AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convGrid24AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide5x8AVX2 is, for rows >= 1 and 8 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convGrid32AVX2 is, for depth, rows and planes >= 1 and the columns of 4 vectors, of
+// the last those that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 5 {
-//				for l := range 5 {
-//					sum = fma(w[k*5+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range depth {
+//					sum = fma(w[p*depth+k], x[offsets[k]+j], sum)
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide5x8AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convGrid32AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide5x16AVX2 is, for rows >= 1 and 16 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convSlide3x8AVX2 is, for rows and planes >= 1 and 8 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 5 {
-//				for l := range 5 {
-//					sum = fma(w[k*5+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 3 {
+//					for l := range 3 {
+//						sum = fma(w[p*9+k*3+l], x[k*step+j+l], sum)
+//					}
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide5x16AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convSlide3x8AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide3x16AVX2 is, for rows and planes >= 1 and 16 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 3 {
+//					for l := range 3 {
+//						sum = fma(w[p*9+k*3+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide3x16AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide3x24AVX2 is, for rows and planes >= 1 and 24 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 3 {
+//					for l := range 3 {
+//						sum = fma(w[p*9+k*3+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide3x24AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide5x8AVX2 is, for rows and planes >= 1 and 8 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 5 {
+//					for l := range 5 {
+//						sum = fma(w[p*25+k*5+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide5x8AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide5x16AVX2 is, for rows and planes >= 1 and 16 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 5 {
+//					for l := range 5 {
+//						sum = fma(w[p*25+k*5+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide5x16AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
 // padRowsAVX2 is, for n >= 1, of whose last vector mask has the elements, and
-// rows >= 1,
+// rows and planes >= 1,
 //
-//	for r := range rows {
-//		for i := range n {
-//			room[r*pitch+i] = x[r*n+i]
+//	for range planes {
+//		for range rows {
+//			copy(room, x[:n])
+//			room, x = room[pitch:], x[n:]
 //		}
+//		room = room[next:]
 //	}
 //
 //go:noescape
-func padRowsAVX2(room *float32, pitch int, x *float32, n int, mask *int32, rows int)
+func padRowsAVX2(room *float32, pitch int, x *float32, n int, mask *int32, rows int, planes int, next int)
 
-// dealRowsAVX2 is, for n of up to blocks of 16 and rows >= 1,
+// dealRowsAVX2 is, for n of up to blocks of 16, rows and planes >= 1,
 //
-//	for r := range rows {
-//		for i := range (n+1)/2 {
-//			even[r*pitch+i] = x[r*n+2*i]
+//	for range planes {
+//		for range rows {
+//			for i := range (n+1)/2 {
+//				even[i] = x[2*i]
+//			}
+//			for i := range n/2 {
+//				odd[i] = x[2*i+1]
+//			}
+//			even, odd, x = even[pitch:], odd[pitch:], x[n:]
 //		}
-//		for i := range n/2 {
-//			odd[r*pitch+i] = x[r*n+2*i+1]
-//		}
+//		even, odd = even[next:], odd[next:]
 //	}
 //
 // where blocks are 1 or more, and masks have the last one's elements: its two
 // vectors of x, that of even and that of odd.
 //
 //go:noescape
-func dealRowsAVX2(even *float32, odd *float32, pitch int, x *float32, n int, blocks int, masks *[4]*int32, rows int)
+func dealRowsAVX2(even *float32, odd *float32, pitch int, x *float32, n int, blocks int, masks *[4]*int32, rows int, planes int, next int)
 
 // interleaveRowsAVX2 is, for n of up to blocks of 8 and rows >= 1,
 //
@@ -192,332 +234,410 @@ func dealRowsAVX2(even *float32, odd *float32, pitch int, x *float32, n int, blo
 //go:noescape
 func interleaveRowsAVX2(y *float32, span int, a *float32, b *float32, step int, blocks int, masks *[4]*int32, rows int)
 
-// convGrid16AVX512 is, for depth >= 1 and the columns of 1 vectors, of the last
-// those that mask has, with fma rounding once, from a sum of 0,
+// convGrid16AVX512 is, for depth, rows and planes >= 1 and the columns of 1 vectors, of
+// the last those that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range depth {
-//				sum = fma(w[k], x[r*step+offsets[k]+j], sum)
-//			}
-//			y[r*span+j] = bias + sum
-//		}
-//	}
-//
-//go:noescape
-func convGrid16AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
-
-// convGrid32AVX512 is, for depth >= 1 and the columns of 2 vectors, of the last
-// those that mask has, with fma rounding once, from a sum of 0,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range depth {
-//				sum = fma(w[k], x[r*step+offsets[k]+j], sum)
-//			}
-//			y[r*span+j] = bias + sum
-//		}
-//	}
-//
-//go:noescape
-func convGrid32AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
-
-// convGrid48AVX512 is, for depth >= 1 and the columns of 3 vectors, of the last
-// those that mask has, with fma rounding once, from a sum of 0,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range depth {
-//				sum = fma(w[k], x[r*step+offsets[k]+j], sum)
-//			}
-//			y[r*span+j] = bias + sum
-//		}
-//	}
-//
-//go:noescape
-func convGrid48AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
-
-// convGrid64AVX512 is, for depth >= 1 and the columns of 4 vectors, of the last
-// those that mask has, with fma rounding once, from a sum of 0,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range depth {
-//				sum = fma(w[k], x[r*step+offsets[k]+j], sum)
-//			}
-//			y[r*span+j] = bias + sum
-//		}
-//	}
-//
-//go:noescape
-func convGrid64AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
-
-// convSlide3x16AVX512 is, for rows >= 1 and 16 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 3 {
-//				for l := range 3 {
-//					sum = fma(w[k*3+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range depth {
+//					sum = fma(w[p*depth+k], x[offsets[k]+j], sum)
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide3x16AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convGrid16AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide3x24AVX512 is, for rows >= 1 and 24 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convGrid32AVX512 is, for depth, rows and planes >= 1 and the columns of 2 vectors, of
+// the last those that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 3 {
-//				for l := range 3 {
-//					sum = fma(w[k*3+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range depth {
+//					sum = fma(w[p*depth+k], x[offsets[k]+j], sum)
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide3x24AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convGrid32AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide3x32AVX512 is, for rows >= 1 and 32 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convGrid48AVX512 is, for depth, rows and planes >= 1 and the columns of 3 vectors, of
+// the last those that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 3 {
-//				for l := range 3 {
-//					sum = fma(w[k*3+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range depth {
+//					sum = fma(w[p*depth+k], x[offsets[k]+j], sum)
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide3x32AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convGrid48AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide3x40AVX512 is, for rows >= 1 and 40 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convGrid64AVX512 is, for depth, rows and planes >= 1 and the columns of 4 vectors, of
+// the last those that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 3 {
-//				for l := range 3 {
-//					sum = fma(w[k*3+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range depth {
+//					sum = fma(w[p*depth+k], x[offsets[k]+j], sum)
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide3x40AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convGrid64AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide3x48AVX512 is, for rows >= 1 and 48 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convSlide3x16AVX512 is, for rows and planes >= 1 and 16 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 3 {
-//				for l := range 3 {
-//					sum = fma(w[k*3+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 3 {
+//					for l := range 3 {
+//						sum = fma(w[p*9+k*3+l], x[k*step+j+l], sum)
+//					}
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide3x48AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convSlide3x16AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide3x56AVX512 is, for rows >= 1 and 56 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convSlide3x24AVX512 is, for rows and planes >= 1 and 24 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 3 {
-//				for l := range 3 {
-//					sum = fma(w[k*3+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 3 {
+//					for l := range 3 {
+//						sum = fma(w[p*9+k*3+l], x[k*step+j+l], sum)
+//					}
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide3x56AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convSlide3x24AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide3x64AVX512 is, for rows >= 1 and 64 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convSlide3x32AVX512 is, for rows and planes >= 1 and 32 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 3 {
-//				for l := range 3 {
-//					sum = fma(w[k*3+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 3 {
+//					for l := range 3 {
+//						sum = fma(w[p*9+k*3+l], x[k*step+j+l], sum)
+//					}
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide3x64AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convSlide3x32AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide5x16AVX512 is, for rows >= 1 and 16 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convSlide3x40AVX512 is, for rows and planes >= 1 and 40 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 5 {
-//				for l := range 5 {
-//					sum = fma(w[k*5+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 3 {
+//					for l := range 3 {
+//						sum = fma(w[p*9+k*3+l], x[k*step+j+l], sum)
+//					}
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide5x16AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convSlide3x40AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide5x24AVX512 is, for rows >= 1 and 24 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convSlide3x48AVX512 is, for rows and planes >= 1 and 48 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 5 {
-//				for l := range 5 {
-//					sum = fma(w[k*5+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 3 {
+//					for l := range 3 {
+//						sum = fma(w[p*9+k*3+l], x[k*step+j+l], sum)
+//					}
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide5x24AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convSlide3x48AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide5x32AVX512 is, for rows >= 1 and 32 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convSlide3x56AVX512 is, for rows and planes >= 1 and 56 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 5 {
-//				for l := range 5 {
-//					sum = fma(w[k*5+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 3 {
+//					for l := range 3 {
+//						sum = fma(w[p*9+k*3+l], x[k*step+j+l], sum)
+//					}
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide5x32AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convSlide3x56AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide5x40AVX512 is, for rows >= 1 and 40 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convSlide3x64AVX512 is, for rows and planes >= 1 and 64 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 5 {
-//				for l := range 5 {
-//					sum = fma(w[k*5+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 3 {
+//					for l := range 3 {
+//						sum = fma(w[p*9+k*3+l], x[k*step+j+l], sum)
+//					}
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide5x40AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convSlide3x64AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide5x48AVX512 is, for rows >= 1 and 48 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convSlide5x16AVX512 is, for rows and planes >= 1 and 16 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 5 {
-//				for l := range 5 {
-//					sum = fma(w[k*5+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 5 {
+//					for l := range 5 {
+//						sum = fma(w[p*25+k*5+l], x[k*step+j+l], sum)
+//					}
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide5x48AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convSlide5x16AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide5x56AVX512 is, for rows >= 1 and 56 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convSlide5x24AVX512 is, for rows and planes >= 1 and 24 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 5 {
-//				for l := range 5 {
-//					sum = fma(w[k*5+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 5 {
+//					for l := range 5 {
+//						sum = fma(w[p*25+k*5+l], x[k*step+j+l], sum)
+//					}
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide5x56AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convSlide5x24AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
-// convSlide5x64AVX512 is, for rows >= 1 and 64 columns, of the last vector those that
-// mask has, with fma rounding once, from a sum of 0,
+// convSlide5x32AVX512 is, for rows and planes >= 1 and 32 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
 //
-//	for r := range rows {
-//		for j := range columns {
-//			for k := range 5 {
-//				for l := range 5 {
-//					sum = fma(w[k*5+l], x[(r+k)*step+j+l], sum)
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 5 {
+//					for l := range 5 {
+//						sum = fma(w[p*25+k*5+l], x[k*step+j+l], sum)
+//					}
 //				}
+//				y[j] = bias[p] + sum
 //			}
-//			y[r*span+j] = bias + sum
+//			y, x = y[span:], x[step:]
 //		}
+//		y, x = y[nextY:], x[nextX:]
 //	}
 //
 //go:noescape
-func convSlide5x64AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+func convSlide5x32AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide5x40AVX512 is, for rows and planes >= 1 and 40 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 5 {
+//					for l := range 5 {
+//						sum = fma(w[p*25+k*5+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide5x40AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide5x48AVX512 is, for rows and planes >= 1 and 48 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 5 {
+//					for l := range 5 {
+//						sum = fma(w[p*25+k*5+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide5x48AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide5x56AVX512 is, for rows and planes >= 1 and 56 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 5 {
+//					for l := range 5 {
+//						sum = fma(w[p*25+k*5+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide5x56AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide5x64AVX512 is, for rows and planes >= 1 and 64 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 5 {
+//					for l := range 5 {
+//						sum = fma(w[p*25+k*5+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide5x64AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
 // padRowsAVX512 is, for n >= 1, of whose last vector mask has the elements, and
-// rows >= 1,
+// rows and planes >= 1,
 //
-//	for r := range rows {
-//		for i := range n {
-//			room[r*pitch+i] = x[r*n+i]
+//	for range planes {
+//		for range rows {
+//			copy(room, x[:n])
+//			room, x = room[pitch:], x[n:]
 //		}
+//		room = room[next:]
 //	}
 //
 //go:noescape
-func padRowsAVX512(room *float32, pitch int, x *float32, n int, mask *int32, rows int)
+func padRowsAVX512(room *float32, pitch int, x *float32, n int, mask *int32, rows int, planes int, next int)
 
-// dealRowsAVX512 is, for n of up to blocks of 32 and rows >= 1,
+// dealRowsAVX512 is, for n of up to blocks of 32, rows and planes >= 1,
 //
-//	for r := range rows {
-//		for i := range (n+1)/2 {
-//			even[r*pitch+i] = x[r*n+2*i]
+//	for range planes {
+//		for range rows {
+//			for i := range (n+1)/2 {
+//				even[i] = x[2*i]
+//			}
+//			for i := range n/2 {
+//				odd[i] = x[2*i+1]
+//			}
+//			even, odd, x = even[pitch:], odd[pitch:], x[n:]
 //		}
-//		for i := range n/2 {
-//			odd[r*pitch+i] = x[r*n+2*i+1]
-//		}
+//		even, odd = even[next:], odd[next:]
 //	}
 //
 // where blocks are 1 or more, and masks have the last one's elements: its two
 // vectors of x, that of even and that of odd.
 //
 //go:noescape
-func dealRowsAVX512(even *float32, odd *float32, pitch int, x *float32, n int, blocks int, masks *[4]*int32, rows int)
+func dealRowsAVX512(even *float32, odd *float32, pitch int, x *float32, n int, blocks int, masks *[4]*int32, rows int, planes int, next int)
 
 // interleaveRowsAVX512 is, for n of up to blocks of 16 and rows >= 1,
 //

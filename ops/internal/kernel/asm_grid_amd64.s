@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func convGrid8AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
+// func convGrid8AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, FMA3
-TEXT ·convGrid8AVX2(SB), NOSPLIT, $0-80
+TEXT ·convGrid8AVX2(SB), NOSPLIT, $0-104
 	MOVQ    mask+64(FP), R12
 	VMOVUPS (R12), Y15
 	MOVQ    y+0(FP), DI
@@ -20,7 +20,10 @@ TEXT ·convGrid8AVX2(SB), NOSPLIT, $0-80
 	MOVQ    offsets+40(FP), R8
 	MOVQ    depth+48(FP), CX
 	MOVQ    bias+56(FP), R9
-	MOVQ    rows+72(FP), R10
+	MOVQ    planes+80(FP), R15
+
+plane:
+	MOVQ rows+72(FP), R10
 
 rows:
 	CMPQ R10, $0x04
@@ -31,6 +34,14 @@ rows:
 	JEQ  tile2
 	CMPQ R10, $0x01
 	JEQ  tile1
+	MOVQ nextY+88(FP), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ nextX+96(FP), R12
+	LEAQ (DX)(R12*4), DX
+	LEAQ (AX)(CX*4), AX
+	ADDQ $0x04, R9
+	DECQ R15
+	JNZ  plane
 	VZEROUPPER
 	RET
 
@@ -160,9 +171,9 @@ terms1:
 	SUBQ         $0x01, R10
 	JMP          rows
 
-// func convGrid16AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
+// func convGrid16AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, FMA3
-TEXT ·convGrid16AVX2(SB), NOSPLIT, $0-80
+TEXT ·convGrid16AVX2(SB), NOSPLIT, $0-104
 	MOVQ    mask+64(FP), R12
 	VMOVUPS (R12), Y15
 	MOVQ    y+0(FP), DI
@@ -176,7 +187,10 @@ TEXT ·convGrid16AVX2(SB), NOSPLIT, $0-80
 	MOVQ    offsets+40(FP), R8
 	MOVQ    depth+48(FP), CX
 	MOVQ    bias+56(FP), R9
-	MOVQ    rows+72(FP), R10
+	MOVQ    planes+80(FP), R15
+
+plane:
+	MOVQ rows+72(FP), R10
 
 rows:
 	CMPQ R10, $0x04
@@ -187,6 +201,14 @@ rows:
 	JEQ  tile2
 	CMPQ R10, $0x01
 	JEQ  tile1
+	MOVQ nextY+88(FP), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ nextX+96(FP), R12
+	LEAQ (DX)(R12*4), DX
+	LEAQ (AX)(CX*4), AX
+	ADDQ $0x04, R9
+	DECQ R15
+	JNZ  plane
 	VZEROUPPER
 	RET
 
@@ -356,9 +378,9 @@ terms1:
 	SUBQ         $0x01, R10
 	JMP          rows
 
-// func convGrid24AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
+// func convGrid24AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, FMA3
-TEXT ·convGrid24AVX2(SB), NOSPLIT, $0-80
+TEXT ·convGrid24AVX2(SB), NOSPLIT, $0-104
 	MOVQ    mask+64(FP), R12
 	VMOVUPS (R12), Y15
 	MOVQ    y+0(FP), DI
@@ -372,7 +394,10 @@ TEXT ·convGrid24AVX2(SB), NOSPLIT, $0-80
 	MOVQ    offsets+40(FP), R8
 	MOVQ    depth+48(FP), CX
 	MOVQ    bias+56(FP), R9
-	MOVQ    rows+72(FP), R10
+	MOVQ    planes+80(FP), R15
+
+plane:
+	MOVQ rows+72(FP), R10
 
 rows:
 	CMPQ R10, $0x04
@@ -383,6 +408,14 @@ rows:
 	JEQ  tile2
 	CMPQ R10, $0x01
 	JEQ  tile1
+	MOVQ nextY+88(FP), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ nextX+96(FP), R12
+	LEAQ (DX)(R12*4), DX
+	LEAQ (AX)(CX*4), AX
+	ADDQ $0x04, R9
+	DECQ R15
+	JNZ  plane
 	VZEROUPPER
 	RET
 
@@ -592,9 +625,9 @@ terms1:
 	SUBQ         $0x01, R10
 	JMP          rows
 
-// func convGrid32AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
+// func convGrid32AVX2(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, FMA3
-TEXT ·convGrid32AVX2(SB), NOSPLIT, $0-80
+TEXT ·convGrid32AVX2(SB), NOSPLIT, $0-104
 	MOVQ    mask+64(FP), R12
 	VMOVUPS (R12), Y15
 	MOVQ    y+0(FP), DI
@@ -608,13 +641,24 @@ TEXT ·convGrid32AVX2(SB), NOSPLIT, $0-80
 	MOVQ    offsets+40(FP), R8
 	MOVQ    depth+48(FP), CX
 	MOVQ    bias+56(FP), R9
-	MOVQ    rows+72(FP), R10
+	MOVQ    planes+80(FP), R15
+
+plane:
+	MOVQ rows+72(FP), R10
 
 rows:
 	CMPQ R10, $0x02
 	JGE  tile2
 	CMPQ R10, $0x01
 	JEQ  tile1
+	MOVQ nextY+88(FP), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ nextX+96(FP), R12
+	LEAQ (DX)(R12*4), DX
+	LEAQ (AX)(CX*4), AX
+	ADDQ $0x04, R9
+	DECQ R15
+	JNZ  plane
 	VZEROUPPER
 	RET
 
@@ -703,19 +747,23 @@ terms1:
 	SUBQ         $0x01, R10
 	JMP          rows
 
-// func convSlide3x8AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide3x8AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, FMA3
-TEXT ·convSlide3x8AVX2(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Y15
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide3x8AVX2(SB), NOSPLIT, $0-88
+	MOVQ    mask+48(FP), R12
+	VMOVUPS (R12), Y15
+	MOVQ    y+0(FP), DI
+	MOVQ    span+8(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    w+16(FP), AX
+	MOVQ    x+24(FP), DX
+	MOVQ    step+32(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    bias+40(FP), R9
+	MOVQ    planes+64(FP), R8
+	LEAQ    (BX)(BX*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VBROADCASTSS (AX), Y5
 	VBROADCASTSS 4(AX), Y6
@@ -773,22 +821,35 @@ rows:
 	VMOVAPS      Y0, Y1
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x24, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide3x16AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide3x16AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, FMA3
-TEXT ·convSlide3x16AVX2(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Y15
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide3x16AVX2(SB), NOSPLIT, $0-88
+	MOVQ    mask+48(FP), R12
+	VMOVUPS (R12), Y15
+	MOVQ    y+0(FP), DI
+	MOVQ    span+8(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    w+16(FP), AX
+	MOVQ    x+24(FP), DX
+	MOVQ    step+32(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    bias+40(FP), R9
+	MOVQ    planes+64(FP), R8
+	LEAQ    (BX)(BX*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
@@ -893,22 +954,35 @@ rows:
 	VMOVAPS      Y1, Y3
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x24, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide3x24AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide3x24AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, FMA3
-TEXT ·convSlide3x24AVX2(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Y15
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide3x24AVX2(SB), NOSPLIT, $0-88
+	MOVQ    mask+48(FP), R12
+	VMOVUPS (R12), Y15
+	MOVQ    y+0(FP), DI
+	MOVQ    span+8(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    w+16(FP), AX
+	MOVQ    x+24(FP), DX
+	MOVQ    step+32(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    bias+40(FP), R9
+	MOVQ    planes+64(FP), R8
+	LEAQ    (BX)(BX*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
@@ -1051,22 +1125,36 @@ rows:
 	VMOVAPS      Y2, Y5
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x24, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide5x8AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide5x8AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, FMA3
-TEXT ·convSlide5x8AVX2(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Y15
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide5x8AVX2(SB), NOSPLIT, $0-88
+	MOVQ    mask+48(FP), R12
+	VMOVUPS (R12), Y15
+	MOVQ    y+0(FP), DI
+	MOVQ    span+8(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    w+16(FP), AX
+	MOVQ    x+24(FP), DX
+	MOVQ    step+32(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    bias+40(FP), R9
+	MOVQ    planes+64(FP), R8
+	LEAQ    (BX)(BX*1), R11
+	LEAQ    (R11)(R11*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VXORPS       X0, X0, X0
 	VMASKMOVPS   (DX), Y15, Y5
@@ -1281,22 +1369,36 @@ rows:
 	VMOVAPS      Y0, Y1
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x64, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide5x16AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide5x16AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, FMA3
-TEXT ·convSlide5x16AVX2(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Y15
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide5x16AVX2(SB), NOSPLIT, $0-88
+	MOVQ    mask+48(FP), R12
+	VMOVUPS (R12), Y15
+	MOVQ    y+0(FP), DI
+	MOVQ    span+8(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    w+16(FP), AX
+	MOVQ    x+24(FP), DX
+	MOVQ    step+32(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    bias+40(FP), R9
+	MOVQ    planes+64(FP), R8
+	LEAQ    (BX)(BX*1), R11
+	LEAQ    (R11)(R11*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
@@ -1638,12 +1740,21 @@ rows:
 	VMOVAPS      Y1, Y3
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x64, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func padRowsAVX2(room *float32, pitch int, x *float32, n int, mask *int32, rows int)
+// func padRowsAVX2(room *float32, pitch int, x *float32, n int, mask *int32, rows int, planes int, next int)
 // Requires: AVX
-TEXT ·padRowsAVX2(SB), NOSPLIT, $0-48
+TEXT ·padRowsAVX2(SB), NOSPLIT, $0-64
 	MOVQ    mask+32(FP), R8
 	VMOVUPS (R8), Y15
 	MOVQ    room+0(FP), DI
@@ -1652,7 +1763,12 @@ TEXT ·padRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ    x+16(FP), AX
 	MOVQ    n+24(FP), DX
 	SHLQ    $0x02, DX
-	MOVQ    rows+40(FP), R10
+	MOVQ    planes+48(FP), R9
+	MOVQ    next+56(FP), BX
+	SHLQ    $0x02, BX
+
+plane:
+	MOVQ rows+40(FP), R10
 
 row:
 	MOVQ DI, R8
@@ -1676,12 +1792,15 @@ tail:
 	ADDQ       SI, DI
 	DECQ       R10
 	JNZ        row
+	ADDQ       BX, DI
+	DECQ       R9
+	JNZ        plane
 	VZEROUPPER
 	RET
 
-// func dealRowsAVX2(even *float32, odd *float32, pitch int, x *float32, n int, blocks int, masks *[4]*int32, rows int)
+// func dealRowsAVX2(even *float32, odd *float32, pitch int, x *float32, n int, blocks int, masks *[4]*int32, rows int, planes int, next int)
 // Requires: AVX, AVX2
-TEXT ·dealRowsAVX2(SB), NOSPLIT, $0-64
+TEXT ·dealRowsAVX2(SB), NOSPLIT, $0-80
 	MOVQ    masks+48(FP), R12
 	MOVQ    (R12), R13
 	VMOVUPS (R13), Y15
@@ -1699,7 +1818,12 @@ TEXT ·dealRowsAVX2(SB), NOSPLIT, $0-64
 	MOVQ    n+32(FP), DX
 	SHLQ    $0x02, DX
 	MOVQ    blocks+40(FP), R11
-	MOVQ    rows+56(FP), R10
+	MOVQ    planes+64(FP), R13
+	MOVQ    next+72(FP), R15
+	SHLQ    $0x02, R15
+
+plane:
+	MOVQ rows+56(FP), R10
 
 row:
 	MOVQ DI, R8
@@ -1738,6 +1862,10 @@ tail:
 	ADDQ       BX, SI
 	DECQ       R10
 	JNZ        row
+	ADDQ       R15, DI
+	ADDQ       R15, SI
+	DECQ       R13
+	JNZ        plane
 	VZEROUPPER
 	RET
 
@@ -1803,9 +1931,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func convGrid16AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
+// func convGrid16AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convGrid16AVX512(SB), NOSPLIT, $0-80
+TEXT ·convGrid16AVX512(SB), NOSPLIT, $0-104
 	MOVQ     mask+64(FP), R12
 	VMOVUPS  (R12), Z31
 	VPMOVD2M Z31, K1
@@ -1820,7 +1948,10 @@ TEXT ·convGrid16AVX512(SB), NOSPLIT, $0-80
 	MOVQ     offsets+40(FP), R8
 	MOVQ     depth+48(FP), CX
 	MOVQ     bias+56(FP), R9
-	MOVQ     rows+72(FP), R10
+	MOVQ     planes+80(FP), R15
+
+plane:
+	MOVQ rows+72(FP), R10
 
 rows:
 	CMPQ R10, $0x04
@@ -1831,6 +1962,14 @@ rows:
 	JEQ  tile2
 	CMPQ R10, $0x01
 	JEQ  tile1
+	MOVQ nextY+88(FP), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ nextX+96(FP), R12
+	LEAQ (DX)(R12*4), DX
+	LEAQ (AX)(CX*4), AX
+	ADDQ $0x04, R9
+	DECQ R15
+	JNZ  plane
 	VZEROUPPER
 	RET
 
@@ -1960,9 +2099,9 @@ terms1:
 	SUBQ         $0x01, R10
 	JMP          rows
 
-// func convGrid32AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
+// func convGrid32AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convGrid32AVX512(SB), NOSPLIT, $0-80
+TEXT ·convGrid32AVX512(SB), NOSPLIT, $0-104
 	MOVQ     mask+64(FP), R12
 	VMOVUPS  (R12), Z31
 	VPMOVD2M Z31, K1
@@ -1977,7 +2116,10 @@ TEXT ·convGrid32AVX512(SB), NOSPLIT, $0-80
 	MOVQ     offsets+40(FP), R8
 	MOVQ     depth+48(FP), CX
 	MOVQ     bias+56(FP), R9
-	MOVQ     rows+72(FP), R10
+	MOVQ     planes+80(FP), R15
+
+plane:
+	MOVQ rows+72(FP), R10
 
 rows:
 	CMPQ R10, $0x04
@@ -1988,6 +2130,14 @@ rows:
 	JEQ  tile2
 	CMPQ R10, $0x01
 	JEQ  tile1
+	MOVQ nextY+88(FP), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ nextX+96(FP), R12
+	LEAQ (DX)(R12*4), DX
+	LEAQ (AX)(CX*4), AX
+	ADDQ $0x04, R9
+	DECQ R15
+	JNZ  plane
 	VZEROUPPER
 	RET
 
@@ -2157,9 +2307,9 @@ terms1:
 	SUBQ         $0x01, R10
 	JMP          rows
 
-// func convGrid48AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
+// func convGrid48AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convGrid48AVX512(SB), NOSPLIT, $0-80
+TEXT ·convGrid48AVX512(SB), NOSPLIT, $0-104
 	MOVQ     mask+64(FP), R12
 	VMOVUPS  (R12), Z31
 	VPMOVD2M Z31, K1
@@ -2174,7 +2324,10 @@ TEXT ·convGrid48AVX512(SB), NOSPLIT, $0-80
 	MOVQ     offsets+40(FP), R8
 	MOVQ     depth+48(FP), CX
 	MOVQ     bias+56(FP), R9
-	MOVQ     rows+72(FP), R10
+	MOVQ     planes+80(FP), R15
+
+plane:
+	MOVQ rows+72(FP), R10
 
 rows:
 	CMPQ R10, $0x04
@@ -2185,6 +2338,14 @@ rows:
 	JEQ  tile2
 	CMPQ R10, $0x01
 	JEQ  tile1
+	MOVQ nextY+88(FP), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ nextX+96(FP), R12
+	LEAQ (DX)(R12*4), DX
+	LEAQ (AX)(CX*4), AX
+	ADDQ $0x04, R9
+	DECQ R15
+	JNZ  plane
 	VZEROUPPER
 	RET
 
@@ -2394,9 +2555,9 @@ terms1:
 	SUBQ         $0x01, R10
 	JMP          rows
 
-// func convGrid64AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)
+// func convGrid64AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convGrid64AVX512(SB), NOSPLIT, $0-80
+TEXT ·convGrid64AVX512(SB), NOSPLIT, $0-104
 	MOVQ     mask+64(FP), R12
 	VMOVUPS  (R12), Z31
 	VPMOVD2M Z31, K1
@@ -2411,7 +2572,10 @@ TEXT ·convGrid64AVX512(SB), NOSPLIT, $0-80
 	MOVQ     offsets+40(FP), R8
 	MOVQ     depth+48(FP), CX
 	MOVQ     bias+56(FP), R9
-	MOVQ     rows+72(FP), R10
+	MOVQ     planes+80(FP), R15
+
+plane:
+	MOVQ rows+72(FP), R10
 
 rows:
 	CMPQ R10, $0x04
@@ -2422,6 +2586,14 @@ rows:
 	JEQ  tile2
 	CMPQ R10, $0x01
 	JEQ  tile1
+	MOVQ nextY+88(FP), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ nextX+96(FP), R12
+	LEAQ (DX)(R12*4), DX
+	LEAQ (AX)(CX*4), AX
+	ADDQ $0x04, R9
+	DECQ R15
+	JNZ  plane
 	VZEROUPPER
 	RET
 
@@ -2671,20 +2843,24 @@ terms1:
 	SUBQ         $0x01, R10
 	JMP          rows
 
-// func convSlide3x16AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide3x16AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convSlide3x16AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide3x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VBROADCASTSS (AX), Z5
 	VBROADCASTSS 4(AX), Z6
@@ -2742,23 +2918,36 @@ rows:
 	VMOVAPS      Z0, Z1
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x24, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide3x24AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide3x24AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3
-TEXT ·convSlide3x24AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide3x24AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VBROADCASTSS (AX), Z9
 	VBROADCASTSS 4(AX), Z10
@@ -2854,23 +3043,36 @@ rows:
 	VMOVAPS      Y1, Y3
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x24, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide3x32AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide3x32AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convSlide3x32AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide3x32AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VBROADCASTSS (AX), Z9
 	VBROADCASTSS 4(AX), Z10
@@ -2966,23 +3168,36 @@ rows:
 	VMOVAPS      Z1, Z3
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x24, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide3x40AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide3x40AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3
-TEXT ·convSlide3x40AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide3x40AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VBROADCASTSS (AX), Z13
 	VBROADCASTSS 4(AX), Z14
@@ -3116,23 +3331,36 @@ rows:
 	VMOVAPS      Y2, Y5
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x24, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide3x48AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide3x48AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convSlide3x48AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide3x48AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VBROADCASTSS (AX), Z13
 	VBROADCASTSS 4(AX), Z14
@@ -3266,23 +3494,36 @@ rows:
 	VMOVAPS      Z2, Z5
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x24, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide3x56AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide3x56AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3
-TEXT ·convSlide3x56AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide3x56AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VBROADCASTSS (AX), Z17
 	VBROADCASTSS 4(AX), Z18
@@ -3454,23 +3695,36 @@ rows:
 	VMOVAPS      Y3, Y7
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x24, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide3x64AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide3x64AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convSlide3x64AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide3x64AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VBROADCASTSS (AX), Z17
 	VBROADCASTSS 4(AX), Z18
@@ -3642,23 +3896,37 @@ rows:
 	VMOVAPS      Z3, Z7
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x24, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide5x16AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide5x16AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convSlide5x16AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide5x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+	LEAQ     (R11)(R11*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VXORPS       X0, X0, X0
 	VMOVUPS.Z    (DX), K1, Z5
@@ -3873,23 +4141,37 @@ rows:
 	VMOVAPS      Z0, Z1
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x64, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide5x24AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide5x24AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3
-TEXT ·convSlide5x24AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide5x24AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+	LEAQ     (R11)(R11*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
@@ -4231,23 +4513,37 @@ rows:
 	VMOVAPS      Y1, Y3
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x64, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide5x32AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide5x32AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convSlide5x32AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide5x32AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+	LEAQ     (R11)(R11*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
@@ -4589,23 +4885,37 @@ rows:
 	VMOVAPS      Z1, Z3
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x64, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide5x40AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide5x40AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3
-TEXT ·convSlide5x40AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide5x40AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+	LEAQ     (R11)(R11*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
@@ -5074,23 +5384,37 @@ rows:
 	VMOVAPS      Y2, Y5
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x64, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide5x48AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide5x48AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convSlide5x48AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide5x48AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+	LEAQ     (R11)(R11*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
@@ -5559,23 +5883,37 @@ rows:
 	VMOVAPS      Z2, Z5
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x64, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide5x56AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide5x56AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3
-TEXT ·convSlide5x56AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide5x56AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+	LEAQ     (R11)(R11*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
@@ -6171,23 +6509,37 @@ rows:
 	VMOVAPS      Y3, Y7
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x64, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func convSlide5x64AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)
+// func convSlide5x64AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·convSlide5x64AVX512(SB), NOSPLIT, $0-64
-	MOVQ         mask+48(FP), R12
-	VMOVUPS      (R12), Z31
-	VPMOVD2M     Z31, K1
-	MOVQ         y+0(FP), DI
-	MOVQ         span+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         w+16(FP), AX
-	MOVQ         x+24(FP), DX
-	MOVQ         step+32(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         bias+40(FP), R9
+TEXT ·convSlide5x64AVX512(SB), NOSPLIT, $0-88
+	MOVQ     mask+48(FP), R12
+	VMOVUPS  (R12), Z31
+	VPMOVD2M Z31, K1
+	MOVQ     y+0(FP), DI
+	MOVQ     span+8(FP), SI
+	SHLQ     $0x02, SI
+	MOVQ     w+16(FP), AX
+	MOVQ     x+24(FP), DX
+	MOVQ     step+32(FP), BX
+	SHLQ     $0x02, BX
+	MOVQ     bias+40(FP), R9
+	MOVQ     planes+64(FP), R8
+	LEAQ     (BX)(BX*1), R11
+	LEAQ     (R11)(R11*1), R11
+
+plane:
 	MOVQ         rows+56(FP), R10
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
@@ -6783,12 +7135,21 @@ rows:
 	VMOVAPS      Z3, Z7
 	DECQ         R10
 	JNZ          rows
+	SUBQ         R11, DX
+	MOVQ         nextY+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	MOVQ         nextX+80(FP), R12
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         $0x64, AX
+	ADDQ         $0x04, R9
+	DECQ         R8
+	JNZ          plane
 	VZEROUPPER
 	RET
 
-// func padRowsAVX512(room *float32, pitch int, x *float32, n int, mask *int32, rows int)
+// func padRowsAVX512(room *float32, pitch int, x *float32, n int, mask *int32, rows int, planes int, next int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·padRowsAVX512(SB), NOSPLIT, $0-48
+TEXT ·padRowsAVX512(SB), NOSPLIT, $0-64
 	MOVQ     mask+32(FP), R8
 	VMOVUPS  (R8), Z31
 	VPMOVD2M Z31, K1
@@ -6798,7 +7159,12 @@ TEXT ·padRowsAVX512(SB), NOSPLIT, $0-48
 	MOVQ     x+16(FP), AX
 	MOVQ     n+24(FP), DX
 	SHLQ     $0x02, DX
-	MOVQ     rows+40(FP), R10
+	MOVQ     planes+48(FP), R9
+	MOVQ     next+56(FP), BX
+	SHLQ     $0x02, BX
+
+plane:
+	MOVQ rows+40(FP), R10
 
 row:
 	MOVQ DI, R8
@@ -6822,12 +7188,15 @@ tail:
 	ADDQ      SI, DI
 	DECQ      R10
 	JNZ       row
+	ADDQ      BX, DI
+	DECQ      R9
+	JNZ       plane
 	VZEROUPPER
 	RET
 
-// func dealRowsAVX512(even *float32, odd *float32, pitch int, x *float32, n int, blocks int, masks *[4]*int32, rows int)
+// func dealRowsAVX512(even *float32, odd *float32, pitch int, x *float32, n int, blocks int, masks *[4]*int32, rows int, planes int, next int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·dealRowsAVX512(SB), NOSPLIT, $0-64
+TEXT ·dealRowsAVX512(SB), NOSPLIT, $0-80
 	MOVQ     masks+48(FP), R12
 	MOVQ     (R12), R13
 	VMOVUPS  (R13), Z31
@@ -6849,9 +7218,14 @@ TEXT ·dealRowsAVX512(SB), NOSPLIT, $0-64
 	MOVQ     n+32(FP), DX
 	SHLQ     $0x02, DX
 	MOVQ     blocks+40(FP), R11
-	MOVQ     rows+56(FP), R10
+	MOVQ     planes+64(FP), R13
+	MOVQ     next+72(FP), R15
+	SHLQ     $0x02, R15
 	VMOVUPS  evenElements<>+0(SB), Z4
 	VMOVUPS  oddElements<>+0(SB), Z5
+
+plane:
+	MOVQ rows+56(FP), R10
 
 row:
 	MOVQ DI, R8
@@ -6888,6 +7262,10 @@ tail:
 	ADDQ      BX, SI
 	DECQ      R10
 	JNZ       row
+	ADDQ      R15, DI
+	ADDQ      R15, SI
+	DECQ      R13
+	JNZ       plane
 	VZEROUPPER
 	RET
 

@@ -64,45 +64,6 @@ func convTile(l Level, vectors int, y *float32, span int, w *float32, pitch int,
 	}
 }
 
-func convPlanes(l Level, y []float32, span int, w, x []float32, lead int, t Taps, bias []float32, planes, n int) {
-	depth := len(t.Offsets)
-	high := max(1, depthMost/depth)
-	for p := 0; p < planes; p += high {
-		m := min(high, planes-p)
-		for j := 0; j < n; {
-			vectors, lanes := convStrip(l, n-j, 4)
-			convPlaneStrip(l, vectors, &y[p*span+j], span, &w[p*depth], &x[p*lead+j], lead, &t.Offsets[0], depth, &bias[p], &laneMasks[16-lanes], m)
-			j += (vectors-1)*l.Lanes() + lanes
-		}
-	}
-}
-
-func convPlaneStrip(l Level, vectors int, y *float32, span int, w, x *float32, lead int, offsets *int, depth int, bias *float32, mask *int32, planes int) {
-	if l == AVX2 {
-		switch vectors {
-		case 1:
-			convPlanes8AVX2(y, span, w, x, lead, offsets, depth, bias, mask, planes)
-		case 2:
-			convPlanes16AVX2(y, span, w, x, lead, offsets, depth, bias, mask, planes)
-		case 3:
-			convPlanes24AVX2(y, span, w, x, lead, offsets, depth, bias, mask, planes)
-		case 4:
-			convPlanes32AVX2(y, span, w, x, lead, offsets, depth, bias, mask, planes)
-		}
-		return
-	}
-	switch vectors {
-	case 1:
-		convPlanes16AVX512(y, span, w, x, lead, offsets, depth, bias, mask, planes)
-	case 2:
-		convPlanes32AVX512(y, span, w, x, lead, offsets, depth, bias, mask, planes)
-	case 3:
-		convPlanes48AVX512(y, span, w, x, lead, offsets, depth, bias, mask, planes)
-	case 4:
-		convPlanes64AVX512(y, span, w, x, lead, offsets, depth, bias, mask, planes)
-	}
-}
-
 // convPointSums is ConvPointSums.
 func convPointSums(l Level, y, x []float32, step int, t Taps, w, bias []float32, width, n int) {
 	vectors := width / l.Lanes()

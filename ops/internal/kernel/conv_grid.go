@@ -1,59 +1,77 @@
 package kernel
 
-// ConvGrid computes rows of n places of a plane. Rows of places are step apart
-// in the input, as are the rows of a square of terms:
+// Grid is Planes times Rows times N places of a convolution. Rows are Span apart
+// in the result, and Step in the input; planes are Area apart in the result, and
+// Lead in the input.
+type Grid struct{ Planes, Rows, N, Span, Step, Area, Lead int }
+
+// ConvGrid computes planes, each with its own weights and its own input. The rows
+// of a square of terms are Step apart, too:
 //
-//	y[r*span+j] = bias + sum over k of w[k] * x[r*step+t.Offsets[k]+j]
-func ConvGrid(l Level, y []float32, span int, w, x []float32, step int, t Taps, bias float32, rows, n int) {
+//	y[p*Area+r*Span+j] = bias[p] + sum over k of w[p*depth+k] * x[p*Lead+r*Step+t.Offsets[k]+j]
+func ConvGrid(l Level, y, w, x []float32, g Grid, t Taps, bias []float32) {
 	depth := len(t.Offsets)
-	if rows == 0 || n == 0 {
+	if g.Planes == 0 || g.Rows == 0 || g.N == 0 {
 		return
 	}
 	if l != Go && 0 < depth && depth <= ConvTermsMost {
-		_, _, _ = y[(rows-1)*span+n-1], w[depth-1], x[(rows-1)*step+t.Reach+n-1]
-		convGrid(l, y, span, w, x, step, t, bias, rows, n)
+		_, _ = y[(g.Planes-1)*g.Area+(g.Rows-1)*g.Span+g.N-1], w[g.Planes*depth-1]
+		_, _ = x[(g.Planes-1)*g.Lead+(g.Rows-1)*g.Step+t.Reach+g.N-1], bias[g.Planes-1]
+		convGrid(l, y, w, x, g, t, bias)
 		return
 	}
-	for r := range rows {
-		convRow(y[r*span:][:n], w[:depth], x[r*step:], t.Offsets, bias)
+	for p := range g.Planes {
+		for r := range g.Rows {
+			convRow(y[p*g.Area+r*g.Span:][:g.N], w[p*depth:][:depth], x[p*g.Lead+r*g.Step:], t.Offsets, bias[p])
+		}
 	}
 }
 
 // rowsWork bounds the elements that one call of assembly moves.
 const rowsWork = 1 << 20
 
-// PadRows copies rows of n elements that follow each other in x to room, where
-// they are pitch apart, n at least.
-func PadRows(l Level, room []float32, pitch int, x []float32, rows, n int) {
-	if rows == 0 || n == 0 {
+// Lines are rows of N elements of planes, which follow each other, and where they
+// are copied: planes Area apart, and in each rows Pitch apart.
+type Lines struct{ Planes, Rows, N, Pitch, Area int }
+
+// PadRows copies rows to where there is room between them.
+func PadRows(l Level, room, x []float32, a Lines) {
+	if a.Planes == 0 || a.Rows == 0 || a.N == 0 {
 		return
 	}
-	if l != Go && n <= rowsWork {
-		_, _ = room[(rows-1)*pitch+n-1], x[rows*n-1]
-		padRows(l, room, pitch, x, rows, n)
+	if l != Go && a.N <= rowsWork {
+		_, _ = room[(a.Planes-1)*a.Area+(a.Rows-1)*a.Pitch+a.N-1], x[a.Planes*a.Rows*a.N-1]
+		padRows(l, room, x, a)
 		return
 	}
-	for r := range rows {
-		copy(room[r*pitch:][:n], x[r*n:])
+	for p := range a.Planes {
+		for r := range a.Rows {
+			copy(room[p*a.Area+r*a.Pitch:][:a.N], x)
+			x = x[a.N:]
+		}
 	}
 }
 
 // DealRows is PadRows that takes elements of even index to even, side by side,
 // and those of odd index to odd.
-func DealRows(l Level, even, odd []float32, pitch int, x []float32, rows, n int) {
-	if rows == 0 || n == 0 {
+func DealRows(l Level, even, odd, x []float32, a Lines) {
+	if a.Planes == 0 || a.Rows == 0 || a.N == 0 {
 		return
 	}
-	if l != Go && 1 < n && n <= rowsWork {
-		_, _, _ = even[(rows-1)*pitch+(n+1)/2-1], odd[(rows-1)*pitch+n/2-1], x[rows*n-1]
-		dealRows(l, even, odd, pitch, x, rows, n)
+	if l != Go && 1 < a.N && a.N <= rowsWork {
+		last := (a.Planes-1)*a.Area + (a.Rows-1)*a.Pitch
+		_, _, _ = even[last+(a.N+1)/2-1], odd[last+a.N/2-1], x[a.Planes*a.Rows*a.N-1]
+		dealRows(l, even, odd, x, a)
 		return
 	}
-	for r := range rows {
-		row := x[r*n:][:n]
-		Gather(even[r*pitch:][:(n+1)/2], row, 2)
-		if n > 1 {
-			Gather(odd[r*pitch:][:n/2], row[1:], 2)
+	for p := range a.Planes {
+		for r := range a.Rows {
+			at := p*a.Area + r*a.Pitch
+			Gather(even[at:][:(a.N+1)/2], x, 2)
+			if a.N > 1 {
+				Gather(odd[at:][:a.N/2], x[1:], 2)
+			}
+			x = x[a.N:]
 		}
 	}
 }

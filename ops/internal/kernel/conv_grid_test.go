@@ -21,13 +21,15 @@ func TestConvGrid(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	check := func(l Level, taps Taps, step, rows, n int) {
 		depth := len(taps.Offsets)
-		w, _, bias, _ := convCase(rng, 1, depth, 1, 1, rng.IntN(2) == 0)
-		x, _, _, _ := convCase(rng, max(rows-1, 0)*step+taps.Reach+n, 1, 1, 1, rng.IntN(2) == 0)
-		span := n + rng.IntN(3)
-		got, want := fenced(rows*span+20), fenced(rows*span+20)
-		ConvGrid(l, got, span, w, x, step, taps, bias[0], rows, n)
-		ConvGrid(Go, want, span, w, x, step, taps, bias[0], rows, n)
-		sameConv(t, fmt.Sprintf("%v: %d rows of %d, %d terms, square %d", l, rows, n, depth, taps.Square), got, want)
+		g := Grid{Planes: rng.IntN(4), Rows: rows, N: n, Span: n + rng.IntN(3), Step: step, Lead: rng.IntN(200)}
+		g.Area = rows*g.Span + rng.IntN(20)
+		odd := rng.IntN(2) == 0
+		w, _, bias, _ := convCase(rng, max(g.Planes, 1), depth, 1, 1, odd)
+		x, _, _, _ := convCase(rng, 3*g.Lead+max(rows-1, 0)*step+taps.Reach+n, 1, 1, 1, odd)
+		got, want := fenced(3*g.Area+40), fenced(3*g.Area+40)
+		ConvGrid(l, got, w, x, g, taps, bias)
+		ConvGrid(Go, want, w, x, g, taps, bias)
+		sameConv(t, fmt.Sprintf("%v: %+v, %d terms, square %d", l, g, depth, taps.Square), got, want)
 	}
 	for _, l := range vectorLevels() {
 		for n := range 140 {
@@ -40,7 +42,7 @@ func TestConvGrid(t *testing.T) {
 				}
 			}
 		}
-		check(l, squareTaps(3, 9), 9, convGridRows+30, 5) // more than one call computes
+		check(l, squareTaps(3, 9), 9, convGridRows+30, 5)
 		other := squareTaps(3, 9)
 		other.Reach = 30
 		other.Offsets[8] = 30 // no square
@@ -55,32 +57,30 @@ func TestMoveRows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for _, l := range vectorLevels() {
 		for n := range 100 {
-			rows := 1 + rng.IntN(4)
-			if n == 99 {
-				rows = 12000 // in more than one call
+			a := Lines{Planes: rng.IntN(4), Rows: rng.IntN(5), N: n}
+			switch n { // in more than one call
+			case 98:
+				a.Planes, a.Rows = 3, 12000
+			case 99:
+				a.Planes, a.Rows = 3000, 4
 			}
-			pitch := n + rng.IntN(5)
-			x, _, _, _ := convCase(rng, max(rows*n, 1), 1, 1, 1, true)
-			what := fmt.Sprintf("%v: %d rows of %d", l, rows, n)
-			size := rows*2*pitch + 40
-			got, want := fenced(size), fenced(size)
-			PadRows(l, got, pitch, x, rows, n)
-			PadRows(Go, want, pitch, x, rows, n)
-			sameConv(t, what+", padded", got, want)
-			got, want = fenced(size), fenced(size)
-			even, odd := 3, 7+(n+1)/2
-			DealRows(l, got[even:], got[odd:], pitch+8, x, min(rows, 4), n)
-			DealRows(Go, want[even:], want[odd:], pitch+8, x, min(rows, 4), n)
-			sameConv(t, what+", dealt", got, want)
-			got, want = fenced(size), fenced(size)
-			DealRows(l, got, got[rows*pitch+20:], pitch, x, rows, n)
-			DealRows(Go, want, want[rows*pitch+20:], pitch, x, rows, n)
-			sameConv(t, what+", dealt far apart", got, want)
-			got, want = fenced(size), fenced(size)
-			b := x[len(x)/2/max(n, 1)*n:]
-			InterleaveRows(l, got, 2*pitch, x, b, n, rows/2, n)
-			InterleaveRows(Go, want, 2*pitch, x, b, n, rows/2, n)
-			sameConv(t, what+", interleaved", got, want)
+			a.Pitch = n + 8 + rng.IntN(5)
+			a.Area = a.Rows*a.Pitch + rng.IntN(30)
+			x, _, _, _ := convCase(rng, max(a.Planes*a.Rows*n, 1), 1, 1, 1, true)
+			what := fmt.Sprintf("%v: %+v", l, a)
+			size := 2*(a.Planes*a.Area) + 300
+			check := func(how string, f func(l Level, y []float32)) {
+				t.Helper()
+				got, want := fenced(size), fenced(size)
+				f(l, got)
+				f(Go, want)
+				sameConv(t, what+", "+how, got, want)
+			}
+			check("padded", func(l Level, y []float32) { PadRows(l, y[1:], x, a) })
+			check("dealt", func(l Level, y []float32) { DealRows(l, y[3:], y[7+(n+1)/2:], x, a) })
+			check("dealt far apart", func(l Level, y []float32) { DealRows(l, y, y[size/2:], x, a) })
+			rows := a.Planes * a.Rows / 2
+			check("interleaved", func(l Level, y []float32) { InterleaveRows(l, y, 2*a.Pitch, x, x[rows*n:], n, rows, n) })
 		}
 	}
 }
@@ -90,21 +90,21 @@ func BenchmarkConvGrid(b *testing.B) {
 	for _, l := range Levels() {
 		for _, side := range []int{3, 5} {
 			for _, square := range []bool{true, false} {
-				for _, n := range []int{14, 28, 56} {
+				for _, n := range []int{7, 14, 28, 56} {
 					b.Run(fmt.Sprintf("%v/%dx%d/square %v/%d", l, side, side, square, n), func(b *testing.B) {
-						step := n + side - 1
-						taps := squareTaps(side, step)
+						g := Grid{Planes: max(1, 2048/(n*n)), Rows: n, N: n, Span: n, Step: n + side - 1, Area: n * n}
+						g.Lead = g.Step * g.Step
+						taps := squareTaps(side, g.Step)
 						if !square {
 							taps.Square = 0
 						}
-						w, _, _, _ := convCase(rng, 1, side*side, 1, 1, false)
-						x, _, _, _ := convCase(rng, step*step, 1, 1, 1, false)
-						y := make([]float32, n*n)
+						w, x, bias, _ := convCase(rng, g.Planes, side*side, g.Planes*g.Lead, 1, false)
+						y := make([]float32, g.Planes*g.Area)
 						b.ReportAllocs()
 						for b.Loop() {
-							ConvGrid(l, y, n, w, x, step, taps, 1, n, n)
+							ConvGrid(l, y, w, x, g, taps, bias)
 						}
-						b.ReportMetric(2*float64(side*side*n*n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
+						b.ReportMetric(2*float64(g.Planes*side*side*n*n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
 					})
 				}
 			}

@@ -2,6 +2,5 @@
 
 package kernel
 
-func convRows(Level, []float32, int, []float32, int, []float32, Taps, []float32, int, int)   {}
-func convPlanes(Level, []float32, int, []float32, []float32, int, Taps, []float32, int, int) {}
-func convPointSums(Level, []float32, []float32, int, Taps, []float32, []float32, int, int)   {}
+func convRows(Level, []float32, int, []float32, int, []float32, Taps, []float32, int, int) {}
+func convPointSums(Level, []float32, []float32, int, Taps, []float32, []float32, int, int) {}

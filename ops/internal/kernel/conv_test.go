@@ -63,11 +63,6 @@ func TestConvLoops(t *testing.T) {
 				ConvRows(Go, want, span, w, depth, x, taps, bias, rows, n)
 				sameConv(t, fmt.Sprintf("%v rows %d depth %d n %d", l, rows, depth, n), got, want)
 
-				w, x, bias, taps = convCase(rng, rows, depth, n+7*rows, 1, odd)
-				ConvPlanes(l, got, span, w, x, 7, taps, bias, rows, n)
-				ConvPlanes(Go, want, span, w, x, 7, taps, bias, rows, n)
-				sameConv(t, fmt.Sprintf("%v planes %d depth %d n %d", l, rows, depth, n), got, want)
-
 				if depth == 0 {
 					continue
 				}
@@ -120,22 +115,6 @@ func BenchmarkConvRows(b *testing.B) {
 				b.ReportMetric(2*rows*depth*float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
 			})
 		}
-	}
-}
-
-func BenchmarkConvPlanes(b *testing.B) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	for _, l := range Levels() {
-		b.Run(l.String(), func(b *testing.B) {
-			const planes, depth, n = 16, 9, 33
-			w, x, bias, taps := convCase(rng, planes, depth, n+planes*n, 1, false)
-			y := make([]float32, planes*n)
-			b.ReportAllocs()
-			for b.Loop() {
-				ConvPlanes(l, y, n, w, x, n, taps, bias, planes, n)
-			}
-			b.ReportMetric(2*planes*depth*n*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
-		})
 	}
 }
 

@@ -36,25 +36,6 @@ func ConvRows(l Level, y []float32, span int, w []float32, pitch int, x []float3
 	}
 }
 
-// ConvPlanes computes n places of planes, each with its own weights and, lead
-// apart, its own input:
-//
-//	y[p*span+j] = bias[p] + sum over k of w[p*depth+k] * x[p*lead+t.Offsets[k]+j]
-func ConvPlanes(l Level, y []float32, span int, w []float32, x []float32, lead int, t Taps, bias []float32, planes, n int) {
-	depth := len(t.Offsets)
-	if planes == 0 || n == 0 {
-		return
-	}
-	if l != Go && 0 < depth && depth <= ConvTermsMost {
-		_, _, _, _ = y[(planes-1)*span+n-1], w[planes*depth-1], x[(planes-1)*lead+t.Reach+n-1], bias[planes-1]
-		convPlanes(l, y, span, w, x, lead, t, bias, planes, n)
-		return
-	}
-	for p := range planes {
-		convRow(y[p*span:][:n], w[p*depth:][:depth], x[p*lead:], t.Offsets, bias[p])
-	}
-}
-
 // convRow is a row of ConvRows.
 func convRow(y, w, x []float32, offsets []int, bias float32) {
 	var sums [gemm32Cols]float32

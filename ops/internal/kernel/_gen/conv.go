@@ -16,15 +16,12 @@ func (m *machine) convTiles() []tile {
 	return m.tiles
 }
 
-// convolutions writes the loops of convolutions: along a row of places, at
-// single places, and for groups of one channel.
+// convolutions writes the loops of convolutions: along a row of places, and at
+// single places.
 func (m *machine) convolutions() {
 	for _, t := range m.convTiles() {
 		m.convRows(t)
 		m.convPoints(t)
-	}
-	for v := 1; v <= 4; v++ {
-		m.convPlanes(v)
 	}
 }
 
@@ -254,77 +251,4 @@ func (m *machine) convPoints(t tile) {
 		}
 		end()
 	}
-}
-
-// convPlanes is a convolution of planes, each with taps of its own.
-func (m *machine) convPlanes(vectors int) {
-	name := fmt.Sprintf("convPlanes%d%s", vectors*m.lanes, m.name)
-	TEXT(name, NOSPLIT, "func(y *float32, span int, w *float32, x *float32, lead int, offsets *int, depth int, bias *float32, mask *int32, planes int)")
-	Doc(fmt.Sprintf("%s is, for planes >= 1 and the columns of %d vectors, of the last", name, vectors),
-		"those that mask has, with fma rounding once, from a sum of 0,",
-		"",
-		"\tfor p := range planes {",
-		"\t\tfor j := range columns {",
-		"\t\t\tfor k := range depth {",
-		"\t\t\t\tsum = fma(w[p*depth+k], x[p*lead+offsets[k]+j], sum)",
-		"\t\t\t}",
-		"\t\t\ty[p*span+j] = bias[p] + sum",
-		"\t\t}",
-		"\t}")
-	Pragma("noescape")
-	to, span, w, x, lead := reg.RDI, reg.RSI, reg.RAX, reg.RDX, reg.RBX
-	offsets, depth, bias, planes, k, o := reg.R8, reg.RCX, reg.R9, reg.R10, reg.R11, reg.R12
-	Load(Param("mask"), o)
-	load, store := m.lastMask(o)
-	Load(Param("y"), to)
-	loadBytes("span", span)
-	Load(Param("w"), w)
-	Load(Param("x"), x)
-	loadBytes("lead", lead)
-	Load(Param("offsets"), offsets)
-	Load(Param("depth"), depth)
-	Load(Param("bias"), bias)
-	Load(Param("planes"), planes)
-	acc, columns := m.regs[:vectors], m.regs[vectors:2*vectors]
-	spread := m.regs[2*vectors]
-	Label("plane")
-	for _, v := range acc {
-		VXORPS(v.AsX(), v.AsX(), v.AsX())
-	}
-	XORQ(k, k)
-	TESTQ(depth, depth)
-	JZ(LabelRef("store"))
-	Label("term")
-	MOVQ(at(0, offsets, k, 8), o)
-	VBROADCASTSS(at(0, w, k, 4), spread)
-	for v, c := range columns {
-		mem := at(v*m.bytes(), x, o, 4)
-		if v+1 < vectors {
-			VMOVUPS(mem, c)
-		} else {
-			load(mem, c)
-		}
-		VFMADD231PS(c, spread, acc[v])
-	}
-	INCQ(k)
-	CMPQ(k, depth)
-	JLT(LabelRef("term"))
-	Label("store")
-	VBROADCASTSS(at(0, bias, nil, 0), spread)
-	for v, a := range acc {
-		VADDPS(a, spread, a)
-		mem := at(v*m.bytes(), to, nil, 0)
-		if v+1 < vectors {
-			VMOVUPS(a, mem)
-		} else {
-			store(mem, a)
-		}
-	}
-	ADDQ(span, to)
-	LEAQ(at(0, w, depth, 4), w)
-	ADDQ(lead, x)
-	ADDQ(Imm(4), bias)
-	DECQ(planes)
-	JNZ(LabelRef("plane"))
-	end()
 }

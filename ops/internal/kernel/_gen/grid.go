@@ -57,21 +57,25 @@ func (c columns) of(v int, r reg.VecPhysical) reg.VecPhysical {
 // of a list.
 func (m *machine) convGrid(c columns) {
 	name := label("convGrid%d%s", c.lanes(m), m.name)
-	TEXT(name, NOSPLIT, "func(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int)")
-	Doc(label("%s is, for depth >= 1 and the columns of %d vectors, of the last", name, c.vectors),
-		"those that mask has, with fma rounding once, from a sum of 0,",
+	TEXT(name, NOSPLIT, "func(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)")
+	Doc(label("%s is, for depth, rows and planes >= 1 and the columns of %d vectors, of", name, c.vectors),
+		"the last those that mask has, with fma rounding once, from a sum of 0,",
 		"",
-		"\tfor r := range rows {",
-		"\t\tfor j := range columns {",
-		"\t\t\tfor k := range depth {",
-		"\t\t\t\tsum = fma(w[k], x[r*step+offsets[k]+j], sum)",
+		"\tfor p := range planes {",
+		"\t\tfor range rows {",
+		"\t\t\tfor j := range columns {",
+		"\t\t\t\tfor k := range depth {",
+		"\t\t\t\t\tsum = fma(w[p*depth+k], x[offsets[k]+j], sum)",
+		"\t\t\t\t}",
+		"\t\t\t\ty[j] = bias[p] + sum",
 		"\t\t\t}",
-		"\t\t\ty[r*span+j] = bias + sum",
+		"\t\t\ty, x = y[span:], x[step:]",
 		"\t\t}",
+		"\t\ty, x = y[nextY:], x[nextX:]",
 		"\t}")
 	Pragma("noescape")
 	to, span, w, x, step := reg.RDI, reg.RSI, reg.RAX, reg.RDX, reg.RBX
-	offsets, depth, bias, rows, k, o, step3 := reg.R8, reg.RCX, reg.R9, reg.R10, reg.R11, reg.R12, reg.R13
+	offsets, depth, bias, rows, k, o, step3, planes := reg.R8, reg.RCX, reg.R9, reg.R10, reg.R11, reg.R12, reg.R13, reg.R15
 	Load(Param("mask"), o)
 	load, store := m.lastMask(o)
 	Load(Param("y"), to)
@@ -83,12 +87,14 @@ func (m *machine) convGrid(c columns) {
 	Load(Param("offsets"), offsets)
 	Load(Param("depth"), depth)
 	Load(Param("bias"), bias)
-	Load(Param("rows"), rows)
+	Load(Param("planes"), planes)
 	high := 4
 	if m.lanes == 8 && c.vectors == 4 {
 		high = 2
 	}
 	column, spread := m.regs[high*c.vectors], m.regs[high*c.vectors+1]
+	Label("plane")
+	Load(Param("rows"), rows)
 	Label("rows")
 	CMPQ(rows, Imm(uint64(high)))
 	JGE(LabelRef(label("tile%d", high)))
@@ -96,6 +102,11 @@ func (m *machine) convGrid(c columns) {
 		CMPQ(rows, Imm(uint64(r)))
 		JEQ(LabelRef(label("tile%d", r)))
 	}
+	nextPlane(to, x, o)
+	LEAQ(at(0, w, depth, 4), w)
+	ADDQ(Imm(4), bias)
+	DECQ(planes)
+	JNZ(LabelRef("plane"))
 	end()
 	for r := high; r >= 1; r-- {
 		Label(label("tile%d", r))
@@ -133,6 +144,14 @@ func (m *machine) convGrid(c columns) {
 	}
 }
 
+// nextPlane moves on to a plane by the parameters nextY and nextX.
+func nextPlane(y, x, free reg.GPPhysical) {
+	Load(Param("nextY"), free)
+	LEAQ(at(0, y, free, 4), y)
+	Load(Param("nextX"), free)
+	LEAQ(at(0, x, free, 4), x)
+}
+
 // storeRow stores sums with the bias added.
 func (m *machine) storeRow(c columns, acc []reg.VecPhysical, bias reg.VecPhysical, to reg.GPPhysical, store func(Mem, reg.VecPhysical)) {
 	for v := range c.vectors {
@@ -152,22 +171,27 @@ func (m *machine) storeRow(c columns, acc []reg.VecPhysical, bias reg.VecPhysica
 // that it is under.
 func (m *machine) convSlide(side int, c columns) {
 	name := label("convSlide%dx%d%s", side, c.lanes(m), m.name)
-	TEXT(name, NOSPLIT, "func(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int)")
-	Doc(label("%s is, for rows >= 1 and %d columns, of the last vector those that", name, c.lanes(m)),
-		"mask has, with fma rounding once, from a sum of 0,",
+	TEXT(name, NOSPLIT, "func(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)")
+	Doc(label("%s is, for rows and planes >= 1 and %d columns, of the last vector those", name, c.lanes(m)),
+		"that mask has, with fma rounding once, from a sum of 0,",
 		"",
-		"\tfor r := range rows {",
-		"\t\tfor j := range columns {",
-		label("\t\t\tfor k := range %d {", side),
-		label("\t\t\t\tfor l := range %d {", side),
-		label("\t\t\t\t\tsum = fma(w[k*%d+l], x[(r+k)*step+j+l], sum)", side),
+		"\tfor p := range planes {",
+		"\t\tfor range rows {",
+		"\t\t\tfor j := range columns {",
+		label("\t\t\t\tfor k := range %d {", side),
+		label("\t\t\t\t\tfor l := range %d {", side),
+		label("\t\t\t\t\t\tsum = fma(w[p*%d+k*%d+l], x[k*step+j+l], sum)", side*side, side),
+		"\t\t\t\t\t}",
 		"\t\t\t\t}",
+		"\t\t\t\ty[j] = bias[p] + sum",
 		"\t\t\t}",
-		"\t\t\ty[r*span+j] = bias + sum",
+		"\t\t\ty, x = y[span:], x[step:]",
 		"\t\t}",
+		"\t\ty, x = y[nextY:], x[nextX:]",
 		"\t}")
 	Pragma("noescape")
 	to, span, w, x, step, bias, rows, o := reg.RDI, reg.RSI, reg.RAX, reg.RDX, reg.RBX, reg.R9, reg.R10, reg.R12
+	planes, above := reg.R8, reg.R11
 	Load(Param("mask"), o)
 	load, store := m.lastMask(o)
 	Load(Param("y"), to)
@@ -176,7 +200,11 @@ func (m *machine) convSlide(side int, c columns) {
 	Load(Param("x"), x)
 	loadBytes("step", step)
 	Load(Param("bias"), bias)
-	Load(Param("rows"), rows)
+	Load(Param("planes"), planes)
+	LEAQ(at(0, step, step, 1), above) // rows of the input that are read more than there are of places
+	if side == 5 {
+		LEAQ(at(0, above, above, 1), above)
+	}
 	free := m.regs
 	take := func(n int) []reg.VecPhysical {
 		r := free[:n]
@@ -193,9 +221,6 @@ func (m *machine) convSlide(side int, c columns) {
 	var weights []reg.VecPhysical
 	if len(free) > side*side {
 		weights = take(side * side)
-		for i, r := range weights {
-			VBROADCASTSS(at(4*i, w, nil, 0), r)
-		}
 	}
 	// row adds a row of the input to the sums of the places that it is under
 	// for the first tap rows.
@@ -233,6 +258,11 @@ func (m *machine) convSlide(side int, c columns) {
 			}
 		}
 	}
+	Label("plane")
+	Load(Param("rows"), rows)
+	for i, r := range weights {
+		VBROADCASTSS(at(4*i, w, nil, 0), r)
+	}
 	for i := range side - 1 {
 		row(i + 1)
 		shift()
@@ -245,32 +275,44 @@ func (m *machine) convSlide(side int, c columns) {
 	shift()
 	DECQ(rows)
 	JNZ(LabelRef("rows"))
+	SUBQ(above, x)
+	nextPlane(to, x, o)
+	ADDQ(Imm(uint64(4*side*side)), w)
+	ADDQ(Imm(4), bias)
+	DECQ(planes)
+	JNZ(LabelRef("plane"))
 	end()
 }
 
 // padRows copies rows to where they have room between them.
 func (m *machine) padRows() {
 	name := "padRows" + m.name
-	TEXT(name, NOSPLIT, "func(room *float32, pitch int, x *float32, n int, mask *int32, rows int)")
+	TEXT(name, NOSPLIT, "func(room *float32, pitch int, x *float32, n int, mask *int32, rows int, planes int, next int)")
 	Doc(label("%s is, for n >= 1, of whose last vector mask has the elements, and", name),
-		"rows >= 1,",
+		"rows and planes >= 1,",
 		"",
-		"\tfor r := range rows {",
-		"\t\tfor i := range n {",
-		"\t\t\troom[r*pitch+i] = x[r*n+i]",
+		"\tfor range planes {",
+		"\t\tfor range rows {",
+		"\t\t\tcopy(room, x[:n])",
+		"\t\t\troom, x = room[pitch:], x[n:]",
 		"\t\t}",
+		"\t\troom = room[next:]",
 		"\t}")
 	Pragma("noescape")
 	room, pitch, x, size, rows, n, to, from := reg.RDI, reg.RSI, reg.RAX, reg.RDX, reg.R10, reg.RCX, reg.R8, reg.R12
+	planes, next := reg.R9, reg.RBX
 	Load(Param("mask"), to)
 	load, store := m.lastMask(to)
 	Load(Param("room"), room)
 	loadBytes("pitch", pitch)
 	Load(Param("x"), x)
 	loadBytes("n", size)
-	Load(Param("rows"), rows)
+	Load(Param("planes"), planes)
+	loadBytes("next", next)
 	v := m.regs[0]
 	step := U32(uint32(m.bytes()))
+	Label("plane")
+	Load(Param("rows"), rows)
 	Label("row")
 	MOVQ(room, to)
 	MOVQ(x, from)
@@ -291,6 +333,9 @@ func (m *machine) padRows() {
 	ADDQ(pitch, room)
 	DECQ(rows)
 	JNZ(LabelRef("row"))
+	ADDQ(next, room)
+	DECQ(planes)
+	JNZ(LabelRef("plane"))
 	end()
 }
 
@@ -342,23 +387,27 @@ func order(name string, f func(i int) int, r reg.VecPhysical) {
 // dealRows takes elements of even index and of odd index of rows apart.
 func (m *machine) dealRows() {
 	name := "dealRows" + m.name
-	TEXT(name, NOSPLIT, "func(even *float32, odd *float32, pitch int, x *float32, n int, blocks int, masks *[4]*int32, rows int)")
-	Doc(label("%s is, for n of up to blocks of %d and rows >= 1,", name, 2*m.lanes),
+	TEXT(name, NOSPLIT, "func(even *float32, odd *float32, pitch int, x *float32, n int, blocks int, masks *[4]*int32, rows int, planes int, next int)")
+	Doc(label("%s is, for n of up to blocks of %d, rows and planes >= 1,", name, 2*m.lanes),
 		"",
-		"\tfor r := range rows {",
-		"\t\tfor i := range (n+1)/2 {",
-		"\t\t\teven[r*pitch+i] = x[r*n+2*i]",
+		"\tfor range planes {",
+		"\t\tfor range rows {",
+		"\t\t\tfor i := range (n+1)/2 {",
+		"\t\t\t\teven[i] = x[2*i]",
+		"\t\t\t}",
+		"\t\t\tfor i := range n/2 {",
+		"\t\t\t\todd[i] = x[2*i+1]",
+		"\t\t\t}",
+		"\t\t\teven, odd, x = even[pitch:], odd[pitch:], x[n:]",
 		"\t\t}",
-		"\t\tfor i := range n/2 {",
-		"\t\t\todd[r*pitch+i] = x[r*n+2*i+1]",
-		"\t\t}",
+		"\t\teven, odd = even[next:], odd[next:]",
 		"\t}",
 		"",
 		"where blocks are 1 or more, and masks have the last one's elements: its two",
 		"vectors of x, that of even and that of odd.")
 	Pragma("noescape")
 	even, odd, pitch, x, size, blocks, rows, n := reg.RDI, reg.RSI, reg.RBX, reg.RAX, reg.RDX, reg.R11, reg.R10, reg.RCX
-	toEven, toOdd, from := reg.R8, reg.R9, reg.R12
+	toEven, toOdd, from, planes, next := reg.R8, reg.R9, reg.R12, reg.R13, reg.R15
 	Load(Param("masks"), from)
 	load, store := m.maskedPair(from)
 	Load(Param("even"), even)
@@ -367,7 +416,8 @@ func (m *machine) dealRows() {
 	Load(Param("x"), x)
 	loadBytes("n", size)
 	Load(Param("blocks"), blocks)
-	Load(Param("rows"), rows)
+	Load(Param("planes"), planes)
+	loadBytes("next", next)
 	a, b, e, o := m.regs[0], m.regs[1], m.regs[2], m.regs[3]
 	evens, odds := m.regs[4], m.regs[5]
 	if m.lanes == 16 {
@@ -391,6 +441,8 @@ func (m *machine) dealRows() {
 		store[0](at(0, toEven, nil, 0), e)
 		store[1](at(0, toOdd, nil, 0), o)
 	}
+	Label("plane")
+	Load(Param("rows"), rows)
 	Label("row")
 	MOVQ(even, toEven)
 	MOVQ(odd, toOdd)
@@ -412,6 +464,10 @@ func (m *machine) dealRows() {
 	ADDQ(pitch, odd)
 	DECQ(rows)
 	JNZ(LabelRef("row"))
+	ADDQ(next, even)
+	ADDQ(next, odd)
+	DECQ(planes)
+	JNZ(LabelRef("plane"))
 	end()
 }
 

@@ -52,9 +52,23 @@ func (t *convTaps) pointParts() (strips, batches int) {
 	return ceilDiv(t.outputs, pointOutputs), ceilDiv(t.outSize, t.pointPlaces())
 }
 
+// fewPoints is a number of places for which less room than that of most is
+// cleared.
+const fewPoints = 8
+
 // computePoints computes parts lo..hi-1.
 func (t *convTaps) computePoints(lo, hi int) {
-	var sums [pointsMost * pointOutputs]float32
+	if t.outSize <= fewPoints {
+		var sums [fewPoints * pointOutputs]float32
+		t.computeParts(lo, hi, sums[:])
+	} else {
+		var sums [pointsMost * pointOutputs]float32
+		t.computeParts(lo, hi, sums[:])
+	}
+}
+
+// computeParts computes parts lo..hi-1 with room for the results of one.
+func (t *convTaps) computeParts(lo, hi int, sums []float32) {
 	places := t.pointPlaces()
 	_, batches := t.pointParts()
 	depth := len(t.terms.Offsets)
@@ -73,9 +87,13 @@ func (t *convTaps) computePoints(lo, hi int) {
 			if u == full*width {
 				wide = last
 			}
-			t.pointSums(sums[:], t.points[t.from][u*depth:], bias[u:], wide, p, n)
+			t.pointSums(sums, t.points[t.from][u*depth:], bias[u:], wide, p, n)
 			keep := min(wide, t.outputs-u)
-			kernel.TurnSums(y[u*t.outSize+p:], t.outSize, sums[:], wide, keep, n)
+			kernel.TurnSums(y[u*t.outSize+p:], t.outSize, sums, wide, keep, n)
+			if n == t.outSize {
+				t.activation.apply(y[u*n:][:keep*n])
+				continue
+			}
 			for o := u; o < u+keep; o++ {
 				t.activation.apply(y[o*t.outSize+p:][:n])
 			}

@@ -13,6 +13,13 @@ func (t *convTaps) pointsPay(l Level, byRow bool) bool {
 	return !byRow || points < rows
 }
 
+// dealingPays reports whether vectors of places are so much fuller than vectors of
+// outputs that the input should be dealt out for them.
+func (t *convTaps) dealingPays(l Level) bool {
+	width := t.out[len(t.out)-1]
+	return 2*laneWork(l, width)*t.outputs < laneWork(l, t.outputs)*width
+}
+
 // laneWork is the work on n elements side by side, in multiplications of a lane.
 // A vector that is alone waits for its factors.
 func laneWork(l Level, n int) int {

@@ -88,14 +88,14 @@ func (l *convLocal[T]) tapped(c *Ctx, k *conv[T]) (done bool, err error) {
 	deep := l.deep()
 	step := l.stride[len(l.in)-1]
 	t.dealt = 1
-	if deep || k.points == nil {
+	if deep || k.points == nil || t.dealingPays(k.level) {
 		t.dealt = step
 	}
 	if !t.lay() {
 		return false, nil
 	}
 	byRow := step == t.dealt
-	byPoint := k.points != nil && !deep && t.pointsPay(k.level, byRow)
+	byPoint := k.points != nil && !deep && t.dealt == 1 && t.pointsPay(k.level, byRow)
 	if !byRow && !byPoint {
 		return false, nil
 	}

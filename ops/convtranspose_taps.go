@@ -93,6 +93,7 @@ func (l *transposeLocal[T]) tapped(c *Ctx, k *convTranspose[T]) (done bool, err 
 func (t *transposeTaps) pointsPay() bool {
 	const (
 		storeApart = 3 * 16 // one at a time
+		storePairs = 4      // beside each other
 		storeRun   = 16     // in a run of runLength
 		runLength  = 8
 	)
@@ -104,7 +105,10 @@ func (t *transposeTaps) pointsPay() bool {
 		last := len(p.count) - 1
 		m, n, depth := t.outputs*p.rests, p.count[last], t.channels*p.terms
 		storeRows, storePoints := 0, storeApart
-		if t.step[last] > 1 {
+		switch {
+		case t.step[last] == 2 && p.rests == 2:
+			storeRows = storePairs
+		case t.step[last] > 1:
 			storeRows = storeApart
 		}
 		if p.rests >= runLength {
@@ -497,10 +501,14 @@ func (t *transposeTaps) spreadRows(y, sums []float32, p *laidPhase, place, n, ro
 	if first+(n-1)*step+p.rests > size {
 		hi = n - 1
 	}
+	pairs := p.rests == 2 && step == 2
+	if pairs && lo < hi {
+		kernel.InterleaveRows(t.level, y[first+lo*step:], t.inSize, sums[lo:], sums[n+lo:], 2*n, rows, hi-lo)
+	}
 	for o := range rows {
 		row := y[o*t.inSize:][:size]
 		s := sums[o*p.rests*n:][:p.rests*n]
-		if lo < hi {
+		if lo < hi && !pairs {
 			kernel.Interleave(row[first+lo*step:], s[lo:], p.rests, hi-lo, step, n)
 		}
 		if lo > 0 {

@@ -58,13 +58,6 @@ func ScatterProducts[T Number](y, x []T, step int, v T) {
 // step.
 func Interleave(dst, src []float32, rows, n, step, span int) {
 	switch {
-	case rows == 2 && step == 2:
-		a, b := src[:n], src[span:][:n]
-		dst = dst[:2*n]
-		for i, v := range a {
-			dst[2*i] = v
-			dst[2*i+1] = b[i]
-		}
 	case rows >= 8 && transposeVectors(words(dst), words(src), 0, 0, Stride{n, step, 1}, Stride{rows, 1, span}):
 	default:
 		for r := range rows {

@@ -97,8 +97,6 @@ func (t *transposeTaps) pointsPay() bool {
 		storeRun   = 16     // in a run of runLength
 		runLength  = 8
 	)
-	lanes := t.level.Lanes()
-	fill := func(n int) int { return (n + lanes - 1) / lanes * lanes }
 	rows, points := 0, 0
 	for i := range t.laid {
 		p := &t.laid[i]
@@ -114,8 +112,9 @@ func (t *transposeTaps) pointsPay() bool {
 		if p.rests >= runLength {
 			storePoints = storeRun
 		}
-		rows += p.lines() * m * (fill(n)*depth + n*storeRows)
-		points += p.lines() * n * (fill(m)*depth + m*storePoints)
+		k := t.together(p)
+		rows += p.lines() * m * (ceilDiv(laneWork(t.level, k*n), k)*depth + n*storeRows)
+		points += p.lines() * n * (laneWork(t.level, m)*depth + m*storePoints)
 	}
 	return points < rows
 }
@@ -141,8 +140,10 @@ func (t *transposeTaps) lay() bool {
 		return false
 	}
 	w, bias := 0, 0
+	t.most = 0
 	for i := range t.laid {
 		p := &t.laid[i]
+		t.most = max(t.most, p.rests*t.together(p)*min(p.count[len(p.count)-1], placesMost))
 		if t.channels*p.terms > kernel.ConvTermsMost {
 			return false
 		}
@@ -181,7 +182,7 @@ func (t *transposeTaps) flatten() {
 func (t *transposeTaps) layPlaces() {
 	rank := len(t.to)
 	last := rank - 1
-	t.rests, t.most, t.whole = 0, 0, true
+	t.rests, t.whole = 0, true
 	for i := range t.laid {
 		p := &t.laid[i]
 		p.phase = &t.phases[i]
@@ -195,7 +196,6 @@ func (t *transposeTaps) layPlaces() {
 			p.count[d] = max(0, ceilDiv(end, t.step[d])-p.place[d])
 		}
 		t.rests = max(t.rests, p.rests)
-		t.most = max(t.most, p.rests*min(p.count[last], placesMost))
 	}
 	for d, k := range t.kernel {
 		t.whole = t.whole && len(restsOf(k, t.step[d], t.wide[d])) == t.step[d]
@@ -447,6 +447,10 @@ func (t *transposeTaps) walk(f func(p *laidPhase, x, n int, to []float32, span i
 	step := t.step[last]
 	for i := range t.laid {
 		p := &t.laid[i]
+		if t.together(p) > 1 {
+			t.walkTogether(f, y, p, lo, hi)
+			continue
+		}
 		for line := range p.lines() {
 			x, at := t.line(p, line)
 			for j := 0; j < p.count[last]; j += placesMost {
@@ -460,10 +464,41 @@ func (t *transposeTaps) walk(f func(p *laidPhase, x, n int, to []float32, span i
 				}
 				sums := t.sums[lo*t.most:][:(hi-lo)*p.rests*n]
 				f(p, x+j, n, sums, n)
-				t.spreadRows(y[at:], sums, p, p.place[last]+j, n, hi-lo)
+				t.spreadRows(y[at:], sums, p, p.place[last]+j, n, n, hi-lo)
 			}
 		}
 	}
+}
+
+// walkTogether is walk for lines of places of which some follow each other in the
+// input.
+func (t *transposeTaps) walkTogether(f func(p *laidPhase, x, n int, to []float32, span int), y []float32, p *laidPhase, lo, hi int) {
+	last := len(t.to) - 1
+	n, most := p.count[last], t.together(p)
+	for line := 0; line < p.lines(); {
+		if t.c.Err() != nil {
+			return
+		}
+		lines := min(most, p.count[last-1]-line%p.count[last-1])
+		x, _ := t.line(p, line)
+		sums := t.sums[lo*t.most:][:(hi-lo)*p.rests*n*lines]
+		f(p, x, n*lines, sums, n*lines)
+		for i := range lines {
+			_, at := t.line(p, line+i)
+			t.spreadRows(y[at:], sums[i*n:], p, p.place[last], n, n*lines, hi-lo)
+		}
+		line += lines
+	}
+}
+
+// together is how many lines of places of a phase are computed as one, 1 where
+// they do not follow each other in the input, or belong where they are computed.
+func (t *transposeTaps) together(p *laidPhase) int {
+	last := len(t.to) - 1
+	if last == 0 || t.step[last] == 1 || p.count[last] == 0 || t.pitch[last-1] != p.count[last] {
+		return 1
+	}
+	return max(1, min(p.count[last-1], placesMost/p.count[last]))
 }
 
 // lines is the number of rows of places.
@@ -488,9 +523,9 @@ func (t *transposeTaps) line(p *laidPhase, line int) (x, to int) {
 	return x, to
 }
 
-// spreadRows takes n sums of each rest of rows, from a place on, to the results'
-// indices. Some rests of the first place and of the last may lie outside.
-func (t *transposeTaps) spreadRows(y, sums []float32, p *laidPhase, place, n, rows int) {
+// spreadRows takes n sums of each rest of rows, which are span apart, from a place
+// on, to the results' indices. Some rests of the first place and of the last may lie outside.
+func (t *transposeTaps) spreadRows(y, sums []float32, p *laidPhase, place, n, span, rows int) {
 	last := len(t.to) - 1
 	step, size := t.step[last], t.to[last]
 	first := place*step + p.rest[last] - t.cut[last]
@@ -503,29 +538,29 @@ func (t *transposeTaps) spreadRows(y, sums []float32, p *laidPhase, place, n, ro
 	}
 	pairs := p.rests == 2 && step == 2
 	if pairs && lo < hi {
-		kernel.InterleaveRows(t.level, y[first+lo*step:], t.inSize, sums[lo:], sums[n+lo:], 2*n, rows, hi-lo)
+		kernel.InterleaveRows(t.level, y[first+lo*step:], t.inSize, sums[lo:], sums[span+lo:], 2*span, rows, hi-lo)
 	}
 	for o := range rows {
 		row := y[o*t.inSize:][:size]
-		s := sums[o*p.rests*n:][:p.rests*n]
+		s := sums[o*p.rests*span:]
 		if lo < hi && !pairs {
-			kernel.Interleave(row[first+lo*step:], s[lo:], p.rests, hi-lo, step, n)
+			kernel.Interleave(row[first+lo*step:], s[lo:], p.rests, hi-lo, step, span)
 		}
 		if lo > 0 {
-			spreadPlace(row, s, first, p.rests, n)
+			spreadPlace(row, s, first, p.rests, span)
 		}
 		if hi < n {
-			spreadPlace(row, s[n-1:], first+(n-1)*step, p.rests, n)
+			spreadPlace(row, s[n-1:], first+(n-1)*step, p.rests, span)
 		}
 	}
 }
 
-// spreadPlace takes the sums of a place's rests, which are n apart, to a row of
+// spreadPlace takes the sums of a place's rests, which are span apart, to a row of
 // results from an index on, but for those outside.
-func spreadPlace(row, sums []float32, at, rests, n int) {
+func spreadPlace(row, sums []float32, at, rests, span int) {
 	for r := range rests {
 		if i := at + r; 0 <= i && i < len(row) {
-			row[i] = sums[r*n]
+			row[i] = sums[r*span]
 		}
 	}
 }

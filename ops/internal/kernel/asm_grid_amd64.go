@@ -310,6 +310,27 @@ func convGrid48AVX512(y *float32, span int, w *float32, x *float32, step int, of
 //go:noescape
 func convGrid64AVX512(y *float32, span int, w *float32, x *float32, step int, offsets *int, depth int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
+// convSlide3x8AVX512 is, for rows and planes >= 1 and 8 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 3 {
+//					for l := range 3 {
+//						sum = fma(w[p*9+k*3+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide3x8AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
 // convSlide3x16AVX512 is, for rows and planes >= 1 and 16 columns, of the last vector those
 // that mask has, with fma rounding once, from a sum of 0,
 //
@@ -456,6 +477,27 @@ func convSlide3x56AVX512(y *float32, span int, w *float32, x *float32, step int,
 //
 //go:noescape
 func convSlide3x64AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide5x8AVX512 is, for rows and planes >= 1 and 8 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 5 {
+//					for l := range 5 {
+//						sum = fma(w[p*25+k*5+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide5x8AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
 // convSlide5x16AVX512 is, for rows and planes >= 1 and 16 columns, of the last vector those
 // that mask has, with fma rounding once, from a sum of 0,

@@ -129,7 +129,9 @@ func convSlide5AVX2(units int, y, w, x *float32, g *Grid, bias *float32, mask *i
 func convSlide3AVX512(units int, y, w, x *float32, g *Grid, bias *float32, mask *int32) {
 	nextY, nextX := g.next()
 	switch units {
-	case 1, 2:
+	case 1:
+		convSlide3x8AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
+	case 2:
 		convSlide3x16AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
 	case 3:
 		convSlide3x24AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
@@ -149,7 +151,9 @@ func convSlide3AVX512(units int, y, w, x *float32, g *Grid, bias *float32, mask 
 func convSlide5AVX512(units int, y, w, x *float32, g *Grid, bias *float32, mask *int32) {
 	nextY, nextX := g.next()
 	switch units {
-	case 1, 2:
+	case 1:
+		convSlide5x8AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
+	case 2:
 		convSlide5x16AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
 	case 3:
 		convSlide5x24AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)

@@ -18,7 +18,7 @@ func (m *machine) grids() {
 			most = map[int]int{3: 3, 5: 2}[side]
 		}
 		for v := 1; v <= most; v++ {
-			if m.lanes == 16 && v > 1 {
+			if m.lanes == 16 {
 				m.convSlide(side, columns{vectors: v, half: true})
 			}
 			m.convSlide(side, columns{vectors: v})

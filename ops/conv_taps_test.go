@@ -41,6 +41,7 @@ var convCases = []struct {
 	{"planes of fewer elements than the stride", []int{2, 4, 3}, []int{4, 1, 2}, []any{"group", 4, "strides", []int64{5}, "pads", []int64{2, 9}}},
 	{"planes under 3 x 3", []int{3, 20, 14, 40}, []int{20, 1, 3, 3}, []any{"group", 20, "pads", []int64{1, 1, 1, 1}}},
 	{"planes under 5 x 5", []int{2, 3, 9, 75}, []int{3, 1, 5, 5}, []any{"group", 3, "pads", []int64{2, 2, 2, 2}}},
+	{"planes under 7 x 7", []int{2, 3, 9, 75}, []int{3, 1, 7, 7}, []any{"group", 3, "pads", []int64{3, 3, 3, 3}}},
 	{"planes under 5 x 5 without padding", []int{1, 3, 9, 20}, []int{3, 1, 5, 5}, []any{"group", 3}},
 	{"planes under 3 x 3 with strides down", []int{1, 3, 9, 20}, []int{3, 1, 3, 3}, []any{"group", 3, "strides", []int64{2, 1}}},
 	{"planes of a body", []int{2, 3, 4, 6, 9}, []int{3, 1, 2, 3, 3}, []any{"group", 3, "pads", []int64{1, 1, 1, 0, 1, 1}, "strides", []int64{2, 1, 1}}},

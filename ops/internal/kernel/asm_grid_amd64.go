@@ -185,6 +185,27 @@ func convSlide5x8AVX2(y *float32, span int, w *float32, x *float32, step int, bi
 //go:noescape
 func convSlide5x16AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
+// convSlide7x8AVX2 is, for rows and planes >= 1 and 8 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 7 {
+//					for l := range 7 {
+//						sum = fma(w[p*49+k*7+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide7x8AVX2(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
 // padRowsAVX2 is, for n >= 1, of whose last vector mask has the elements, and
 // rows and planes >= 1,
 //
@@ -645,6 +666,132 @@ func convSlide5x56AVX512(y *float32, span int, w *float32, x *float32, step int,
 //
 //go:noescape
 func convSlide5x64AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide7x8AVX512 is, for rows and planes >= 1 and 8 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 7 {
+//					for l := range 7 {
+//						sum = fma(w[p*49+k*7+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide7x8AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide7x16AVX512 is, for rows and planes >= 1 and 16 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 7 {
+//					for l := range 7 {
+//						sum = fma(w[p*49+k*7+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide7x16AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide7x24AVX512 is, for rows and planes >= 1 and 24 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 7 {
+//					for l := range 7 {
+//						sum = fma(w[p*49+k*7+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide7x24AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide7x32AVX512 is, for rows and planes >= 1 and 32 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 7 {
+//					for l := range 7 {
+//						sum = fma(w[p*49+k*7+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide7x32AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide7x40AVX512 is, for rows and planes >= 1 and 40 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 7 {
+//					for l := range 7 {
+//						sum = fma(w[p*49+k*7+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide7x40AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
+
+// convSlide7x48AVX512 is, for rows and planes >= 1 and 48 columns, of the last vector those
+// that mask has, with fma rounding once, from a sum of 0,
+//
+//	for p := range planes {
+//		for range rows {
+//			for j := range columns {
+//				for k := range 7 {
+//					for l := range 7 {
+//						sum = fma(w[p*49+k*7+l], x[k*step+j+l], sum)
+//					}
+//				}
+//				y[j] = bias[p] + sum
+//			}
+//			y, x = y[span:], x[step:]
+//		}
+//		y, x = y[nextY:], x[nextX:]
+//	}
+//
+//go:noescape
+func convSlide7x48AVX512(y *float32, span int, w *float32, x *float32, step int, bias *float32, mask *int32, rows int, planes int, nextY int, nextX int)
 
 // padRowsAVX512 is, for n >= 1, of whose last vector mask has the elements, and
 // rows and planes >= 1,

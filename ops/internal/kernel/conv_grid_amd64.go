@@ -26,14 +26,14 @@ func convGrid(l Level, y, w, x []float32, g Grid, t Taps, bias []float32) {
 const convGridColumns = 64
 
 func convGridStrips(l Level, y, w, x []float32, g Grid, t Taps, bias []float32) {
-	unit, most, slide := l.Lanes(), 4, t.slides(g.Step)
+	unit, most, slide := l.Lanes(), 4, t.slides(g.Step) // most units are in a strip, as many as registers have sums for
 	switch {
+	case slide && l == AVX512 && t.Square == 7:
+		unit, most = unit/2, 6
 	case slide && l == AVX512:
-		unit, most = unit/2, 2*most
-	case slide && t.Square == 3:
-		most = 3
+		unit, most = unit/2, 8
 	case slide:
-		most = 2
+		most = (9 - t.Square) / 2 // 3, 2, 1
 	}
 	left := (g.N + unit - 1) / unit
 	strips := (left + most - 1) / most
@@ -59,7 +59,7 @@ func (g *Grid) next() (y, x int) { return g.Area - g.Rows*g.Span, g.Lead - g.Row
 // that are step apart.
 func (t *Taps) slides(step int) bool {
 	s := t.Square
-	return (s == 3 || s == 5) && len(t.Offsets) == s*s && t.Reach == (s-1)*(step+1)
+	return (s == 3 || s == 5 || s == 7) && len(t.Offsets) == s*s && t.Reach == (s-1)*(step+1)
 }
 
 func convGridStrip(l Level, vectors int, y, w, x *float32, g *Grid, t *Taps, bias *float32, mask *int32) {
@@ -95,12 +95,17 @@ func convSlide(l Level, side, units int, y, w, x *float32, g *Grid, bias *float3
 	switch {
 	case l == AVX2 && side == 3:
 		convSlide3AVX2(units, y, w, x, g, bias, mask)
-	case l == AVX2:
+	case l == AVX2 && side == 5:
 		convSlide5AVX2(units, y, w, x, g, bias, mask)
+	case l == AVX2:
+		nextY, nextX := g.next()
+		convSlide7x8AVX2(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
 	case side == 3:
 		convSlide3AVX512(units, y, w, x, g, bias, mask)
-	default:
+	case side == 5:
 		convSlide5AVX512(units, y, w, x, g, bias, mask)
+	default:
+		convSlide7AVX512(units, y, w, x, g, bias, mask)
 	}
 }
 
@@ -167,6 +172,24 @@ func convSlide5AVX512(units int, y, w, x *float32, g *Grid, bias *float32, mask 
 		convSlide5x56AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
 	case 8:
 		convSlide5x64AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
+	}
+}
+
+func convSlide7AVX512(units int, y, w, x *float32, g *Grid, bias *float32, mask *int32) {
+	nextY, nextX := g.next()
+	switch units {
+	case 1:
+		convSlide7x8AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
+	case 2:
+		convSlide7x16AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
+	case 3:
+		convSlide7x24AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
+	case 4:
+		convSlide7x32AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
+	case 5:
+		convSlide7x40AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
+	case 6:
+		convSlide7x48AVX512(y, g.Span, w, x, g.Step, bias, mask, g.Rows, g.Planes, nextY, nextX)
 	}
 }
 

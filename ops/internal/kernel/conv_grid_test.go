@@ -36,7 +36,7 @@ func TestConvGrid(t *testing.T) {
 			for _, rows := range []int{0, 1, 2, 3, 4, 5, 7, 9} {
 				_, _, _, taps := convCase(rng, 1, 1+rng.IntN(12), 1, 1, false)
 				check(l, taps, rng.IntN(50), rows, n)
-				for side := 2; side <= 5; side++ {
+				for side := 2; side <= 7; side++ {
 					step := n + side - 1 + rng.IntN(3)
 					check(l, squareTaps(side, step), step, rows, n)
 				}

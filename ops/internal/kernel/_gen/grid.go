@@ -12,11 +12,9 @@ func (m *machine) grids() {
 	for v := 1; v <= 4; v++ {
 		m.convGrid(columns{vectors: v})
 	}
-	for _, side := range []int{3, 5} {
-		most := 4
-		if m.lanes == 8 {
-			most = map[int]int{3: 3, 5: 2}[side]
-		}
+	for _, side := range []int{3, 5, 7} {
+		most := (len(m.regs) - 2) / (side + 1) // the mask and a factor are in registers, too
+		most = min(most, 4)
 		for v := 1; v <= most; v++ {
 			if m.lanes == 16 {
 				m.convSlide(side, columns{vectors: v, half: true})
@@ -201,10 +199,7 @@ func (m *machine) convSlide(side int, c columns) {
 	loadBytes("step", step)
 	Load(Param("bias"), bias)
 	Load(Param("planes"), planes)
-	LEAQ(at(0, step, step, 1), above) // rows of the input that are read more than there are of places
-	if side == 5 {
-		LEAQ(at(0, above, above, 1), above)
-	}
+	IMUL3Q(Imm(uint64(side-1)), step, above) // rows of the input that are read more than there are of places
 	free := m.regs
 	take := func(n int) []reg.VecPhysical {
 		r := free[:n]

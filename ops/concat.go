@@ -164,11 +164,14 @@ func (k *concat) Run(c *Ctx, in, _ []onnx.Value) error {
 		_, err := c.View(0, first, m.shape)
 		return err
 	}
+	outer, total, inner := split3(m.shape, axis)
+	if done, err := c.joined(0, first.DataType(), m.shape, outer, in); done || err != nil {
+		return err
+	}
 	y, err := c.New(0, first.DataType(), m.shape)
 	if err != nil || y.Len() == 0 {
 		return err
 	}
-	outer, total, inner := split3(m.shape, axis)
 	at := 0
 	for _, v := range in {
 		x := v.(*onnx.Tensor)

@@ -147,7 +147,7 @@ func (f *folder) constant(g *onnx.Graph, n *ops.Node, scope *ops.Scope) bool {
 	bytes := int64(0)
 	for _, v := range values {
 		if t, ok := v.(*onnx.Tensor); ok {
-			bytes += int64(len(t.ElementBytes()))
+			bytes += int64(t.Len()) * int64(t.DataType().Size())
 			for _, s := range t.Strings() {
 				bytes += int64(len(s)) + 16
 			}

@@ -101,7 +101,10 @@ func sumDims(dims []onnx.Dim) onnx.Dim {
 // known count as unknown elements.
 func concatContent(n *Node) *Content {
 	out := &Content{}
-	if s := n.Out(0).Type.Shape; len(s) == 1 && s[0].Known() && s[0].Value <= maxContent {
+	if s := n.Out(0).Type.Shape; len(s) == 1 && s[0].Known() {
+		if s[0].Value > maxContent {
+			return nil
+		}
 		out.Elems = make([]Sym, 0, s[0].Value)
 	}
 	for i := range n.NumInputs() {

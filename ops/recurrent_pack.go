@@ -59,6 +59,7 @@ type gateWeights[T singleOrDouble] struct {
 	last      int    // lanes of the last panel
 	span      int    // sums of a panel: lanes of each sum of the form
 	panels    int    // of a direction
+	row       int    // from one row of sums, those of all panels, to the next
 	units     int    // of a row of a state: H, or at a level of vectors those of all panels
 	stride    [2]int // elements of a direction in panel and in halves
 	at        [3]int // where in a direction each product's panels begin
@@ -79,6 +80,9 @@ func (w *gateWeights[T]) lay(f *gateForm, size *recurrentSizes, level kernel.Lev
 	w.lanes = w.fit(f, size[dimH])
 	w.span = len(f.sums) * w.lanes
 	w.panels = (size[dimH] + w.lanes - 1) / w.lanes
+	if w.row = w.panels * w.span; w.level != kernel.Go {
+		w.row = apart(w.row)
+	}
 	w.last = w.fitLast(f, size[dimH]-(w.panels-1)*w.lanes)
 	lanes := (w.panels-1)*w.lanes + w.last
 	if w.units = size[dimH]; w.level != kernel.Go {

@@ -2,7 +2,6 @@ package ops
 
 import (
 	"fmt"
-	"unsafe"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops/internal/kernel"
@@ -321,8 +320,8 @@ func (k *recurrentCore[T]) packWeights(in *[recurrentInputs]*onnx.Tensor, size *
 	src.line = make([]T, max(size[dimI], size[dimH]))
 	w.rounded = k.half && src.fitHalf()
 	w.lay(&k.form, size, k.level)
-	w.panel = aligned[T](size[dimD] * w.stride[0])
-	w.halves = aligned[uint16](size[dimD] * w.stride[1])
+	w.panel = kernel.Weights[T](size[dimD] * w.stride[0])
+	w.halves = kernel.Weights[uint16](size[dimD] * w.stride[1])
 	w.bias = make([]T, size[dimD]*w.panels*w.span)
 	for i := range size[dimD] * w.panels {
 		src.pack(w, i/w.panels, i%w.panels)
@@ -332,18 +331,6 @@ func (k *recurrentCore[T]) packWeights(in *[recurrentInputs]*onnx.Tensor, size *
 		src.packPeepholes(w)
 	}
 	return w
-}
-
-// aligned makes a slice that begins a cache line.
-func aligned[T singleOrDouble | uint16](n int) []T {
-	if n == 0 {
-		return nil
-	}
-	const line = 64
-	size := unsafe.Sizeof(T(0))
-	s := make([]T, n+line/int(size))
-	past := uintptr(unsafe.Pointer(&s[0])) % line
-	return s[(line-past)%line/size:][:n]
 }
 
 // floatCodec reads and writes elements of a tensor of some type as T.

@@ -25,6 +25,8 @@ type strand[T singleOrDouble] struct {
 	own      uint64 // the leader's shares, a bit each
 	computed uint64 // shares that the leader has computed itself
 	job
+
+	beside kernel.Beside // what is computed beside the steps of a row that is alone
 }
 
 // job says what is computed of all panels.
@@ -49,7 +51,7 @@ func (r *recurrentRun[T]) strand(d, lo, hi int) strand[T] {
 	}
 	s := strand[T]{recurrentRun: r, d: d, rows: r.rows[from : from : from+rows]}
 	s.h, s.next, s.c, s.reset = part(r.h, r.pitch), part(r.next, r.pitch), part(r.c, r.pitch), part(r.reset, r.pitch)
-	s.x, s.sums = part(r.x, r.block*r.xPitch), part(r.sums, r.block*r.weights.panels*r.weights.span)
+	s.x, s.sums = part(r.x, r.block*r.xPitch), part(r.sums, r.block*r.weights.row)
 	for round := r.sorted; len(round) > 0; round = round[min(r.units, len(round)):] {
 		for _, row := range round[min(lo, len(round)):min(hi, len(round))] {
 			if r.length(int(row)) > 0 {
@@ -76,6 +78,10 @@ func (s *strand[T]) walk() {
 				return
 			}
 			continue
+		}
+		if s.alone() {
+			s.walkAlone()
+			return
 		}
 		steps, total := s.gather(s.block * cap(s.rows))
 		if !s.compute(productX, 0, total) {
@@ -176,10 +182,9 @@ func (s *strand[T]) part(lo, hi int) bool {
 // multiplyX makes the sums of a block's rows of bias and product with W. The
 // sums of a row lie together, panel by panel.
 func (s *strand[T]) multiplyX(lo, hi int) bool {
-	span := s.weights.span
-	gap := s.weights.panels * span
+	span, gap := s.weights.span, s.weights.row
 	if s.n == 1 {
-		copy(s.sums[lo*span:hi*span], s.weights.bias[s.d*gap+lo*span:])
+		copy(s.sums[lo*span:hi*span], s.weights.bias[(s.d*s.weights.panels+lo)*span:])
 		return s.multiplyPanels(0, lo, hi, 1, s.sums)
 	}
 	for p := lo; p < hi; p++ {
@@ -292,7 +297,7 @@ func (s *strand[T]) advance(first, n int) bool {
 // computePhase does a phase of a step of few rows.
 func (s *strand[T]) computePhase(lo, hi int) bool {
 	w := s.weights
-	cell, p, gap := s.cells[s.d], s.panel(s.n), w.panels*w.span
+	cell, p, gap := s.cells[s.d], s.panel(s.n), w.row
 	block := s.sums[s.first*gap:]
 	if !s.multiplyPanels(1+s.phase, lo, hi, s.n, block) {
 		return false
@@ -339,17 +344,20 @@ func (s *strand[T]) multiplyPanels(k, lo, hi, rows int, sums []T) bool {
 			p = lo + full - done - n
 		}
 		to := sums[p*w.span+product.at*w.lanes:]
-		if w.kept(product) == 1 {
-			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, w.panels*w.span, any(operand).([]float32), pitch, rows, depth,
+		switch {
+		case w.kept(product) == 1:
+			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, w.row, any(operand).([]float32), pitch, rows, depth,
 				w.halfOf(s.d, k, p), width, n)
-		} else {
-			kernel.MulAddPanels(w.level, to, w.span, w.panels*w.span, operand, pitch, rows, depth, w.of(s.d, k, p), width, n)
+		case s.beside.Left():
+			kernel.MulAddPanelsBeside(w.level, any(to).([]float32), w.span, any(operand[:depth]).([]float32), any(w.of(s.d, k, p)).([]float32), width, n, &s.beside)
+		default:
+			kernel.MulAddPanels(w.level, to, w.span, w.row, operand, pitch, rows, depth, w.of(s.d, k, p), width, n)
 		}
 		if !s.worked(n * rows * depth * width) {
 			return false
 		}
 	}
-	return full == hi || s.multiply(k, full, rows, sums[full*w.span:], w.panels*w.span)
+	return full == hi || s.multiply(k, full, rows, sums[full*w.span:], w.row)
 }
 
 // end goes to the next step.

@@ -29,6 +29,7 @@ var parts = map[string]func(){
 	"choose":    each((*machine).chooseFunctions),
 	"conv":      each((*machine).convolutions),
 	"half":      halves,
+	"beside":    besides,
 	"integer":   each((*machine).integers),
 }
 

@@ -8,9 +8,10 @@ import (
 // joint is a tensor's elements as long as nobody has looked at them: runs of
 // those of other tensors, one of each in turn.
 type joint struct {
-	once  sync.Once
-	rows  int // turns
-	parts []*Tensor
+	sync.Mutex
+	joined bool // the elements have been put together
+	rows   int  // turns
+	parts  []*Tensor
 }
 
 // Joined gives the tensor of the given type and shape whose elements are, for
@@ -36,10 +37,67 @@ func Joined(d DataType, shape []int, rows int, parts []*Tensor) *Tensor {
 
 // bytes gives the elements as the file holds them.
 func (l *lazyData) bytes() []byte {
-	if l.join != nil {
-		l.join.once.Do(func() { l.raw = l.join.make() })
+	if j := l.join; j != nil {
+		j.Lock()
+		defer j.Unlock()
+		if !j.joined {
+			l.raw, j.joined = j.make(), true
+		}
 	}
 	return l.raw
+}
+
+// apart gives the parts that lie one after the other; none when the elements have
+// been put together, or lie in another way.
+func (t *Tensor) apart() []*Tensor {
+	if t.lazy == nil || t.lazy.join == nil {
+		return nil
+	}
+	j := t.lazy.join
+	j.Lock()
+	defer j.Unlock()
+	if j.rows != 1 {
+		return nil
+	}
+	return j.parts
+}
+
+// Runs gives the bytes of ElementBytes in their order, in pieces: those of a
+// tensor that is joined where they lie as yet. They are valid while the tensor is
+// reachable.
+func (t *Tensor) Runs() [][]byte {
+	parts := t.apart()
+	if parts == nil {
+		return [][]byte{t.ElementBytes()}
+	}
+	var runs [][]byte
+	for _, p := range parts {
+		runs = append(runs, p.Runs()...)
+	}
+	return runs
+}
+
+// CopyElements copies elements from number at on to dst, a slice of the type that
+// T stands for, until it is full or there are no more. Those of a tensor that is
+// joined are copied from where they lie as yet.
+func CopyElements[T Element](dst []T, t *Tensor, at int) {
+	parts := t.apart()
+	if parts == nil {
+		copy(dst, Elements[T](t)[at:])
+		goruntime.KeepAlive(t)
+		return
+	}
+	for _, p := range parts {
+		if at >= p.n {
+			at -= p.n
+			continue
+		}
+		n := min(len(dst), p.n-at)
+		CopyElements(dst[:n], p, at)
+		if dst, at = dst[n:], 0; len(dst) == 0 {
+			return
+		}
+	}
 }
 
 // make joins the parts and lets go of them.

@@ -27,8 +27,24 @@ func TestJoined(t *testing.T) {
 		if x.lazy.raw != nil {
 			t.Errorf("%s: joined before anybody looks", c.name)
 		}
+		for at := range len(c.want) + 1 {
+			got := make([]int16, 3)
+			CopyElements(got, x, at)
+			want := make([]int16, 3)
+			copy(want, c.want[at:])
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: from %d: copied %v, want %v", c.name, at, got, want)
+			}
+		}
+		runs := slices.Concat(x.Runs()...)
+		if c.rows == 1 && len(c.parts) > 0 && x.lazy.join.joined {
+			t.Errorf("%s: joined by those who read the parts", c.name)
+		}
 		if got := Elements[int16](x); !slices.Equal(got, c.want) || !slices.Equal(x.Shape(), c.shape) || x.Len() != len(c.want) {
 			t.Errorf("%s: %v %v, want %v %v", c.name, x, got, c.shape, c.want)
+		}
+		if !slices.Equal(runs, slices.Concat(x.Runs()...)) || !slices.Equal(runs, x.ElementBytes()) {
+			t.Errorf("%s: runs %v", c.name, runs)
 		}
 		if x.lazy.join.parts != nil {
 			t.Errorf("%s: the parts are kept", c.name)
@@ -77,6 +93,10 @@ func TestJoinedConcurrent(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 8 {
 		wait.Go(func() {
+			part, runs := make([]float32, 1), x.Runs()
+			if CopyElements(part, x, 999); part[0] != 2 || len(runs) > 2 {
+				t.Errorf("copied %v, %d runs", part, len(runs))
+			}
 			if v, err := Data[float32](x); err != nil || v[1999] != 2 || v[1998] != 0 {
 				t.Errorf("%v, %v", v[1998:], err)
 			}

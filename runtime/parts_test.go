@@ -187,3 +187,41 @@ func TestSmallParts(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestSequenceOfParts gathers a few elements of each of many values in a sequence,
+// which does not hold the values.
+func TestSequenceOfParts(t *testing.T) {
+	seq := onnx.Type{Kind: onnx.KindSequence, Of: &onnx.Type{Kind: onnx.KindTensor, Elem: onnx.Float}}
+	body := &onnx.Graph{Name: "b",
+		Inputs:  []onnx.ValueInfo{value("i", onnx.Int64), value("cin", onnx.Bool), {Name: "s", Type: seq}},
+		Outputs: []onnx.ValueInfo{value("cout", onnx.Bool), {Name: "s2", Type: seq}},
+		Nodes: []*onnx.Node{
+			op("Identity", "cin", "cout"),
+			op("Cast", "i", "f", intAttr("to", 1)),
+			op("Add", "x f", "v"),
+			op("Gather", "v four", "p"),
+			op("SequenceInsert", "s p", "s2"),
+		}}
+	g := &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("x", onnx.Float, 8192), value("n", onnx.Int64)}, Outputs: []onnx.ValueInfo{value("y", onnx.Float, "k")},
+		Initializers: []*onnx.Initializer{{Name: "four", Tensor: i64([]int{1}, 4)}, {Name: "true", Tensor: onnx.Scalar(true)}},
+		Nodes: []*onnx.Node{
+			op("SequenceEmpty", "", "e"),
+			op("Loop", "n true e", "s", graphAttr("body", body)),
+			op("ConcatFromSequence", "s", "y", intAttr("axis", 0)),
+		}}
+	for _, o := range [][]rt.Option{nil, {rt.WithPasses()}} {
+		s := load(t, modelOf(g), append(o, rt.WithLimits(onnx.Limits{RunBytes: 32 << 20}))...)
+		for range 2 {
+			out, err := s.Run(t.Context(), onnx.Values{"x": f32([]int{8192}, make([]float32, 8192)...), "n": onnx.Scalar(int64(3000))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			have, _ := onnx.Data[float32](out["y"])
+			for i := range have {
+				if have[i] != float32(i) {
+					t.Fatalf("y[%d] is %v", i, have[i])
+				}
+			}
+		}
+	}
+}

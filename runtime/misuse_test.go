@@ -108,6 +108,27 @@ func TestSharedOutputs(t *testing.T) {
 	}
 }
 
+// TestOutputsWithinInputs gives RunInto a tensor for an output that shares memory
+// with one in a sequence or an optional of the inputs.
+func TestOutputsWithinInputs(t *testing.T) {
+	list := onnx.SequenceType(onnx.TensorType(onnx.Float, nil))
+	m := modelOf(&onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{{Name: "s", Type: list}, {Name: "o", Type: onnx.OptionalType(list)}, value("first", onnx.Int64)}, Outputs: []onnx.ValueInfo{value("y", onnx.Float, "n", "m")},
+		Nodes: []*onnx.Node{op("OptionalGetElement", "o", "l"), op("SequenceAt", "l first", "u"), op("SequenceAt", "s first", "v"), op("Add", "u v", "w"), op("Transpose", "w", "y")}})
+	m.OpsetImports[0].Version = 18
+	s := load(t, m)
+	sequence := func(x *onnx.Tensor) *onnx.Sequence {
+		return &onnx.Sequence{Elem: onnx.TensorType(onnx.Float, nil), Items: []onnx.Value{x}}
+	}
+	a, b, y := f32([]int{2, 2}, 1, 2, 3, 4), f32([]int{2, 2}, 1, 2, 3, 4), f32([]int{2, 2}, 0, 0, 0, 0)
+	in := onnx.Values{"s": sequence(a), "o": &onnx.Optional{Elem: list, Value: sequence(b)}, "first": onnx.Scalar(int64(0))}
+	for name, x := range map[string]*onnx.Tensor{"s": a, "o": b} {
+		wantError(t, name, s.RunInto(t.Context(), in, onnx.Values{"y": x}), onnx.ErrShape, "shares memory")
+	}
+	if err := s.RunInto(t.Context(), in, onnx.Values{"y": y}); err != nil || onnx.Elements[float32](y)[1] != 6 {
+		t.Errorf("%v, %v", onnx.Elements[float32](y), err)
+	}
+}
+
 // TestMisbehavedKernels registers operators that break the contract: the error
 // names the node, and the session lives on.
 func TestMisbehavedKernels(t *testing.T) {

@@ -195,6 +195,34 @@ func withCustom(t *testing.T, run func(c *ops.Ctx, in, out []onnx.Value) error, 
 	return load(t, m, append(opts, rt.WithRegistry(r))...)
 }
 
+// TestUnalignedOutput gives RunInto a tensor that was decoded where its elements
+// are not aligned: a kernel that asks for them in two ways writes to one place.
+func TestUnalignedOutput(t *testing.T) {
+	s := withCustom(t, func(c *ops.Ctx, in, out []onnx.Value) error {
+		y, err := c.New(0, onnx.Float, []int{2})
+		if err == nil {
+			elements := onnx.Elements[float32](y)
+			clear(y.Bytes())
+			elements[1] = 5
+		}
+		return err
+	}, true)
+	encoded, err := onnx.EncodeTensor(f32([]int{2}, 1, 2), "y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range 4 { // three of them are not aligned
+		y, err := onnx.DecodeTensor(append(make([]byte, at, 64), encoded...)[at:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.RunInto(t.Context(), onnx.Values{"x": f32([]int{2}, 1, 2)}, onnx.Values{"y": y})
+		if have := onnx.Elements[float32](y); err != nil || have[0] != 0 || have[1] != 5 {
+			t.Errorf("%v, %v, want [0 5]", have, err)
+		}
+	}
+}
+
 // TestForgottenMemory has a kernel that keeps memory: it must not add up over
 // runs until the budget is gone.
 func TestForgottenMemory(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops"
@@ -210,6 +211,35 @@ func TestFunctionsThatGrow(t *testing.T) {
 	for name, m := range map[string]*onnx.Model{"doubling": model([]*onnx.Node{call("F0", "y", graph(op("Not", "c", "n")))}, doubling...), "often": often} {
 		if _, err := rt.LoadModel(m, rt.WithLimits(onnx.Limits{Nodes: 5000})); !errors.Is(err, onnx.ErrLimit) {
 			t.Errorf("%s: error %v, want one of a limit", name, err)
+		}
+	}
+}
+
+// TestConvBiasIsAligned fuses a bias of another shape into a convolution, which
+// lies anywhere in the file: what a caller gets of it is aligned.
+func TestConvBiasIsAligned(t *testing.T) {
+	g := &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("x", onnx.Float, 1, 2, 5)}, Outputs: []onnx.ValueInfo{value("y", onnx.Float, 1, 3, 3)},
+		Initializers: []*onnx.Initializer{initOf("w", f32([]int{3, 2, 3}, floats(18, func(i int) float32 { return float32(i) })...)), initOf("b", f32([]int{1, 3, 1}, 1, 2, 3))},
+		Nodes:        []*onnx.Node{op("Conv", "x w", "v"), op("Add", "v b", "y")}}
+	data, err := onnx.Encode(modelOf(g))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range 4 {
+		s, err := rt.LoadBytes(append(make([]byte, at, len(data)+8), data...)[at:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, init := range s.Model().Graph.Initializers {
+			v, err := onnx.Data[float32](init.Tensor)
+			found = found || len(v) == 3 && init.Tensor.Rank() == 1
+			if err != nil || uintptr(unsafe.Pointer(unsafe.SliceData(v)))%4 != 0 {
+				t.Errorf("%q lies at %p, %v", init.Name, v, err)
+			}
+		}
+		if !found {
+			t.Error("the bias is not one of the convolution")
 		}
 	}
 }

@@ -421,7 +421,7 @@ func (f *frame) Part(i int, t *onnx.Tensor, from int, shape []int) *onnx.Tensor 
 		n *= d
 	}
 	buf := t.Buffer()
-	if b, ok := buf.(*buffer); ok && len(b.data) > partMost && n < len(b.data)/2 {
+	if b, ok := buf.(*buffer); ok && b.asked > partMost && n < b.asked/2 {
 		return nil
 	}
 	head := &f.spare[i]
@@ -443,7 +443,7 @@ const ownMost = 512
 func (f *frame) Own(t *onnx.Tensor) *onnx.Tensor {
 	own := &onnx.Tensor{}
 	b, ok := t.Buffer().(*buffer)
-	if ok && len(b.data) > ownMost && len(t.Bytes()) < len(b.data)/2 {
+	if ok && b.asked > ownMost && len(t.Bytes()) < b.asked/2 {
 		n := len(t.Bytes())
 		if c, err := f.run.arena.get(n); err == nil { // else the part will do
 			copy(c.data, t.Bytes())

@@ -225,3 +225,27 @@ func TestSequenceOfParts(t *testing.T) {
 		}
 	}
 }
+
+// TestPartsHaveALayout splits a value in halves whose memory is rounded up where a
+// run takes buffers: whether a part is copied does not hang on that, or a layout
+// would not fit the runs after the one that it was made of.
+func TestPartsHaveALayout(t *testing.T) {
+	for _, n := range []int{16 << 10, 37 << 10, 50000, 100000} {
+		g := &onnx.Graph{
+			Inputs:  []onnx.ValueInfo{value("x", onnx.Float, 2, n)},
+			Outputs: []onnx.ValueInfo{value("y", onnx.Float, 1, n)},
+			Nodes: []*onnx.Node{op("Neg", "x", "v"), op("Split", "v", "a b", intAttr("axis", 0)), op("ReduceMax", "a", "c"),
+				op("Sub", "b c", "d"), op("Mul", "a d", "y")},
+		}
+		s := load(t, modelOf(g), rt.WithPasses(), rt.WithThreads(1))
+		in := onnx.Values{"x": f32([]int{2, n}, make([]float32, 2*n)...)}
+		for range 8 {
+			if _, err := s.Run(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if made, has := rt.Layouts(s); made != 1 || !has {
+			t.Errorf("n = %d: %d layouts were made, and it has one: %v", n, made, has)
+		}
+	}
+}

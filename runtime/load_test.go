@@ -243,3 +243,25 @@ func TestConvBiasIsAligned(t *testing.T) {
 		}
 	}
 }
+
+// TestMalformedAroundCells loads models that are refused for a node beside a
+// recurrent one, which passes look at before.
+func TestMalformedAroundCells(t *testing.T) {
+	none := onnx.MustTensor([]int{0}, []float32{})
+	for name, n := range map[string]*onnx.Node{
+		"a negative axis": op("ReverseSequence", "x l", "v", intAttr("time_axis", -1), intAttr("batch_axis", 0)),
+		"no value":        op("ConstantOfShape", "s", "h", tensorAttr("value", none)),
+	} {
+		cell := op("RNN", "x w w", "y", intAttr("hidden_size", 2))
+		if n.Outputs[0] == "h" {
+			cell.Inputs = append(cell.Inputs, "", "", "h")
+		} else {
+			cell.Inputs[0] = "v"
+		}
+		_, err := rt.LoadModel(modelOf(&onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("x", onnx.Float, 3, 1, 2), value("l", onnx.Int64, 1), value("s", onnx.Int64, 3)}, Outputs: []onnx.ValueInfo{value("y", onnx.Float, 3, 1, 1, 2)},
+			Initializers: []*onnx.Initializer{initOf("w", f32([]int{1, 2, 2}, 1, 2, 3, 4))}, Nodes: []*onnx.Node{n, cell}}))
+		if err == nil || errors.Is(err, rt.ErrInternal) {
+			t.Errorf("%s: error %.300v, want a refusal", name, err)
+		}
+	}
+}

@@ -237,6 +237,7 @@ func (t *Tensor) Clone() *Tensor {
 	b := t.ElementBytes()
 	c.data = AlignedBytes(len(b))
 	copy(c.data, b)
+	goruntime.KeepAlive(t) // b may lie in a mapped file
 	return c
 }
 

@@ -108,6 +108,27 @@ func TestSharedOutputs(t *testing.T) {
 	}
 }
 
+// TestOutputsWithinInputs gives RunInto a tensor for an output that shares memory
+// with one in a sequence or an optional of the inputs.
+func TestOutputsWithinInputs(t *testing.T) {
+	list := onnx.SequenceType(onnx.TensorType(onnx.Float, nil))
+	m := modelOf(&onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{{Name: "s", Type: list}, {Name: "o", Type: onnx.OptionalType(list)}, value("first", onnx.Int64)}, Outputs: []onnx.ValueInfo{value("y", onnx.Float, "n", "m")},
+		Nodes: []*onnx.Node{op("OptionalGetElement", "o", "l"), op("SequenceAt", "l first", "u"), op("SequenceAt", "s first", "v"), op("Add", "u v", "w"), op("Transpose", "w", "y")}})
+	m.OpsetImports[0].Version = 18
+	s := load(t, m)
+	sequence := func(x *onnx.Tensor) *onnx.Sequence {
+		return &onnx.Sequence{Elem: onnx.TensorType(onnx.Float, nil), Items: []onnx.Value{x}}
+	}
+	a, b, y := f32([]int{2, 2}, 1, 2, 3, 4), f32([]int{2, 2}, 1, 2, 3, 4), f32([]int{2, 2}, 0, 0, 0, 0)
+	in := onnx.Values{"s": sequence(a), "o": &onnx.Optional{Elem: list, Value: sequence(b)}, "first": onnx.Scalar(int64(0))}
+	for name, x := range map[string]*onnx.Tensor{"s": a, "o": b} {
+		wantError(t, name, s.RunInto(t.Context(), in, onnx.Values{"y": x}), onnx.ErrShape, "shares memory")
+	}
+	if err := s.RunInto(t.Context(), in, onnx.Values{"y": y}); err != nil || onnx.Elements[float32](y)[1] != 6 {
+		t.Errorf("%v, %v", onnx.Elements[float32](y), err)
+	}
+}
+
 // TestMisbehavedKernels registers operators that break the contract: the error
 // names the node, and the session lives on.
 func TestMisbehavedKernels(t *testing.T) {
@@ -172,6 +193,34 @@ func withCustom(t *testing.T, run func(c *ops.Ctx, in, out []onnx.Value) error, 
 	m.Graph.Nodes[0] = &onnx.Node{Name: "mine", Domain: "test", OpType: "Custom", Inputs: []string{"x"}, Outputs: []string{"y"}}
 	m.OpsetImports = append(m.OpsetImports, onnx.OpsetImport{Domain: "test", Version: 1})
 	return load(t, m, append(opts, rt.WithRegistry(r))...)
+}
+
+// TestUnalignedOutput gives RunInto a tensor that was decoded where its elements
+// are not aligned: a kernel that asks for them in two ways writes to one place.
+func TestUnalignedOutput(t *testing.T) {
+	s := withCustom(t, func(c *ops.Ctx, in, out []onnx.Value) error {
+		y, err := c.New(0, onnx.Float, []int{2})
+		if err == nil {
+			elements := onnx.Elements[float32](y)
+			clear(y.Bytes())
+			elements[1] = 5
+		}
+		return err
+	}, true)
+	encoded, err := onnx.EncodeTensor(f32([]int{2}, 1, 2), "y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range 4 { // three of them are not aligned
+		y, err := onnx.DecodeTensor(append(make([]byte, at, 64), encoded...)[at:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.RunInto(t.Context(), onnx.Values{"x": f32([]int{2}, 1, 2)}, onnx.Values{"y": y})
+		if have := onnx.Elements[float32](y); err != nil || have[0] != 0 || have[1] != 5 {
+			t.Errorf("%v, %v, want [0 5]", have, err)
+		}
+	}
 }
 
 // TestForgottenMemory has a kernel that keeps memory: it must not add up over

@@ -437,13 +437,14 @@ func (s *Session) bindOutputs(r *run, outputs onnx.Values) error {
 		if err := wellFormed(t, 0); err != nil {
 			return onnx.Errorf(err, "output %q: %v", name, err)
 		}
+		t.Bytes() // where kernels write, however they ask for it, is settled before they do
 		for k, other := range r.into[:i] {
 			if overlap(t, other) && s.outputs[k].Name != name {
 				return onnx.Errorf(onnx.ErrShape, "output %q: the tensor shares memory with that of output %q", name, s.outputs[k].Name)
 			}
 		}
 		for k, v := range r.given {
-			if x, ok := v.(*onnx.Tensor); ok && overlap(t, x) {
+			if shares(t, v) {
 				return onnx.Errorf(onnx.ErrShape, "output %q: the tensor shares memory with input %q", name, s.params[k].Name)
 			}
 		}
@@ -458,6 +459,23 @@ func (s *Session) bindOutputs(r *run, outputs onnx.Values) error {
 		}
 	}
 	return nil
+}
+
+// shares reports whether a tensor shares memory with a part of a value.
+func shares(t *onnx.Tensor, v onnx.Value) bool {
+	switch v := v.(type) {
+	case *onnx.Tensor:
+		return overlap(t, v)
+	case *onnx.Sequence:
+		return slices.ContainsFunc(v.Items, func(item onnx.Value) bool { return shares(t, item) })
+	case *onnx.Optional:
+		return shares(t, v.Value)
+	case *onnx.Map:
+		return overlap(t, v.Keys) || overlap(t, v.Values)
+	case *onnx.SparseTensor:
+		return overlap(t, v.Values) || overlap(t, v.Indices)
+	}
+	return false
 }
 
 // overlap reports whether two tensors share memory.

@@ -108,6 +108,28 @@ func TestSharedOutputs(t *testing.T) {
 	}
 }
 
+// TestOutputWithinAnInput gives RunInto a tensor that stands in a sequence, or
+// is part of a map or an optional, among the inputs: it would be written to.
+func TestOutputWithinAnInput(t *testing.T) {
+	item := f32([]int{2}, 1, 2)
+	seq := onnx.SequenceType(onnx.TensorType(onnx.Float, nil))
+	g := &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{{Name: "s", Type: seq}}, Outputs: []onnx.ValueInfo{value("y", onnx.Float, "n")},
+		Nodes: []*onnx.Node{op("ConcatFromSequence", "s", "y", &onnx.Attribute{Name: "axis", Type: onnx.AttrInt})}}
+	s := load(t, modelOf(g))
+	both := f32([]int{4}, 1, 2, 3, 4)
+	half, err := onnx.NewTensor([]int{2}, onnx.Elements[float32](both)[2:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.RunInto(t.Context(), onnx.Values{"s": onnx.NewSequence(half, item)}, onnx.Values{"y": both})
+	wantError(t, "an element of a sequence", err, onnx.ErrShape, `shares memory with input "s"`)
+	g = &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{{Name: "o", Type: onnx.OptionalType(onnx.TensorType(onnx.Float, nil))}},
+		Outputs: []onnx.ValueInfo{value("y", onnx.Float, "n")}, Nodes: []*onnx.Node{op("OptionalGetElement", "o", "y")}}
+	s = load(t, modelOf(g))
+	err = s.RunInto(t.Context(), onnx.Values{"o": &onnx.Optional{Elem: item.Type(), Value: item}}, onnx.Values{"y": item})
+	wantError(t, "what an optional holds", err, onnx.ErrShape, `shares memory with input "o"`)
+}
+
 // TestMisbehavedKernels registers operators that break the contract: the error
 // names the node, and the session lives on.
 func TestMisbehavedKernels(t *testing.T) {

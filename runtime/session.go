@@ -443,7 +443,7 @@ func (s *Session) bindOutputs(r *run, outputs onnx.Values) error {
 			}
 		}
 		for k, v := range r.given {
-			if x, ok := v.(*onnx.Tensor); ok && overlap(t, x) {
+			if overlapsValue(t, v) {
 				return onnx.Errorf(onnx.ErrShape, "output %q: the tensor shares memory with input %q", name, s.params[k].Name)
 			}
 		}
@@ -458,6 +458,24 @@ func (s *Session) bindOutputs(r *run, outputs onnx.Values) error {
 		}
 	}
 	return nil
+}
+
+// overlapsValue reports whether a tensor shares memory with a well-formed value
+// or a part of it.
+func overlapsValue(t *onnx.Tensor, v onnx.Value) bool {
+	switch v := v.(type) {
+	case *onnx.Tensor:
+		return overlap(t, v)
+	case *onnx.Sequence:
+		return slices.ContainsFunc(v.Items, func(item onnx.Value) bool { return overlapsValue(t, item) })
+	case *onnx.Optional:
+		return overlapsValue(t, v.Value)
+	case *onnx.Map:
+		return overlap(t, v.Keys) || overlap(t, v.Values)
+	case *onnx.SparseTensor:
+		return overlap(t, v.Values) || overlap(t, v.Indices)
+	}
+	return false
 }
 
 // overlap reports whether two tensors share memory.

@@ -47,8 +47,15 @@ func TestMisusedLoad(t *testing.T) {
 	m.Graph.Outputs[0] = value("y", onnx.Int64, "n")
 	_, err = rt.LoadModel(m)
 	wantError(t, "an output that is declared wrong", err, onnx.ErrType, `graph output "y" is a tensor(float), declared as a tensor(int64)`)
-	_, err = (&rt.Session{}).Run(t.Context(), nil)
+	var none rt.Session
+	_, err = none.Run(t.Context(), nil)
 	wantError(t, "a session that was not loaded", err, rt.ErrClosed, "")
+	_, err = none.Stream()
+	wantError(t, "a stream of one that was not loaded", err, rt.ErrClosed, "")
+	_, err = none.StatePairs()
+	wantError(t, "states of one that was not loaded", err, rt.ErrClosed, "")
+	_, err = none.EstimateMemory(nil)
+	wantError(t, "an estimate of one that was not loaded", err, rt.ErrClosed, "")
 }
 
 // TestMisusedValues gives inputs that have holes.
@@ -75,6 +82,18 @@ func TestMisusedValues(t *testing.T) {
 	wantError(t, "an empty sparse tensor", err, onnx.ErrMalformed, `input "x"`)
 	_, err = s.Run(t.Context(), onnx.Values{"x": inItself})
 	wantError(t, "a sequence that holds itself", err, onnx.ErrLimit, "nesting")
+}
+
+// TestMisusedStreams gives RunStreams no stream, and WithStep no context.
+func TestMisusedStreams(t *testing.T) {
+	s := load(t, negation())
+	_, err := s.RunStreams(t.Context(), []*rt.Stream{nil}, []onnx.Values{nil})
+	if err == nil || errors.Is(err, rt.ErrInternal) || !strings.Contains(err.Error(), "stream 0") {
+		t.Errorf("no stream: %v", err)
+	}
+	var no context.Context // Run takes that too
+	_, err = s.Run(rt.WithStep(no, 3), nil)
+	wantError(t, "a step of no context", err, onnx.ErrShape, "is missing")
 }
 
 func TestCancelledBefore(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"github.com/recur-ml/recur/rewrite"
 )
 
-// ErrClosed is returned by a Session that was closed.
+// ErrClosed is returned by a Session that was closed, or not made by a Load.
 var ErrClosed = errors.New("session is closed")
 
 // ErrInternal marks a fault of the engine, not of the model or its inputs: a

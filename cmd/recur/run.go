@@ -203,8 +203,10 @@ func checkOutputs(s *rt.Session, f *runFlags) error {
 			}
 		}
 	}
-	_, err := writerFor(f.out, declared)
-	return err
+	if _, err := writerFor(f.out, declared); err != nil {
+		return err
+	}
+	return checkFolder(f.out)
 }
 
 // gatherInputs reads what -i names, makes what --random asks for, and wants

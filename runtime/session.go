@@ -207,7 +207,8 @@ func (s *Session) Run(ctx context.Context, inputs onnx.Values, names ...string) 
 // element type and shape, else the error matches onnx.ErrShape. Outputs that
 // are not in the map are computed and dropped; one whose value is nil is set
 // to a new value, as is a sequence. In its steady state it allocates nothing,
-// as long as the model has no strings, sequences or loops of unknown length.
+// as long as the model has no strings, sequences or loops of unknown length, but
+// for the little that each start of threads beside the caller's takes.
 // After an error the outputs' elements are undefined. Tensors that share memory
 // with an input or with each other are an error, which matches onnx.ErrShape.
 func (s *Session) RunInto(ctx context.Context, inputs, outputs onnx.Values) error {

@@ -215,6 +215,55 @@ func withCustom(t *testing.T, run func(c *ops.Ctx, in, out []onnx.Value) error, 
 	return load(t, m, append(opts, rt.WithRegistry(r))...)
 }
 
+// TestRunWhileClosing: a call that comes while Close waits for another one fails
+// at once; it does not wait with it.
+func TestRunWhileClosing(t *testing.T) {
+	begun, release := make(chan struct{}), make(chan struct{})
+	s := withCustom(t, func(c *ops.Ctx, in, out []onnx.Value) error {
+		close(begun)
+		<-release
+		out[0] = in[0]
+		return nil
+	}, true)
+	in := onnx.Values{"x": onnx.MustTensor([]int{2}, []float32{1, 2})}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := s.Run(context.Background(), in); err != nil {
+			t.Error(err)
+		}
+	})
+	<-begun
+	closed := make(chan struct{})
+	wg.Go(func() {
+		s.Close()
+		close(closed)
+	})
+	late := make(chan error, 1)
+	go func() {
+		for {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			if _, err := s.Run(ctx, in); !errors.Is(err, context.Canceled) { // Close has begun
+				late <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-late:
+		wantError(t, "a late call", err, rt.ErrClosed, "")
+	case <-time.After(5 * time.Second):
+		t.Error("a late call waits")
+	}
+	select {
+	case <-closed:
+		t.Error("Close did not wait")
+	default:
+	}
+	close(release)
+	wg.Wait()
+}
+
 // TestForgottenMemory has a kernel that keeps memory: it must not add up over
 // runs until the budget is gone.
 func TestForgottenMemory(t *testing.T) {

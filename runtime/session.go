@@ -165,8 +165,9 @@ func (s *Session) Outputs() []onnx.ValueInfo { return s.outputs }
 func (s *Session) Model() *onnx.Model { return s.model }
 
 // Close waits for running calls to end and makes later ones fail with
-// ErrClosed. Closing twice is harmless, and a session that is not closed is
-// left to the garbage collector.
+// ErrClosed, those that come while it waits among them. Closing twice is
+// harmless, and a session that is not closed is left to the garbage collector.
+// The error is nil.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,7 +232,9 @@ func (s *Session) outputIndex(name string) int {
 // run computes outputs: all, or with into those that are in the map. With
 // loose, a tensor there that does not fit is replaced by a new one.
 func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into, loose bool) error {
-	s.mu.RLock()
+	if !s.mu.TryRLock() { // only Close locks
+		return ErrClosed
+	}
 	defer s.mu.RUnlock()
 	if s.shut || s.prog == nil {
 		return ErrClosed

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,6 +159,23 @@ func TestWriteFileNamesIt(t *testing.T) {
 		if code != exitUsage || out != "" || !strings.Contains(err, none) || strings.Contains(err, "missing") {
 			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, out, err)
 		}
+	}
+}
+
+// TestWriteFileProtected: a file that may not be written is not replaced, though
+// its folder would allow that.
+func TestWriteFileProtected(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, []byte("old"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := os.OpenFile(path, os.O_WRONLY, 0); err == nil {
+		f.Close()
+		t.Skip("this user may write anything")
+	}
+	err := writeFile(path, func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err })
+	if got, _ := os.ReadFile(path); !errors.Is(err, fs.ErrPermission) || string(got) != "old" {
+		t.Errorf("%v, and the file holds %q", err, got)
 	}
 }
 

@@ -35,6 +35,13 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 	if there, _ := os.Stat(target); old != nil && (there == nil || !os.SameFile(old, there)) {
 		return writeDevice(path, write) // stdout, of which the file was removed
 	}
+	if old != nil { // the folder's leave to rename is not enough
+		f, err := os.OpenFile(target, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		f.Close()
+	}
 	return replaceFile(target, write)
 }
 

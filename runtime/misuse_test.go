@@ -47,8 +47,15 @@ func TestMisusedLoad(t *testing.T) {
 	m.Graph.Outputs[0] = value("y", onnx.Int64, "n")
 	_, err = rt.LoadModel(m)
 	wantError(t, "an output that is declared wrong", err, onnx.ErrType, `graph output "y" is a tensor(float), declared as a tensor(int64)`)
-	_, err = (&rt.Session{}).Run(t.Context(), nil)
+	var none rt.Session
+	_, err = none.Run(t.Context(), nil)
 	wantError(t, "a session that was not loaded", err, rt.ErrClosed, "")
+	_, err = none.Stream()
+	wantError(t, "a stream of one that was not loaded", err, rt.ErrClosed, "")
+	_, err = none.StatePairs()
+	wantError(t, "states of one that was not loaded", err, rt.ErrClosed, "")
+	_, err = none.EstimateMemory(nil)
+	wantError(t, "an estimate of one that was not loaded", err, rt.ErrClosed, "")
 }
 
 // TestMisusedValues gives inputs that have holes.
@@ -75,6 +82,18 @@ func TestMisusedValues(t *testing.T) {
 	wantError(t, "an empty sparse tensor", err, onnx.ErrMalformed, `input "x"`)
 	_, err = s.Run(t.Context(), onnx.Values{"x": inItself})
 	wantError(t, "a sequence that holds itself", err, onnx.ErrLimit, "nesting")
+}
+
+// TestMisusedStreams gives RunStreams no stream, and WithStep no context.
+func TestMisusedStreams(t *testing.T) {
+	s := load(t, negation())
+	_, err := s.RunStreams(t.Context(), []*rt.Stream{nil}, []onnx.Values{nil})
+	if err == nil || errors.Is(err, rt.ErrInternal) || !strings.Contains(err.Error(), "stream 0") {
+		t.Errorf("no stream: %v", err)
+	}
+	var no context.Context // Run takes that too
+	_, err = s.Run(rt.WithStep(no, 3), nil)
+	wantError(t, "a step of no context", err, onnx.ErrShape, "is missing")
 }
 
 func TestCancelledBefore(t *testing.T) {
@@ -108,25 +127,26 @@ func TestSharedOutputs(t *testing.T) {
 	}
 }
 
-// TestOutputsWithinInputs gives RunInto a tensor for an output that shares memory
-// with one in a sequence or an optional of the inputs.
-func TestOutputsWithinInputs(t *testing.T) {
-	list := onnx.SequenceType(onnx.TensorType(onnx.Float, nil))
-	m := modelOf(&onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{{Name: "s", Type: list}, {Name: "o", Type: onnx.OptionalType(list)}, value("first", onnx.Int64)}, Outputs: []onnx.ValueInfo{value("y", onnx.Float, "n", "m")},
-		Nodes: []*onnx.Node{op("OptionalGetElement", "o", "l"), op("SequenceAt", "l first", "u"), op("SequenceAt", "s first", "v"), op("Add", "u v", "w"), op("Transpose", "w", "y")}})
-	m.OpsetImports[0].Version = 18
-	s := load(t, m)
-	sequence := func(x *onnx.Tensor) *onnx.Sequence {
-		return &onnx.Sequence{Elem: onnx.TensorType(onnx.Float, nil), Items: []onnx.Value{x}}
+// TestOutputWithinAnInput gives RunInto a tensor that stands in a sequence, or
+// is part of a map or an optional, among the inputs: it would be written to.
+func TestOutputWithinAnInput(t *testing.T) {
+	item := f32([]int{2}, 1, 2)
+	seq := onnx.SequenceType(onnx.TensorType(onnx.Float, nil))
+	g := &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{{Name: "s", Type: seq}}, Outputs: []onnx.ValueInfo{value("y", onnx.Float, "n")},
+		Nodes: []*onnx.Node{op("ConcatFromSequence", "s", "y", &onnx.Attribute{Name: "axis", Type: onnx.AttrInt})}}
+	s := load(t, modelOf(g))
+	both := f32([]int{4}, 1, 2, 3, 4)
+	half, err := onnx.NewTensor([]int{2}, onnx.Elements[float32](both)[2:])
+	if err != nil {
+		t.Fatal(err)
 	}
-	a, b, y := f32([]int{2, 2}, 1, 2, 3, 4), f32([]int{2, 2}, 1, 2, 3, 4), f32([]int{2, 2}, 0, 0, 0, 0)
-	in := onnx.Values{"s": sequence(a), "o": &onnx.Optional{Elem: list, Value: sequence(b)}, "first": onnx.Scalar(int64(0))}
-	for name, x := range map[string]*onnx.Tensor{"s": a, "o": b} {
-		wantError(t, name, s.RunInto(t.Context(), in, onnx.Values{"y": x}), onnx.ErrShape, "shares memory")
-	}
-	if err := s.RunInto(t.Context(), in, onnx.Values{"y": y}); err != nil || onnx.Elements[float32](y)[1] != 6 {
-		t.Errorf("%v, %v", onnx.Elements[float32](y), err)
-	}
+	err = s.RunInto(t.Context(), onnx.Values{"s": onnx.NewSequence(half, item)}, onnx.Values{"y": both})
+	wantError(t, "an element of a sequence", err, onnx.ErrShape, `shares memory with input "s"`)
+	g = &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{{Name: "o", Type: onnx.OptionalType(onnx.TensorType(onnx.Float, nil))}},
+		Outputs: []onnx.ValueInfo{value("y", onnx.Float, "n")}, Nodes: []*onnx.Node{op("OptionalGetElement", "o", "y")}}
+	s = load(t, modelOf(g))
+	err = s.RunInto(t.Context(), onnx.Values{"o": &onnx.Optional{Elem: item.Type(), Value: item}}, onnx.Values{"y": item})
+	wantError(t, "what an optional holds", err, onnx.ErrShape, `shares memory with input "o"`)
 }
 
 // TestMisbehavedKernels registers operators that break the contract: the error
@@ -221,6 +241,55 @@ func TestUnalignedOutput(t *testing.T) {
 			t.Errorf("%v, %v, want [0 5]", have, err)
 		}
 	}
+}
+
+// TestRunWhileClosing: a call that comes while Close waits for another one fails
+// at once; it does not wait with it.
+func TestRunWhileClosing(t *testing.T) {
+	begun, release := make(chan struct{}), make(chan struct{})
+	s := withCustom(t, func(c *ops.Ctx, in, out []onnx.Value) error {
+		close(begun)
+		<-release
+		out[0] = in[0]
+		return nil
+	}, true)
+	in := onnx.Values{"x": onnx.MustTensor([]int{2}, []float32{1, 2})}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := s.Run(context.Background(), in); err != nil {
+			t.Error(err)
+		}
+	})
+	<-begun
+	closed := make(chan struct{})
+	wg.Go(func() {
+		s.Close()
+		close(closed)
+	})
+	late := make(chan error, 1)
+	go func() {
+		for {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			if _, err := s.Run(ctx, in); !errors.Is(err, context.Canceled) { // Close has begun
+				late <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-late:
+		wantError(t, "a late call", err, rt.ErrClosed, "")
+	case <-time.After(5 * time.Second):
+		t.Error("a late call waits")
+	}
+	select {
+	case <-closed:
+		t.Error("Close did not wait")
+	default:
+	}
+	close(release)
+	wg.Wait()
 }
 
 // TestForgottenMemory has a kernel that keeps memory: it must not add up over

@@ -240,17 +240,32 @@ func (g *Graph) Defined() map[string]bool {
 
 // Subgraphs lists the graphs in the node's attributes.
 func (n *Node) Subgraphs() []*Graph {
-	var list []*Graph
+	count := 0
 	for _, a := range n.Attributes {
-		if a.Graph != nil || len(a.Graphs) > 0 {
-			list = append(list, a.subgraphs()...)
+		if a.Graph != nil {
+			count++
 		}
+		count += len(a.Graphs)
+	}
+	if count == 0 {
+		return nil
+	}
+	list := make([]*Graph, 0, count)
+	for _, a := range n.Attributes {
+		list = a.appendSubgraphs(list)
 	}
 	return list
 }
 
+// subgraphs lists the graphs in an attribute.
 func (a *Attribute) subgraphs() []*Graph {
-	var list []*Graph
+	if a.Graph == nil && len(a.Graphs) == 0 {
+		return nil
+	}
+	return a.appendSubgraphs(make([]*Graph, 0, 1+len(a.Graphs)))
+}
+
+func (a *Attribute) appendSubgraphs(list []*Graph) []*Graph {
 	if a.Graph != nil {
 		list = append(list, a.Graph)
 	}

@@ -35,6 +35,7 @@ type lazyData struct {
 	data    []byte
 	viewed  atomic.Bool // data is there
 	mapping *mapping    // in which raw lies, nil when that is the garbage collector's
+	join    *joint      // of which raw is made when somebody looks
 }
 
 // NewTensor makes a tensor of the given shape over data, in row-major order.
@@ -178,7 +179,7 @@ func (t *Tensor) Bytes() []byte {
 // the sake of their alignment, until Bytes is asked for.
 func (t *Tensor) ElementBytes() []byte {
 	if readsAnywhere && t.lazy != nil && liesAsInMemory(t.dtype) && !t.lazy.viewed.Load() {
-		return t.lazy.raw
+		return t.lazy.bytes()
 	}
 	return t.Bytes()
 }
@@ -273,7 +274,7 @@ func (t *Tensor) Part(from int, shape []int) *Tensor {
 		n *= d
 	}
 	size := t.dtype.Size()
-	p := &Tensor{dtype: t.dtype, lazy: &lazyData{raw: t.lazy.raw[from*size : (from+n)*size : (from+n)*size], mapping: t.lazy.mapping}}
+	p := &Tensor{dtype: t.dtype, lazy: &lazyData{raw: t.lazy.bytes()[from*size : (from+n)*size : (from+n)*size], mapping: t.lazy.mapping}}
 	p.setShape(shape, n)
 	return p
 }
@@ -302,7 +303,7 @@ func bytesOf[T any](data []T) []byte {
 // view decodes the file's bytes once.
 func (l *lazyData) view(t *Tensor) []byte {
 	l.once.Do(func() {
-		l.data = decodeRaw(t.dtype, t.n, l.raw)
+		l.data = decodeRaw(t.dtype, t.n, l.bytes())
 		l.viewed.Store(true)
 	})
 	return l.data
@@ -386,7 +387,7 @@ func (t *Tensor) FileBytes() []byte {
 		return nil
 	}
 	if t.lazy != nil {
-		return t.lazy.raw
+		return t.lazy.bytes()
 	}
 	if t.dtype.Bits() < 8 {
 		return packBits(t.dtype, t.data)

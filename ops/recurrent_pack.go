@@ -349,7 +349,7 @@ func codecOf[T singleOrDouble](d onnx.DataType) floatCodec[T] {
 	}
 	return floatCodec[T]{
 		load: func(dst []T, src *onnx.Tensor, at int) {
-			copy(dst, onnx.Elements[T](src)[at:])
+			onnx.CopyElements(dst, src, at)
 		},
 		store: func(dst *onnx.Tensor, at int, src []T) {
 			copy(onnx.Elements[T](dst)[at:], src)

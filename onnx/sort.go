@@ -2,15 +2,24 @@ package onnx
 
 import (
 	"iter"
+	"slices"
 	"strings"
 )
 
 // Sort gives the nodes of a graph in an order in which each stands after the
 // nodes whose outputs it reads, itself or in the graphs of its attributes. The
 // graph's own order is kept where it will do; the graph is not modified. An
-// error matches ErrMalformed: two nodes give a value of the same name, or
-// nodes form a cycle, which it names.
-func Sort(g *Graph) ([]*Node, error) { return sortNodes(g.Nodes) }
+// error matches ErrMalformed: two nodes give a value of the same name, nodes form
+// a cycle, which it names, or one is nil.
+func Sort(g *Graph) ([]*Node, error) {
+	if g == nil {
+		return nil, Errorf(ErrMalformed, "no graph")
+	}
+	if i := slices.Index(g.Nodes, nil); i >= 0 {
+		return nil, Errorf(ErrMalformed, "node %d is missing", i)
+	}
+	return sortNodes(g.Nodes)
+}
 
 func sortNodes(nodes []*Node) ([]*Node, error) {
 	producer := make(map[string]int, len(nodes))

@@ -74,8 +74,14 @@ func MustTensor[T Element](shape []int, data []T) *Tensor {
 func Scalar[T Element](v T) *Tensor { return MustTensor(nil, []T{v}) }
 
 // NewZeros makes a tensor of zeros (empty strings, false) of any element type.
-// An error matches ErrShape or ErrType.
-func NewZeros(dtype DataType, shape []int) (*Tensor, error) {
+// An error matches ErrShape, for a shape with a negative size or of more bytes
+// than the machine addresses, or ErrType.
+func NewZeros(dtype DataType, shape []int) (_ *Tensor, err error) {
+	defer func() {
+		if recover() != nil { // make wants fewer than an int counts
+			err = Errorf(ErrShape, "shape %v of %v takes more bytes than the machine addresses", append([]int(nil), shape...), dtype)
+		}
+	}()
 	if !dtype.Valid() {
 		return nil, Errorf(ErrType, "%v is no element type", dtype)
 	}
@@ -238,6 +244,7 @@ func (t *Tensor) Clone() *Tensor {
 	b := t.ElementBytes()
 	c.data = AlignedBytes(len(b))
 	copy(c.data, b)
+	goruntime.KeepAlive(t) // b may lie in a mapped file
 	return c
 }
 

@@ -21,6 +21,7 @@ type strand[T singleOrDouble] struct {
 	quantizer quantizer[T]
 	all       int
 
+	pairs    bool   // many rows have the products with W and R computed together
 	team     *team  // who computes it together; nil: one thread alone
 	own      uint64 // the leader's shares, a bit each
 	computed uint64 // shares that the leader has computed itself
@@ -105,6 +106,7 @@ func (s *strand[T]) start() {
 		s.quantizer = s.cells[s.d].(quantizer[T])
 	}
 	s.all = len(s.rows)
+	s.pairs = s.all >= fewRows && s.hasPairs()
 	for i, row := range s.rows {
 		s.initial(s.h[i*s.pitch:][:hidden], inH, row)
 		if s.cellState {
@@ -152,10 +154,15 @@ func (s *strand[T]) gather(room int) (steps, total int) {
 	return steps, total
 }
 
+// bias is what the sums of a panel start from.
+func (s *strand[T]) bias(panel int) []T {
+	w := s.weights
+	return w.bias[(s.d*w.panels+panel)*w.span:][:len(s.form.sums)*w.lanesOf(panel)]
+}
+
 // begin puts the bias of a panel into rows of sums that are gap apart.
 func (s *strand[T]) begin(panel int, sums []T, gap, rows int) {
-	span := s.weights.span
-	bias := s.weights.bias[(s.d*s.weights.panels+panel)*span:][:span]
+	bias := s.bias(panel)
 	for i := range rows {
 		copy(sums[i*gap:], bias)
 	}
@@ -265,13 +272,7 @@ func (s *strand[T]) advanceMany() bool {
 	for phase := range s.form.products[1:] {
 		for i := range s.weights.panels {
 			sums := s.sums[i*keep:]
-			if phase == 0 {
-				s.begin(i, sums, span, n)
-				if !s.multiply(0, i, n, sums, span) {
-					return false
-				}
-			}
-			if !s.multiply(1+phase, i, n, sums, span) {
+			if !s.multiplyMany(phase, i, n, sums) {
 				return false
 			}
 			s.place(&p, i, sums)
@@ -280,6 +281,47 @@ func (s *strand[T]) advanceMany() bool {
 	}
 	s.end()
 	return true
+}
+
+// multiplyMany makes the sums of a phase for a panel of many rows.
+func (s *strand[T]) multiplyMany(phase, panel, n int, sums []T) bool {
+	span := s.weights.span
+	switch {
+	case phase > 0:
+	case s.pairs:
+		x, h, bias := s.factor(0, panel), s.factor(1, panel), s.bias(panel)
+		kernel.MulAddPair(s.weights.level, any(sums).([]float32), span, any(bias).([]float32), n, &x, &h)
+		return s.worked(n * (x.Depth*x.Width + h.Depth*h.Width))
+	default:
+		s.begin(panel, sums, span, n)
+		if !s.multiply(0, panel, n, sums, span) {
+			return false
+		}
+	}
+	return s.multiply(1+phase, panel, n, sums, span)
+}
+
+// hasPairs reports whether the first two products of all panels are computed
+// together.
+func (s *strand[T]) hasPairs() bool {
+	if s.weights.level == kernel.Go || s.weights.half {
+		return false
+	}
+	for _, panel := range [...]int{0, s.weights.panels - 1} {
+		x, h := s.factor(0, panel), s.factor(1, panel)
+		if !s.weights.level.HasPair(len(s.bias(panel)), &x, &h) {
+			return false
+		}
+	}
+	return true
+}
+
+// factor is product k of a panel, for kernel.MulAddPair.
+func (s *strand[T]) factor(k, panel int) kernel.Factor {
+	product, lanes := &s.form.products[k], s.weights.lanesOf(panel)
+	operand, pitch := s.operand(k)
+	return kernel.Factor{A: any(operand).([]float32), Pitch: pitch, Depth: product.depth(&s.size), W: any(s.weights.of(s.d, k, panel)).([]float32),
+		At: product.at * lanes, Width: len(product.gates) * lanes}
 }
 
 // advance computes a step of the n rows that still run, few, whose sums begin

@@ -30,6 +30,7 @@ var parts = map[string]func(){
 	"conv":      each((*machine).convolutions),
 	"half":      halves,
 	"beside":    besides,
+	"pair":      pairs,
 	"integer":   each((*machine).integers),
 }
 

@@ -3,14 +3,15 @@ package onnx
 import (
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // joint is a tensor's elements as long as nobody has looked at them: runs of
 // those of other tensors, one of each in turn.
 type joint struct {
 	sync.Mutex
-	joined bool // the elements have been put together
-	rows   int  // turns
+	joined atomic.Bool // the elements have been put together
+	rows   int         // turns
 	parts  []*Tensor
 }
 
@@ -37,11 +38,12 @@ func Joined(d DataType, shape []int, rows int, parts []*Tensor) *Tensor {
 
 // bytes gives the elements as the file holds them.
 func (l *lazyData) bytes() []byte {
-	if j := l.join; j != nil {
+	if j := l.join; j != nil && !j.joined.Load() {
 		j.Lock()
 		defer j.Unlock()
-		if !j.joined {
-			l.raw, j.joined = j.make(), true
+		if !j.joined.Load() {
+			l.raw = j.make()
+			j.joined.Store(true)
 		}
 	}
 	return l.raw
@@ -54,6 +56,9 @@ func (t *Tensor) apart() []*Tensor {
 		return nil
 	}
 	j := t.lazy.join
+	if j.joined.Load() {
+		return nil
+	}
 	j.Lock()
 	defer j.Unlock()
 	if j.rows != 1 {

@@ -37,7 +37,7 @@ func TestJoined(t *testing.T) {
 			}
 		}
 		runs := slices.Concat(x.Runs()...)
-		if c.rows == 1 && len(c.parts) > 0 && x.lazy.join.joined {
+		if c.rows == 1 && len(c.parts) > 0 && x.lazy.join.joined.Load() {
 			t.Errorf("%s: joined by those who read the parts", c.name)
 		}
 		if got := Elements[int16](x); !slices.Equal(got, c.want) || !slices.Equal(x.Shape(), c.shape) || x.Len() != len(c.want) {

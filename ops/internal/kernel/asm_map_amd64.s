@@ -3633,11 +3633,11 @@ TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z16
 	VMOVUPS constLn2Hi<>+0(SB), Z17
 	VMOVUPS constLn2Lo<>+0(SB), Z18
-	VMOVUPS constSixteenths<>+0(SB), Z19
-	VMOVUPS constT<>+0(SB), Z20
-	VMOVUPS constTLow<>+0(SB), Z21
-	VMOVUPS constF0<>+0(SB), Z22
-	VMOVUPS constF1<>+0(SB), Z23
+	VMOVUPS constSteps16<>+0(SB), Z19
+	VMOVUPS constT16<>+0(SB), Z20
+	VMOVUPS constTLow16<>+0(SB), Z21
+	VMOVUPS constF016<>+0(SB), Z22
+	VMOVUPS constF116<>+0(SB), Z23
 	VMOVUPS constOne<>+0(SB), Z24
 
 turn4:
@@ -3781,95 +3781,95 @@ under1:
 	VZEROUPPER
 	RET
 
-DATA constSixteenths<>+0(SB)/4, $0x49400000
-DATA constSixteenths<>+4(SB)/4, $0x49400000
-DATA constSixteenths<>+8(SB)/4, $0x49400000
-DATA constSixteenths<>+12(SB)/4, $0x49400000
-DATA constSixteenths<>+16(SB)/4, $0x49400000
-DATA constSixteenths<>+20(SB)/4, $0x49400000
-DATA constSixteenths<>+24(SB)/4, $0x49400000
-DATA constSixteenths<>+28(SB)/4, $0x49400000
-DATA constSixteenths<>+32(SB)/4, $0x49400000
-DATA constSixteenths<>+36(SB)/4, $0x49400000
-DATA constSixteenths<>+40(SB)/4, $0x49400000
-DATA constSixteenths<>+44(SB)/4, $0x49400000
-DATA constSixteenths<>+48(SB)/4, $0x49400000
-DATA constSixteenths<>+52(SB)/4, $0x49400000
-DATA constSixteenths<>+56(SB)/4, $0x49400000
-DATA constSixteenths<>+60(SB)/4, $0x49400000
-GLOBL constSixteenths<>(SB), RODATA|NOPTR, $64
+DATA constSteps16<>+0(SB)/4, $0x49400000
+DATA constSteps16<>+4(SB)/4, $0x49400000
+DATA constSteps16<>+8(SB)/4, $0x49400000
+DATA constSteps16<>+12(SB)/4, $0x49400000
+DATA constSteps16<>+16(SB)/4, $0x49400000
+DATA constSteps16<>+20(SB)/4, $0x49400000
+DATA constSteps16<>+24(SB)/4, $0x49400000
+DATA constSteps16<>+28(SB)/4, $0x49400000
+DATA constSteps16<>+32(SB)/4, $0x49400000
+DATA constSteps16<>+36(SB)/4, $0x49400000
+DATA constSteps16<>+40(SB)/4, $0x49400000
+DATA constSteps16<>+44(SB)/4, $0x49400000
+DATA constSteps16<>+48(SB)/4, $0x49400000
+DATA constSteps16<>+52(SB)/4, $0x49400000
+DATA constSteps16<>+56(SB)/4, $0x49400000
+DATA constSteps16<>+60(SB)/4, $0x49400000
+GLOBL constSteps16<>(SB), RODATA|NOPTR, $64
 
-DATA constT<>+0(SB)/4, $0x3f800000
-DATA constT<>+4(SB)/4, $0x3f85aac3
-DATA constT<>+8(SB)/4, $0x3f8b95c2
-DATA constT<>+12(SB)/4, $0x3f91c3d3
-DATA constT<>+16(SB)/4, $0x3f9837f0
-DATA constT<>+20(SB)/4, $0x3f9ef532
-DATA constT<>+24(SB)/4, $0x3fa5fed7
-DATA constT<>+28(SB)/4, $0x3fad583f
-DATA constT<>+32(SB)/4, $0x3fb504f3
-DATA constT<>+36(SB)/4, $0x3fbd08a4
-DATA constT<>+40(SB)/4, $0x3fc5672a
-DATA constT<>+44(SB)/4, $0x3fce248c
-DATA constT<>+48(SB)/4, $0x3fd744fd
-DATA constT<>+52(SB)/4, $0x3fe0ccdf
-DATA constT<>+56(SB)/4, $0x3feac0c7
-DATA constT<>+60(SB)/4, $0x3ff5257d
-GLOBL constT<>(SB), RODATA|NOPTR, $64
+DATA constT16<>+0(SB)/4, $0x3f800000
+DATA constT16<>+4(SB)/4, $0x3f85aac3
+DATA constT16<>+8(SB)/4, $0x3f8b95c2
+DATA constT16<>+12(SB)/4, $0x3f91c3d3
+DATA constT16<>+16(SB)/4, $0x3f9837f0
+DATA constT16<>+20(SB)/4, $0x3f9ef532
+DATA constT16<>+24(SB)/4, $0x3fa5fed7
+DATA constT16<>+28(SB)/4, $0x3fad583f
+DATA constT16<>+32(SB)/4, $0x3fb504f3
+DATA constT16<>+36(SB)/4, $0x3fbd08a4
+DATA constT16<>+40(SB)/4, $0x3fc5672a
+DATA constT16<>+44(SB)/4, $0x3fce248c
+DATA constT16<>+48(SB)/4, $0x3fd744fd
+DATA constT16<>+52(SB)/4, $0x3fe0ccdf
+DATA constT16<>+56(SB)/4, $0x3feac0c7
+DATA constT16<>+60(SB)/4, $0x3ff5257d
+GLOBL constT16<>(SB), RODATA|NOPTR, $64
 
-DATA constTLow<>+0(SB)/4, $0x00000000
-DATA constTLow<>+4(SB)/4, $0x334f9891
-DATA constTLow<>+8(SB)/4, $0xb260aba1
-DATA constTLow<>+12(SB)/4, $0x33675624
-DATA constTLow<>+16(SB)/4, $0x33231b71
-DATA constTLow<>+20(SB)/4, $0x33412342
-DATA constTLow<>+24(SB)/4, $0xb32c9d5e
-DATA constTLow<>+28(SB)/4, $0xb22deaf6
-DATA constTLow<>+32(SB)/4, $0x32cfe77a
-DATA constTLow<>+36(SB)/4, $0xb3414fe8
-DATA constTLow<>+40(SB)/4, $0x320aa837
-DATA constTLow<>+44(SB)/4, $0x3228fc24
-DATA constTLow<>+48(SB)/4, $0xb2d4a58a
-DATA constTLow<>+52(SB)/4, $0xb21eab59
-DATA constTLow<>+56(SB)/4, $0xb24116de
-DATA constTLow<>+60(SB)/4, $0x32292436
-GLOBL constTLow<>(SB), RODATA|NOPTR, $64
+DATA constTLow16<>+0(SB)/4, $0x00000000
+DATA constTLow16<>+4(SB)/4, $0x334f9891
+DATA constTLow16<>+8(SB)/4, $0xb260aba1
+DATA constTLow16<>+12(SB)/4, $0x33675624
+DATA constTLow16<>+16(SB)/4, $0x33231b71
+DATA constTLow16<>+20(SB)/4, $0x33412342
+DATA constTLow16<>+24(SB)/4, $0xb32c9d5e
+DATA constTLow16<>+28(SB)/4, $0xb22deaf6
+DATA constTLow16<>+32(SB)/4, $0x32cfe77a
+DATA constTLow16<>+36(SB)/4, $0xb3414fe8
+DATA constTLow16<>+40(SB)/4, $0x320aa837
+DATA constTLow16<>+44(SB)/4, $0x3228fc24
+DATA constTLow16<>+48(SB)/4, $0xb2d4a58a
+DATA constTLow16<>+52(SB)/4, $0xb21eab59
+DATA constTLow16<>+56(SB)/4, $0xb24116de
+DATA constTLow16<>+60(SB)/4, $0x32292436
+GLOBL constTLow16<>(SB), RODATA|NOPTR, $64
 
-DATA constF0<>+0(SB)/4, $0x3f000110
-DATA constF0<>+4(SB)/4, $0x3f000110
-DATA constF0<>+8(SB)/4, $0x3f000110
-DATA constF0<>+12(SB)/4, $0x3f000110
-DATA constF0<>+16(SB)/4, $0x3f000110
-DATA constF0<>+20(SB)/4, $0x3f000110
-DATA constF0<>+24(SB)/4, $0x3f000110
-DATA constF0<>+28(SB)/4, $0x3f000110
-DATA constF0<>+32(SB)/4, $0x3f000110
-DATA constF0<>+36(SB)/4, $0x3f000110
-DATA constF0<>+40(SB)/4, $0x3f000110
-DATA constF0<>+44(SB)/4, $0x3f000110
-DATA constF0<>+48(SB)/4, $0x3f000110
-DATA constF0<>+52(SB)/4, $0x3f000110
-DATA constF0<>+56(SB)/4, $0x3f000110
-DATA constF0<>+60(SB)/4, $0x3f000110
-GLOBL constF0<>(SB), RODATA|NOPTR, $64
+DATA constF016<>+0(SB)/4, $0x3f000110
+DATA constF016<>+4(SB)/4, $0x3f000110
+DATA constF016<>+8(SB)/4, $0x3f000110
+DATA constF016<>+12(SB)/4, $0x3f000110
+DATA constF016<>+16(SB)/4, $0x3f000110
+DATA constF016<>+20(SB)/4, $0x3f000110
+DATA constF016<>+24(SB)/4, $0x3f000110
+DATA constF016<>+28(SB)/4, $0x3f000110
+DATA constF016<>+32(SB)/4, $0x3f000110
+DATA constF016<>+36(SB)/4, $0x3f000110
+DATA constF016<>+40(SB)/4, $0x3f000110
+DATA constF016<>+44(SB)/4, $0x3f000110
+DATA constF016<>+48(SB)/4, $0x3f000110
+DATA constF016<>+52(SB)/4, $0x3f000110
+DATA constF016<>+56(SB)/4, $0x3f000110
+DATA constF016<>+60(SB)/4, $0x3f000110
+GLOBL constF016<>(SB), RODATA|NOPTR, $64
 
-DATA constF1<>+0(SB)/4, $0x3e2aaacd
-DATA constF1<>+4(SB)/4, $0x3e2aaacd
-DATA constF1<>+8(SB)/4, $0x3e2aaacd
-DATA constF1<>+12(SB)/4, $0x3e2aaacd
-DATA constF1<>+16(SB)/4, $0x3e2aaacd
-DATA constF1<>+20(SB)/4, $0x3e2aaacd
-DATA constF1<>+24(SB)/4, $0x3e2aaacd
-DATA constF1<>+28(SB)/4, $0x3e2aaacd
-DATA constF1<>+32(SB)/4, $0x3e2aaacd
-DATA constF1<>+36(SB)/4, $0x3e2aaacd
-DATA constF1<>+40(SB)/4, $0x3e2aaacd
-DATA constF1<>+44(SB)/4, $0x3e2aaacd
-DATA constF1<>+48(SB)/4, $0x3e2aaacd
-DATA constF1<>+52(SB)/4, $0x3e2aaacd
-DATA constF1<>+56(SB)/4, $0x3e2aaacd
-DATA constF1<>+60(SB)/4, $0x3e2aaacd
-GLOBL constF1<>(SB), RODATA|NOPTR, $64
+DATA constF116<>+0(SB)/4, $0x3e2aaacd
+DATA constF116<>+4(SB)/4, $0x3e2aaacd
+DATA constF116<>+8(SB)/4, $0x3e2aaacd
+DATA constF116<>+12(SB)/4, $0x3e2aaacd
+DATA constF116<>+16(SB)/4, $0x3e2aaacd
+DATA constF116<>+20(SB)/4, $0x3e2aaacd
+DATA constF116<>+24(SB)/4, $0x3e2aaacd
+DATA constF116<>+28(SB)/4, $0x3e2aaacd
+DATA constF116<>+32(SB)/4, $0x3e2aaacd
+DATA constF116<>+36(SB)/4, $0x3e2aaacd
+DATA constF116<>+40(SB)/4, $0x3e2aaacd
+DATA constF116<>+44(SB)/4, $0x3e2aaacd
+DATA constF116<>+48(SB)/4, $0x3e2aaacd
+DATA constF116<>+52(SB)/4, $0x3e2aaacd
+DATA constF116<>+56(SB)/4, $0x3e2aaacd
+DATA constF116<>+60(SB)/4, $0x3e2aaacd
+GLOBL constF116<>(SB), RODATA|NOPTR, $64
 
 // func logAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F
@@ -4177,11 +4177,11 @@ TEXT ·softplusAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z15
 	VMOVUPS constLn2Hi<>+0(SB), Z16
 	VMOVUPS constLn2Lo<>+0(SB), Z17
-	VMOVUPS constSixteenths<>+0(SB), Z18
-	VMOVUPS constT<>+0(SB), Z19
-	VMOVUPS constTLow<>+0(SB), Z20
-	VMOVUPS constF0<>+0(SB), Z21
-	VMOVUPS constF1<>+0(SB), Z22
+	VMOVUPS constSteps16<>+0(SB), Z18
+	VMOVUPS constT16<>+0(SB), Z19
+	VMOVUPS constTLow16<>+0(SB), Z20
+	VMOVUPS constF016<>+0(SB), Z21
+	VMOVUPS constF116<>+0(SB), Z22
 	VMOVUPS constOne<>+0(SB), Z23
 	VMOVUPS constSqrtHalf<>+0(SB), Z24
 	VMOVUPS constHalf<>+0(SB), Z25
@@ -4375,11 +4375,11 @@ TEXT ·erfAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z15
 	VMOVUPS constLn2Hi<>+0(SB), Z16
 	VMOVUPS constLn2Lo<>+0(SB), Z17
-	VMOVUPS constSixteenths<>+0(SB), Z18
-	VMOVUPS constT<>+0(SB), Z19
-	VMOVUPS constTLow<>+0(SB), Z20
-	VMOVUPS constF0<>+0(SB), Z21
-	VMOVUPS constF1<>+0(SB), Z22
+	VMOVUPS constSteps16<>+0(SB), Z18
+	VMOVUPS constT16<>+0(SB), Z19
+	VMOVUPS constTLow16<>+0(SB), Z20
+	VMOVUPS constF016<>+0(SB), Z21
+	VMOVUPS constF116<>+0(SB), Z22
 	VMOVUPS constOne<>+0(SB), Z23
 	VMOVUPS constL0<>+0(SB), Z24
 	VMOVUPS constL1<>+0(SB), Z25
@@ -4566,11 +4566,11 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z15
 	VMOVUPS constLn2Hi<>+0(SB), Z16
 	VMOVUPS constLn2Lo<>+0(SB), Z17
-	VMOVUPS constSixteenths<>+0(SB), Z18
-	VMOVUPS constT<>+0(SB), Z19
-	VMOVUPS constTLow<>+0(SB), Z20
-	VMOVUPS constF0<>+0(SB), Z21
-	VMOVUPS constF1<>+0(SB), Z22
+	VMOVUPS constSteps16<>+0(SB), Z18
+	VMOVUPS constT16<>+0(SB), Z19
+	VMOVUPS constTLow16<>+0(SB), Z20
+	VMOVUPS constF016<>+0(SB), Z21
+	VMOVUPS constF116<>+0(SB), Z22
 	VMOVUPS constOne<>+0(SB), Z23
 	VMOVUPS constL0<>+0(SB), Z24
 	VMOVUPS constL1<>+0(SB), Z25

@@ -170,7 +170,7 @@ func (s *constSet) log(x, e, z, p vecs) {
 }
 
 var (
-	expNames   = []string{"Log2e", "Ln2Hi", "Ln2Lo", "Sixteenths", "T", "TLow", "F0", "F1", "One"}
+	expNames   = []string{"Log2e", "Ln2Hi", "Ln2Lo", "Steps16", "T16", "TLow16", "F016", "F116", "One"}
 	expm1Names = []string{"Log2e", "Ln2Hi", "Ln2Lo", "E0", "E1", "E2", "E3", "E4", "One"}
 	logNames   = []string{"SqrtHalf", "Half", "G0", "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"}
 )

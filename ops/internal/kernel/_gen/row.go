@@ -129,7 +129,7 @@ func (m *machine) expColumns() {
 	m.head("expColumns", "y, x *float32, rows, strideY, strideX, vectors int, m *float32", " is, for rows of vectors of elements, which lie stride apart,",
 		"\tfor r := range rows {", "\t\tfor j := range columns {", "\t\t\ty[r*strideY+j] = exp(x[r*strideX+j] - m[j])", "\t\t}", "\t}")
 	y, x, rows, strideY, strideX, vectors, most := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R8, reg.R9, reg.R10
-	i, left := reg.R11, reg.RCX // expOf has EAX
+	i, left := reg.R11, reg.RCX // exps has EAX
 	Load(Param("y"), y)
 	Load(Param("x"), x)
 	Load(Param("rows"), rows)
@@ -139,36 +139,30 @@ func (m *machine) expColumns() {
 	Load(Param("m"), most)
 	SHLQ(Imm(2), strideY)
 	SHLQ(Imm(2), strideX)
-	s := m.load(12, append([]string{"ExpLow", "ExpTop"}, expNames...)...)
-	r := m.regs
+	e := m.exps(m.regs[expRegs:]...)
 	Label("row")
 	TESTQ(rows, rows)
 	JZ(LabelRef("done"))
 	XORQ(i, i)
 	MOVQ(vectors, left)
-	for _, k := range []int{4, 1} {
-		Label(label("turn%d", k))
-		CMPQ(left, Imm(uint64(k)))
-		JLT(LabelRef(label("under%d", k)))
-		for v := range k {
-			VMOVUPS(at(v*m.bytes(), x, i, 1), r[v])
-			VSUBPS(at(v*m.bytes(), most, i, 1), r[v], r[v])
-		}
-		defer s.expOf(label("beyond%d", k), r[:k], r[4:4+k], r[8:8+k])()
-		for v := range k {
-			VMOVUPS(r[v], at(v*m.bytes(), y, i, 1))
-		}
-		ADDQ(U32(k*m.bytes()), i)
-		SUBQ(Imm(uint64(k)), left)
-		JMP(LabelRef(label("turn%d", k)))
-		Label(label("under%d", k))
-	}
+	_, rare := e.walk(&expWalk{left: left, unit: 1,
+		load: func(k int, to reg.VecPhysical) {
+			VMOVUPS(at(k*m.bytes(), x, i, 1), to)
+			VSUBPS(at(k*m.bytes(), most, i, 1), to, to)
+		},
+		keep: func(k int, _ bool) { VMOVUPS(e.p, at(k*m.bytes(), y, i, 1)) },
+		advance: func(k int) {
+			ADDQ(U32(k*m.bytes()), i)
+			SUBQ(Imm(uint64(k)), left)
+		},
+	})
 	ADDQ(strideX, x)
 	ADDQ(strideY, y)
 	DECQ(rows)
 	JMP(LabelRef("row"))
 	Label("done")
 	end()
+	rare()
 }
 
 // parts is how many registers hold 8 lanes of float64.
@@ -551,18 +545,16 @@ func (m *machine) expRows(name string, keep bool) {
 	Load(Param("n"), n)
 	Load(Param("m"), most)
 	Load(Param("sums"), sums)
-	r := m.regs
-	xs, ns, ps := r[0:4], r[4:8], r[8:12]
-	mask, group := r[1], r[2] // where one vector is done
-	mRow := r[12]
+	mask, group, mRow := m.regs[1], m.regs[expRegs], m.regs[expRegs+1] // mask where one vector is done
+	free := m.regs[expRegs+2:]
 	var sum []reg.VecPhysical // of 256 bits they are in memory, with registers for the way
 	var lanes Mem
 	if m.lanes == 16 {
-		mRow, sum = r[24], r[25:26]
+		sum, free = free[:1], free[1:]
 	} else {
 		lanes = AllocLocal(64)
 	}
-	s := m.load(12, append([]string{"ExpLow", "ExpTop"}, expNames...)...)
+	e := m.exps(free...)
 	remainder := func() {
 		MOVQ(n, t)
 		ANDQ(Imm(uint64(m.lanes-1)), t)
@@ -574,109 +566,94 @@ func (m *machine) expRows(name string, keep bool) {
 	Label("row")
 	TESTQ(rows, rows)
 	JZ(LabelRef("done"))
+	VBROADCASTSS(at(0, most, nil, 0), mRow)
 	if m.lanes == 16 {
-		VBROADCASTSS(at(0, most, nil, 0), mRow)
 		VMOVUPS(constant("NegZero64"), sum[0])
 	} else {
-		VMOVUPS(constant("NegZero64"), r[0])
-		VMOVUPS(r[0], lanes)
-		VMOVUPS(r[0], behind(lanes, 32))
+		VMOVUPS(constant("NegZero64"), group)
+		VMOVUPS(group, lanes)
+		VMOVUPS(group, behind(lanes, 32))
 	}
-	var beyond []func()
-	step := func(k int, tail bool) {
-		if m.lanes == 8 {
-			VBROADCASTSS(at(0, most, nil, 0), mRow)
-		}
-		for i := range k {
-			if tail {
-				m.loadFirst(at(0, x, nil, 0), mask, xs[i])
-			} else {
-				VMOVUPS(at(i*m.bytes(), x, nil, 0), xs[i])
-			}
-			VSUBPS(mRow, xs[i], xs[i])
-		}
-		beyond = append(beyond, s.expOf(label("beyond%d_%t", k, tail), xs[:k], ns[:k], ps[:k]))
-		for i := range k {
-			if keep && tail {
-				m.storeFirst(xs[i], mask, at(0, y, nil, 0))
-			} else if keep {
-				VMOVUPS(xs[i], at(i*m.bytes(), y, nil, 0))
-			}
-		}
-		if tail && m.lanes == 16 {
-			VMOVAPS_Z(xs[0], reg.K2, xs[0])
-		} else if tail {
-			VANDPS(mask, xs[0], xs[0])
-		}
-	}
-	addGroup := func(v reg.VecPhysical) {
-		low, high := ns[0], ns[1]
+	addGroup := func() {
+		low, high := e.t[0], e.t[1]
 		if m.lanes == 16 {
-			VCVTPS2PD(half(v), low)
-			VEXTRACTF64X4(Imm(1), v, half(high))
+			VCVTPS2PD(half(group), low)
+			VEXTRACTF64X4(Imm(1), group, half(high))
 			VCVTPS2PD(half(high), high)
 			VADDPD(low, sum[0], sum[0])
 			VADDPD(high, sum[0], sum[0])
 			return
 		}
-		VCVTPS2PD(xmm(v), low)
-		VEXTRACTF128(Imm(1), v, xmm(high))
+		VCVTPS2PD(xmm(group), low)
+		VEXTRACTF128(Imm(1), group, xmm(high))
 		VCVTPS2PD(xmm(high), high)
 		VADDPD(lanes, low, low)
 		VADDPD(behind(lanes, 32), high, high)
 		VMOVUPS(low, lanes)
 		VMOVUPS(high, behind(lanes, 32))
 	}
-	next := func(k int) {
-		ADDQ(U32(k*m.bytes()), x)
-		if keep {
-			ADDQ(U32(k*m.bytes()), y)
-		}
-		SUBQ(U32(k*m.lanes), left)
-	}
 	MOVQ(n, left)
-	Label("turn4")
-	CMPQ(left, U32(4*m.lanes))
-	JLT(LabelRef("under4"))
-	step(4, false)
-	for i := range 3 {
-		VADDPS(xs[i+1], xs[0], xs[0])
-	}
-	addGroup(xs[0])
-	next(4)
-	JMP(LabelRef("turn4"))
-	Label("under4")
-	TESTQ(left, left)
-	JZ(LabelRef("sum"))
-	VXORPS(group.AsY(), group.AsY(), group.AsY())
-	Label("turn1")
-	CMPQ(left, U32(m.lanes))
-	JLT(LabelRef("under1"))
-	step(1, false)
-	VADDPS(xs[0], group, group)
-	next(1)
-	JMP(LabelRef("turn1"))
-	Label("under1")
+	one, rare := e.walk(&expWalk{left: left, unit: m.lanes,
+		load: func(i int, to reg.VecPhysical) {
+			VMOVUPS(at(i*m.bytes(), x, nil, 0), to)
+			VSUBPS(mRow, to, to)
+		},
+		keep: func(i int, first bool) {
+			if keep {
+				VMOVUPS(e.p, at(i*m.bytes(), y, nil, 0))
+			}
+			if first {
+				VMOVAPS(e.p, group)
+			} else {
+				VADDPS(e.p, group, group)
+			}
+		},
+		group: addGroup,
+		advance: func(k int) {
+			ADDQ(U32(k*m.bytes()), x)
+			if keep {
+				ADDQ(U32(k*m.bytes()), y)
+			}
+			SUBQ(U32(k*m.lanes), left)
+		},
+		few: func() {
+			TESTQ(left, left)
+			JZ(LabelRef("sum"))
+			VXORPS(group.AsY(), group.AsY(), group.AsY())
+		},
+	})
 	TESTQ(left, left)
 	JZ(LabelRef("last"))
 	if m.lanes == 8 {
 		remainder()
 	}
-	step(1, true)
-	VADDPS(xs[0], group, group)
+	one("tail", func(_ int, to reg.VecPhysical) {
+		m.loadFirst(at(0, x, nil, 0), mask, to)
+		VSUBPS(mRow, to, to)
+	}, func() {
+		if keep {
+			m.storeFirst(e.p, mask, at(0, y, nil, 0))
+		}
+		if m.lanes == 16 {
+			VADDPS(e.p, group, reg.K2, group)
+		} else {
+			VANDPS(mask, e.p, e.p)
+			VADDPS(e.p, group, group)
+		}
+	})
 	LEAQ(Mem{Base: x, Index: left, Scale: 4}, x)
 	if keep {
 		LEAQ(Mem{Base: y, Index: left, Scale: 4}, y)
 	}
 	Label("last")
-	addGroup(group)
+	addGroup()
 	Label("sum")
 	if m.lanes == 8 {
-		sum = r[0:2]
+		sum = e.r[0:2]
 		VMOVUPS(lanes, sum[0])
 		VMOVUPS(behind(lanes, 32), sum[1])
 	}
-	m.lanesSum(sum, r[4])
+	m.lanesSum(sum, e.t[0])
 	VMOVSD(xmm(sum[0]), at(0, sums, nil, 0))
 	ADDQ(Imm(4), most)
 	ADDQ(Imm(8), sums)
@@ -684,9 +661,7 @@ func (m *machine) expRows(name string, keep bool) {
 	JMP(LabelRef("row"))
 	Label("done")
 	end()
-	for _, f := range beyond {
-		f()
-	}
+	rare()
 }
 
 // rowMaps writes the functions that change the elements of rows by numbers of

@@ -169,7 +169,7 @@ func erfAVX2(dst *float32, src *float32, n int)
 // geluAVX2 is, for n vectors of elements,
 //
 //	for i := range dst {
-//		dst[i] = src[i]/2 * (1 + erf(src[i]/sqrt 2))
+//		dst[i] = src[i] * (1/2 + erf(src[i]/sqrt 2)/2)
 //	}
 //
 //go:noescape
@@ -340,7 +340,7 @@ func erfAVX512(dst *float32, src *float32, n int)
 // geluAVX512 is, for n vectors of elements,
 //
 //	for i := range dst {
-//		dst[i] = src[i]/2 * (1 + erf(src[i]/sqrt 2))
+//		dst[i] = src[i] * (1/2 + erf(src[i]/sqrt 2)/2)
 //	}
 //
 //go:noescape

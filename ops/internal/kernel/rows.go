@@ -25,7 +25,7 @@ func SumRows(l Level, t Term, dst []float64, x []float32, n int, means []float64
 	}
 	means = means[:len(dst)]
 	if l != Go && len(x) > 0 && n < longRow {
-		sumRows(l, t, dst, x, n, means)
+		sumRows(t, dst, x, n, means)
 		return
 	}
 	for r := range dst {
@@ -256,7 +256,7 @@ func AddColumnRows(l Level, t Term, c *Columns, x []float32, rows, stride, w int
 	x = x[:(rows-1)*stride+w]
 	done := 0
 	if l != Go {
-		done = addColumnRows(l, t, c, x, rows, stride, w, 0)
+		done = addColumnRows(t, c, x, rows, stride, w, 0)
 	}
 	if done < w {
 		c.addRows(t, x, rows, stride, done, w)
@@ -268,7 +268,7 @@ func SumColumns(l Level, t Term, c *Columns, x []float32, rows, stride, w int) {
 	done := 0
 	if l != Go && rows > 0 && w > 0 {
 		x = x[:(rows-1)*stride+w]
-		done = addColumnRows(l, t, c, x, rows, stride, w, 1)
+		done = addColumnRows(t, c, x, rows, stride, w, 1)
 	}
 	if done < w {
 		c.clear(t, rows, done, w)

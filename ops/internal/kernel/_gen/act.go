@@ -37,7 +37,7 @@ const expPlain = 86.9
 var constants = map[string]Mem{}
 
 // wideValues are the constants of 64 bits.
-var wideValues = map[string]uint64{"NegZero64": 1 << 63, "Magnitude64": 1<<63 - 1, "ByteOnes": 0x0101010101010101}
+var wideValues = map[string]uint64{"One64": math.Float64bits(1), "NegZero64": 1 << 63, "Magnitude64": 1<<63 - 1, "ByteOnes": 0x0101010101010101}
 
 func constant(name string) Mem {
 	if m, ok := constants[name]; ok {

@@ -107,19 +107,21 @@ func (m *machine) terms() []wideTerm {
 	}
 }
 
-// rowFunctions writes the functions.
-func (m *machine) rowFunctions() {
-	for _, t := range m.terms() {
-		m.sumRows(t)
+// rows writes the functions, the sums of 256 bits alone: see accumulate.
+func rows() {
+	for _, t := range avx2.terms() {
+		avx2.sumRows(t)
+		avx2.sumColumns(t)
 	}
+	each((*machine).rowFunctions)()
+}
+
+func (m *machine) rowFunctions() {
 	m.extremeRows("greatestRows", "max", VMAXPS, true)
 	m.extremeRows("leastRows", "min", VMINPS, false)
 	m.expRows("expRows", true)
 	m.expRows("expSumRows", false)
 	m.rowMaps()
-	for _, t := range m.terms() {
-		m.sumColumns(t)
-	}
 	m.expColumns()
 }
 
@@ -165,45 +167,37 @@ func (m *machine) expColumns() {
 	rare()
 }
 
-// parts is how many registers hold 8 lanes of float64.
-func (m *machine) parts() int { return 16 / m.lanes }
+// accumulate adds to a sum what is multiplied by 1, which rounds as an addition
+// does. Additions are for the units that make float64 of float32, and while such
+// a product costs nothing beside that, an addition doubles it, as 512 bits do.
+func accumulate(x, one, sum reg.VecPhysical) { VFMADD231PD(one, x, sum) }
 
 // widen loads part p of 8 elements, of those of the mask where tail is set.
 func (m *machine) widen(from Mem, p int, tail bool, mask, to reg.VecPhysical) {
 	from.Disp += p * m.bytes() / 2
-	switch {
-	case !tail:
+	if !tail {
 		VCVTPS2PD(from, to)
-	case m.lanes == 16:
-		VCVTPS2PD_Z(from, reg.K2, to)
-	default:
-		part := xmm(mask)
-		if p == 1 {
-			VEXTRACTF128(Imm(1), mask, xmm(to))
-			part = xmm(to)
-		}
-		VMASKMOVPS(from, part, xmm(to))
-		VCVTPS2PD(xmm(to), to)
+		return
 	}
+	part := xmm(mask)
+	if p == 1 {
+		VEXTRACTF128(Imm(1), mask, xmm(to))
+		part = xmm(to)
+	}
+	VMASKMOVPS(from, part, xmm(to))
+	VCVTPS2PD(xmm(to), to)
 }
 
-// addTerm adds part p of terms to a sum, those of the mask where tail is set.
-func (m *machine) addTerm(x, sum reg.VecPhysical, p int, tail bool, mask, t reg.VecPhysical) {
-	switch {
-	case !tail:
-		VADDPD(x, sum, sum)
-	case m.lanes == 16:
-		VADDPD(x, sum, reg.K2, sum)
-	default:
-		VADDPD(x, sum, x)
-		if p == 0 {
-			VPMOVSXDQ(xmm(mask), t)
-		} else {
-			VEXTRACTF128(Imm(1), mask, xmm(t))
-			VPMOVSXDQ(xmm(t), t)
-		}
-		VBLENDVPD(t, x, sum, sum)
+// addTail adds part p of the terms of a mask to a sum.
+func addTail(x, sum reg.VecPhysical, p int, mask, t reg.VecPhysical) {
+	VADDPD(x, sum, x)
+	if p == 0 {
+		VPMOVSXDQ(xmm(mask), t)
+	} else {
+		VEXTRACTF128(Imm(1), mask, xmm(t))
+		VPMOVSXDQ(xmm(t), t)
 	}
+	VBLENDVPD(t, x, sum, sum)
 }
 
 // sumRows writes the sums of the terms of rows, four rows at a time: each adds
@@ -219,10 +213,10 @@ func (m *machine) sumRows(term wideTerm) {
 	Load(Param("rows"), rows)
 	Load(Param("n"), n)
 	Load(Param("means"), means)
-	parts := m.parts()
+	const parts = 2 // registers of 8 lanes
 	r := m.regs
-	mask, tmp, add := r[15], r[12:14], r[14]
-	mean := r[8:12]
+	mean, tmp, one, mask := r[8:12], r[12:14], r[14], r[15]
+	VMOVUPS(constant("One64"), one)
 	MOVQ(n, t)
 	ANDQ(Imm(7), t)
 	m.maskOf(t, g, mask)
@@ -257,10 +251,17 @@ func (m *machine) sumRows(term wideTerm) {
 			for j := range k {
 				from := []Mem{at(0, at8, nil, 0), at(0, at8, row, 1), at(0, at8, row, 2), at(0, at8, three, 1)}[j]
 				for p := range parts {
-					v := tmp[(j*parts+p)%2]
+					v, sum := tmp[p], r[j*parts+p]
 					m.widen(from, p, tail, mask, v)
 					term.f(v, arg(j))
-					m.addTerm(v, r[j*parts+p], p, tail, mask, add)
+					switch {
+					case tail:
+						addTail(v, sum, p, mask, tmp[1-p])
+					case k == 1: // one sum waits for the one before
+						VADDPD(v, sum, sum)
+					default:
+						accumulate(v, one, sum)
+					}
 				}
 			}
 		}
@@ -277,16 +278,16 @@ func (m *machine) sumRows(term wideTerm) {
 		JZ(LabelRef(label("sum%d", k)))
 		step(true)
 		Label(label("sum%d", k))
-		for j := range k {
-			m.lanesSum(r[j*parts:], tmp[j%2])
-			VMOVSD(xmm(r[j*parts]), at(8*j, dst, nil, 0))
-		}
-		ADDQ(Imm(uint64(8*k)), dst)
 		if k == 4 {
+			m.lanesSums(r[:8], tmp[0])
+			VMOVUPD(r[0], at(0, dst, nil, 0))
 			LEAQ(Mem{Base: x, Index: row, Scale: 4}, x)
 		} else {
+			m.lanesSum(r, tmp[0])
+			VMOVSD(xmm(r[0]), at(0, dst, nil, 0))
 			ADDQ(row, x)
 		}
+		ADDQ(Imm(uint64(8*k)), dst)
 		SUBQ(Imm(uint64(k)), rows)
 		JMP(LabelRef(label("rows%d", k)))
 		Label(label("end%d", k))
@@ -294,101 +295,137 @@ func (m *machine) sumRows(term wideTerm) {
 	end()
 }
 
-// sumColumns writes the lanes of columns, of as many columns at a time as two
-// registers (of 32) or one have elements.
+// lanesSums is lanesSum of four times 8 lanes, two registers each; s[0] gets the
+// sums.
+func (m *machine) lanesSums(s []reg.VecPhysical, t reg.VecPhysical) {
+	for j := range 4 {
+		VADDPD(s[2*j+1], s[2*j], s[2*j])
+	}
+	for j := 0; j < 8; j += 4 { // of two rows the lower halves, and the upper ones
+		VPERM2F128(Imm(0x20), s[j+2], s[j], t)
+		VPERM2F128(Imm(0x31), s[j+2], s[j], s[j])
+		VADDPD(t, s[j], s[j])
+	}
+	VHADDPD(s[4], s[0], s[0])
+	VPERMPD(Imm(0b11011000), s[0], s[0])
+}
+
+// sumColumns writes the lanes of columns, of 16 at a time, which lie in one cache
+// line, and then of 4. As many registers as there are hold two lanes of them, so
+// that the rows are walked through four times, a quarter of them each time.
 func (m *machine) sumColumns(term wideTerm) {
-	m.head("sum"+term.name+"Columns", "lanes *float64, x *float32, rows, stride, strips, whole int", " is, for rows whose elements lie stride apart, of strips columns of 16 or 4,",
+	m.head("sum"+term.name+"Columns", "lanes *float64, x *float32, rows, stride, strips, narrow, whole int",
+		" is, for rows whose elements lie stride apart, of strips of 16 columns and narrow ones of 4,",
 		"\tfor r := range rows {", "\t\tfor j := range columns {", "\t\t\tlanes[r%8][j] += "+term.doc+" // of x[r*stride+j]", "\t\t}", "\t}",
 		"", "Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.")
 	lanes, x, rows, stride, strips, whole := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R11, reg.R10
-	p, left := reg.R8, reg.R9
+	p, left, eight, from := reg.R8, reg.R9, reg.R12, reg.R13
 	Load(Param("whole"), whole)
 	Load(Param("lanes"), lanes)
 	Load(Param("x"), x)
 	Load(Param("rows"), rows)
 	Load(Param("stride"), stride)
-	Load(Param("strips"), strips)
 	SHLQ(Imm(2), stride)
-	width, arg, tmp := 1, m.regs[8], m.regs[9:15]
-	if m.lanes == 16 {
-		width, arg, tmp = 2, m.regs[16], m.regs[17:23]
-	}
+	MOVQ(stride, eight)
+	SHLQ(Imm(3), eight)
+	arg, one, tmp := m.regs[8], m.regs[9], m.regs[10:16]
+	VMOVUPS(constant("One64"), one)
 	if term.name == "Magnitudes" {
 		VMOVUPS(constant("Magnitude64"), arg)
 	} else {
-		VMOVUPS(constant("Zero"), arg)
+		VXORPS(arg, arg, arg)
 	}
-	Label("strip")
-	TESTQ(strips, strips)
-	JZ(LabelRef("done"))
-	sum := func(r, w int) reg.VecPhysical { return m.regs[r*width+w] }
 	lane := func(r, w int) Mem { return at(512*r+w*m.bytes(), lanes, nil, 0) }
-	TESTQ(whole, whole)
-	JZ(LabelRef("load"))
-	VMOVUPS(constant("NegZero64"), sum(0, 0))
-	for i := 1; i < 8*width; i++ {
-		VMOVAPS(sum(0, 0), sum(i/width, i%width))
-	}
-	JMP(LabelRef("begin"))
-	Label("load")
-	for r := range 8 {
-		for w := range width {
-			VMOVUPS(lane(r, w), sum(r, w))
+	for _, width := range []int{4, 1} { // of a strip, in registers
+		count, once := "strips", 8/width // lanes in registers
+		if width == 1 {
+			count = "narrow"
 		}
-	}
-	Label("begin")
-	MOVQ(x, p)
-	MOVQ(rows, left)
-	one := func(r int) {
-		for w := range width {
-			v := tmp[(r*width+w)%len(tmp)]
-			VCVTPS2PD(at(w*m.bytes()/2, p, nil, 0), v)
-			term.f(v, arg)
-			VADDPD(v, sum(r, w), sum(r, w))
-		}
-		ADDQ(stride, p)
-	}
-	Label("turn")
-	CMPQ(left, Imm(8))
-	JLT(LabelRef("few"))
-	for r := range 8 {
-		one(r)
-	}
-	SUBQ(Imm(8), left)
-	JMP(LabelRef("turn"))
-	Label("few")
-	for r := range 7 {
-		TESTQ(left, left)
-		JZ(LabelRef("store"))
-		one(r)
-		DECQ(left)
-	}
-	Label("store")
-	TESTQ(whole, whole)
-	JZ(LabelRef("keep"))
-	for half := 4; half >= 1; half /= 2 {
-		for r := range half {
-			for w := range width {
-				VADDPD(sum(r+half, w), sum(r, w), sum(r, w))
+		name := func(s string) string { return label("%s%d", s, width) }
+		Load(Param(count), strips)
+		Label(name("strip"))
+		TESTQ(strips, strips)
+		JZ(LabelRef(name("done")))
+		MOVQ(x, from)
+		for first := 0; first < 8; first += once {
+			name := func(s string) string { return label("%s%d_%d", s, width, first) }
+			sum := func(r, w int) reg.VecPhysical { return m.regs[r*width+w] }
+			each := func(f func(sum reg.VecPhysical, lane Mem)) {
+				for r := range once {
+					for w := range width {
+						f(sum(r, w), lane(first+r, w))
+					}
+				}
 			}
+			add := func(r int, row Mem) {
+				for w := range width {
+					v := tmp[(r*width+w)%len(tmp)]
+					VCVTPS2PD(behind(row, w*m.bytes()/2), v)
+					term.f(v, arg)
+					accumulate(v, one, sum(r, w))
+				}
+			}
+			TESTQ(whole, whole)
+			JZ(LabelRef(name("load")))
+			VMOVUPS(constant("NegZero64"), m.regs[0])
+			for _, r := range m.regs[1:8] {
+				VMOVAPS(m.regs[0], r)
+			}
+			JMP(LabelRef(name("begin")))
+			Label(name("load"))
+			each(func(sum reg.VecPhysical, lane Mem) { VMOVUPD(lane, sum) })
+			Label(name("begin"))
+			MOVQ(from, p)
+			MOVQ(rows, left)
+			if first > 0 {
+				SUBQ(Imm(uint64(first)), left)
+			}
+			Label(name("turn"))
+			CMPQ(left, Imm(uint64(once)))
+			JLT(LabelRef(name("few")))
+			if once == 2 {
+				add(0, at(0, p, nil, 0))
+				add(1, at(0, p, stride, 1))
+				ADDQ(eight, p)
+			} else {
+				for r := range once {
+					add(r, at(0, p, nil, 0))
+					ADDQ(stride, p)
+				}
+			}
+			SUBQ(Imm(8), left)
+			JMP(LabelRef(name("turn")))
+			Label(name("few"))
+			for r := range once - 1 {
+				CMPQ(left, Imm(uint64(r)))
+				JLE(LabelRef(name("store")))
+				add(r, at(0, p, nil, 0))
+				ADDQ(stride, p)
+			}
+			Label(name("store"))
+			each(func(sum reg.VecPhysical, lane Mem) { VMOVUPD(sum, lane) })
+			LEAQ(Mem{Base: from, Index: stride, Scale: uint8(once)}, from)
 		}
-	}
-	for w := range width {
-		VMOVUPS(sum(0, w), lane(0, w))
-	}
-	JMP(LabelRef("next"))
-	Label("keep")
-	for r := range 8 {
-		for w := range width {
-			VMOVUPS(sum(r, w), lane(r, w))
+		TESTQ(whole, whole)
+		JZ(LabelRef(name("next")))
+		for w := range width { // as Lanes.Sum has it
+			s := m.regs[:4]
+			for r := range 4 {
+				VMOVUPD(lane(r, w), s[r])
+				VADDPD(lane(r+4, w), s[r], s[r])
+			}
+			VADDPD(s[2], s[0], s[0])
+			VADDPD(s[3], s[1], s[1])
+			VADDPD(s[1], s[0], s[0])
+			VMOVUPD(s[0], lane(0, w))
 		}
+		Label(name("next"))
+		ADDQ(U32(width*m.bytes()), lanes)
+		ADDQ(U32(width*m.bytes()/2), x)
+		DECQ(strips)
+		JMP(LabelRef(name("strip")))
+		Label(name("done"))
 	}
-	Label("next")
-	ADDQ(U32(width*m.bytes()), lanes)
-	ADDQ(U32(width*m.bytes()/2), x)
-	DECQ(strips)
-	JMP(LabelRef("strip"))
-	Label("done")
 	end()
 }
 

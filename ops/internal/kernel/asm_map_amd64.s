@@ -113,6 +113,89 @@ DATA constOne<>+56(SB)/4, $0x3f800000
 DATA constOne<>+60(SB)/4, $0x3f800000
 GLOBL constOne<>(SB), RODATA|NOPTR, $64
 
+// func cubeAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·cubeAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+
+turn4:
+	CMPQ        CX, $0x04
+	JLT         under4
+	VMOVUPS     (SI), Y0
+	VMOVUPS     32(SI), Y1
+	VMOVUPS     64(SI), Y2
+	VMOVUPS     96(SI), Y3
+	VCVTPS2PD   (SI), Y4
+	VMULPD      Y4, Y4, Y0
+	VMULPD      Y4, Y0, Y4
+	VCVTPS2PD   16(SI), Y8
+	VMULPD      Y8, Y8, Y0
+	VMULPD      Y8, Y0, Y8
+	VCVTPD2PSY  Y4, X0
+	VCVTPD2PSY  Y8, X8
+	VINSERTF128 $0x01, X8, Y0, Y0
+	VCVTPS2PD   32(SI), Y5
+	VMULPD      Y5, Y5, Y1
+	VMULPD      Y5, Y1, Y5
+	VCVTPS2PD   48(SI), Y9
+	VMULPD      Y9, Y9, Y1
+	VMULPD      Y9, Y1, Y9
+	VCVTPD2PSY  Y5, X1
+	VCVTPD2PSY  Y9, X9
+	VINSERTF128 $0x01, X9, Y1, Y1
+	VCVTPS2PD   64(SI), Y6
+	VMULPD      Y6, Y6, Y2
+	VMULPD      Y6, Y2, Y6
+	VCVTPS2PD   80(SI), Y10
+	VMULPD      Y10, Y10, Y2
+	VMULPD      Y10, Y2, Y10
+	VCVTPD2PSY  Y6, X2
+	VCVTPD2PSY  Y10, X10
+	VINSERTF128 $0x01, X10, Y2, Y2
+	VCVTPS2PD   96(SI), Y7
+	VMULPD      Y7, Y7, Y3
+	VMULPD      Y7, Y3, Y7
+	VCVTPS2PD   112(SI), Y11
+	VMULPD      Y11, Y11, Y3
+	VMULPD      Y11, Y3, Y11
+	VCVTPD2PSY  Y7, X3
+	VCVTPD2PSY  Y11, X11
+	VINSERTF128 $0x01, X11, Y3, Y3
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, 32(DI)
+	VMOVUPS     Y2, 64(DI)
+	VMOVUPS     Y3, 96(DI)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x04, CX
+	JMP         turn4
+
+under4:
+turn1:
+	CMPQ        CX, $0x01
+	JLT         under1
+	VMOVUPS     (SI), Y0
+	VCVTPS2PD   (SI), Y4
+	VMULPD      Y4, Y4, Y0
+	VMULPD      Y4, Y0, Y4
+	VCVTPS2PD   16(SI), Y8
+	VMULPD      Y8, Y8, Y0
+	VMULPD      Y8, Y0, Y8
+	VCVTPD2PSY  Y4, X0
+	VCVTPD2PSY  Y8, X8
+	VINSERTF128 $0x01, X8, Y0, Y0
+	VMOVUPS     Y0, (DI)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x01, CX
+	JMP         turn1
+
+under1:
+	VZEROUPPER
+	RET
+
 // func absAVX2(dst *float32, src *float32, n int)
 // Requires: AVX
 TEXT ·absAVX2(SB), NOSPLIT, $0-24
@@ -3698,6 +3781,89 @@ turn1:
 	ADDQ    $0x00000040, DI
 	SUBQ    $0x01, CX
 	JMP     turn1
+
+under1:
+	VZEROUPPER
+	RET
+
+// func cubeAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·cubeAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+
+turn4:
+	CMPQ         CX, $0x04
+	JLT          under4
+	VMOVUPS      (SI), Z0
+	VMOVUPS      64(SI), Z1
+	VMOVUPS      128(SI), Z2
+	VMOVUPS      192(SI), Z3
+	VCVTPS2PD    (SI), Z4
+	VMULPD       Z4, Z4, Z0
+	VMULPD       Z4, Z0, Z4
+	VCVTPS2PD    32(SI), Z8
+	VMULPD       Z8, Z8, Z0
+	VMULPD       Z8, Z0, Z8
+	VCVTPD2PS    Z4, Y0
+	VCVTPD2PS    Z8, Y8
+	VINSERTF64X4 $0x01, Y8, Z0, Z0
+	VCVTPS2PD    64(SI), Z5
+	VMULPD       Z5, Z5, Z1
+	VMULPD       Z5, Z1, Z5
+	VCVTPS2PD    96(SI), Z9
+	VMULPD       Z9, Z9, Z1
+	VMULPD       Z9, Z1, Z9
+	VCVTPD2PS    Z5, Y1
+	VCVTPD2PS    Z9, Y9
+	VINSERTF64X4 $0x01, Y9, Z1, Z1
+	VCVTPS2PD    128(SI), Z6
+	VMULPD       Z6, Z6, Z2
+	VMULPD       Z6, Z2, Z6
+	VCVTPS2PD    160(SI), Z10
+	VMULPD       Z10, Z10, Z2
+	VMULPD       Z10, Z2, Z10
+	VCVTPD2PS    Z6, Y2
+	VCVTPD2PS    Z10, Y10
+	VINSERTF64X4 $0x01, Y10, Z2, Z2
+	VCVTPS2PD    192(SI), Z7
+	VMULPD       Z7, Z7, Z3
+	VMULPD       Z7, Z3, Z7
+	VCVTPS2PD    224(SI), Z11
+	VMULPD       Z11, Z11, Z3
+	VMULPD       Z11, Z3, Z11
+	VCVTPD2PS    Z7, Y3
+	VCVTPD2PS    Z11, Y11
+	VINSERTF64X4 $0x01, Y11, Z3, Z3
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, 64(DI)
+	VMOVUPS      Z2, 128(DI)
+	VMOVUPS      Z3, 192(DI)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, CX
+	JMP          turn4
+
+under4:
+turn1:
+	CMPQ         CX, $0x01
+	JLT          under1
+	VMOVUPS      (SI), Z0
+	VCVTPS2PD    (SI), Z4
+	VMULPD       Z4, Z4, Z0
+	VMULPD       Z4, Z0, Z4
+	VCVTPS2PD    32(SI), Z8
+	VMULPD       Z8, Z8, Z0
+	VMULPD       Z8, Z0, Z8
+	VCVTPD2PS    Z4, Y0
+	VCVTPD2PS    Z8, Y8
+	VINSERTF64X4 $0x01, Y8, Z0, Z0
+	VMOVUPS      Z0, (DI)
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x01, CX
+	JMP          turn1
 
 under1:
 	VZEROUPPER

@@ -399,6 +399,25 @@ func (m *machine) exactMaps() {
 	}
 	simple("sqrt", "sqrt(src[i])", nil, func(b *body, x, _ reg.VecPhysical) { VSQRTPS(x, x) })
 	simple("reciprocal", "1 / src[i]", []string{"One"}, func(b *body, x, _ reg.VecPhysical) { VDIVPS(x, b.get("One"), x) })
+	m.mapped("cube", "src[i]*src[i]*src[i] of float64", 0, 4, nil, func(b *body) {
+		for i, x := range b.groups[0] {
+			parts := [2]reg.VecPhysical{b.groups[1][i], b.groups[2][i]}
+			for h, v := range parts {
+				VCVTPS2PD(behind(b.at(i), h*m.bytes()/2), v)
+				VMULPD(v, v, x)
+				VMULPD(v, x, v)
+			}
+			if m.lanes == 16 {
+				VCVTPD2PS(parts[0], half(x))
+				VCVTPD2PS(parts[1], half(parts[1]))
+				VINSERTF64X4(Imm(1), half(parts[1]), x, x)
+			} else {
+				VCVTPD2PSY(parts[0], half(x))
+				VCVTPD2PSY(parts[1], half(parts[1]))
+				VINSERTF128(Imm(1), half(parts[1]), x, x)
+			}
+		}
+	})
 	simple("abs", "the absolute value of src[i]", []string{"Magnitude"}, func(b *body, x, _ reg.VecPhysical) { VANDPS(b.get("Magnitude"), x, x) })
 	simple("neg", "-src[i]", []string{"Sign"}, func(b *body, x, _ reg.VecPhysical) { VXORPS(b.get("Sign"), x, x) })
 	m.mapped("sign", "1 where src[i] > 0, -1 where src[i] < 0, else src[i]", 0, 4, []string{"Zero", "One", "MinusOne"}, func(b *body) {

@@ -234,6 +234,35 @@ func NormRows(l Level, dst, x []float32, n int, mean, inv, scale, bias []float32
 	}
 }
 
+// AddRows is dst = x + e of rows as long as e, one after the other.
+func AddRows(l Level, dst, x, e []float32) {
+	if n := len(e); n > 0 && 2*n <= len(dst) && 2*n <= rowBlock/2 {
+		addShortRows(l, dst, x, e)
+		return
+	}
+	addEach(l, dst, x, e)
+}
+
+// addShortRows is AddRows with e so many times that a row of it is worth a call.
+func addShortRows(l Level, dst, x, e []float32) {
+	var room [rowBlock / 2]float32
+	n := len(e)
+	rows := room[:min(len(room), len(dst))/n*n]
+	copy(rows, e)
+	for ; n < len(rows); n *= 2 {
+		copy(rows[n:], rows[:n])
+	}
+	addEach(l, dst, x, rows)
+}
+
+func addEach(l Level, dst, x, e []float32) {
+	for len(dst) > 0 {
+		n := min(len(e), len(dst))
+		AddVector(l, dst[:n], x, e[:n])
+		dst, x = dst[n:], x[n:]
+	}
+}
+
 // LogSoftmaxRows is dst = x - m[r] - log[r]; each operation is rounded.
 func LogSoftmaxRows(l Level, dst, x []float32, n int, m, log []float32) {
 	x, dst, log = x[:len(m)*n], dst[:len(m)*n], log[:len(m)]

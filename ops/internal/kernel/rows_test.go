@@ -69,6 +69,7 @@ func TestManyRows(t *testing.T) {
 					"affine":    func(l Level, y []float32, s []float64) { AffineChannels(l, y, x, n, f, o) },
 					"channels":  func(l Level, y []float32, s []float64) { NormChannels(l, y, x, n, m, f, o, q) },
 					"elements":  func(l Level, y []float32, s []float64) { NormRows(l, y, x, n, m, f, scale, bias) },
+					"add":       func(l Level, y []float32, s []float64) { AddRows(l, y, x, scale) },
 					"no bias":   func(l Level, y []float32, s []float64) { NormRows(l, y, x, n, m, f, scale, nil) },
 					"log":       func(l Level, y []float32, s []float64) { LogSoftmaxRows(l, y, x, n, m, f) },
 					"moments": func(l Level, y []float32, s []float64) {

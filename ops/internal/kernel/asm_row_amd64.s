@@ -3864,6 +3864,14 @@ TEXT ·scaleRowsAVX2(SB), NOSPLIT, $0-40
 	NEGQ    R9
 	VMOVUPS 32(AX)(R9*4), Y15
 	MOVQ    a+32(FP), R10
+	MOVQ    BX, AX
+	ANDQ    $0x07, AX
+	JZ      even
+	MOVQ    BX, AX
+
+even:
+	SUBQ $0x08, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -3872,6 +3880,10 @@ row:
 	ADDQ         $0x04, R10
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Y8
+	VMULPS       Y10, Y8, Y8
 
 turn4:
 	CMPQ    CX, $0x00000020
@@ -3904,8 +3916,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ      CX, CX
-	JZ         next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Y8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMASKMOVPS (SI)(R8*1), Y15, Y0
 	VMULPS     Y10, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(R8*1)
@@ -3934,6 +3952,14 @@ TEXT ·affineRowsAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS 32(AX)(R9*4), Y15
 	MOVQ    a+32(FP), R10
 	MOVQ    b+40(FP), R11
+	MOVQ    BX, AX
+	ANDQ    $0x07, AX
+	JZ      even
+	MOVQ    BX, AX
+
+even:
+	SUBQ $0x08, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -3944,6 +3970,11 @@ row:
 	ADDQ         $0x04, R11
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Y8
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y11, Y8, Y8
 
 turn4:
 	CMPQ    CX, $0x00000020
@@ -3981,8 +4012,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ      CX, CX
-	JZ         next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Y8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMASKMOVPS (SI)(R8*1), Y15, Y0
 	VMULPS     Y10, Y0, Y0
 	VADDPS     Y11, Y0, Y0
@@ -4013,6 +4050,14 @@ TEXT ·normScaleRowsAVX2(SB), NOSPLIT, $0-56
 	MOVQ    a+32(FP), R10
 	MOVQ    b+40(FP), R11
 	MOVQ    e+48(FP), R15
+	MOVQ    BX, AX
+	ANDQ    $0x07, AX
+	JZ      even
+	MOVQ    BX, AX
+
+even:
+	SUBQ $0x08, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -4023,6 +4068,13 @@ row:
 	ADDQ         $0x04, R11
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Y8
+	VMOVUPS      (R15)(AX*1), Y4
+	VSUBPS       Y10, Y8, Y8
+	VMULPS       Y11, Y8, Y8
+	VMULPS       Y4, Y8, Y8
 
 turn4:
 	CMPQ    CX, $0x00000020
@@ -4070,8 +4122,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ      CX, CX
-	JZ         next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Y8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMASKMOVPS (SI)(R8*1), Y15, Y0
 	VMASKMOVPS (R15)(R8*1), Y15, Y4
 	VSUBPS     Y10, Y0, Y0
@@ -4105,6 +4163,14 @@ TEXT ·normAffineRowsAVX2(SB), NOSPLIT, $0-64
 	MOVQ    b+40(FP), R11
 	MOVQ    e+48(FP), R15
 	MOVQ    f+56(FP), R9
+	MOVQ    BX, AX
+	ANDQ    $0x07, AX
+	JZ      even
+	MOVQ    BX, AX
+
+even:
+	SUBQ $0x08, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -4115,6 +4181,15 @@ row:
 	ADDQ         $0x04, R11
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Y8
+	VMOVUPS      (R15)(AX*1), Y4
+	VMOVUPS      (R9)(AX*1), Y5
+	VSUBPS       Y10, Y8, Y8
+	VMULPS       Y11, Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VADDPS       Y5, Y8, Y8
 
 turn4:
 	CMPQ    CX, $0x00000020
@@ -4172,8 +4247,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ      CX, CX
-	JZ         next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Y8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMASKMOVPS (SI)(R8*1), Y15, Y0
 	VMASKMOVPS (R15)(R8*1), Y15, Y4
 	VMASKMOVPS (R9)(R8*1), Y15, Y5
@@ -4209,6 +4290,14 @@ TEXT ·normChannelsAVX2(SB), NOSPLIT, $0-64
 	MOVQ    b+40(FP), R11
 	MOVQ    c+48(FP), R12
 	MOVQ    d+56(FP), R13
+	MOVQ    BX, AX
+	ANDQ    $0x07, AX
+	JZ      even
+	MOVQ    BX, AX
+
+even:
+	SUBQ $0x08, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -4223,6 +4312,13 @@ row:
 	ADDQ         $0x04, R13
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Y8
+	VSUBPS       Y10, Y8, Y8
+	VMULPS       Y11, Y8, Y8
+	VMULPS       Y12, Y8, Y8
+	VADDPS       Y13, Y8, Y8
 
 turn4:
 	CMPQ    CX, $0x00000020
@@ -4270,8 +4366,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ      CX, CX
-	JZ         next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Y8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMASKMOVPS (SI)(R8*1), Y15, Y0
 	VSUBPS     Y10, Y0, Y0
 	VMULPS     Y11, Y0, Y0
@@ -4303,6 +4405,14 @@ TEXT ·logRowsAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS 32(AX)(R9*4), Y15
 	MOVQ    a+32(FP), R10
 	MOVQ    b+40(FP), R11
+	MOVQ    BX, AX
+	ANDQ    $0x07, AX
+	JZ      even
+	MOVQ    BX, AX
+
+even:
+	SUBQ $0x08, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -4313,6 +4423,11 @@ row:
 	ADDQ         $0x04, R11
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Y8
+	VSUBPS       Y10, Y8, Y8
+	VSUBPS       Y11, Y8, Y8
 
 turn4:
 	CMPQ    CX, $0x00000020
@@ -4350,8 +4465,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ      CX, CX
-	JZ         next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Y8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMASKMOVPS (SI)(R8*1), Y15, Y0
 	VSUBPS     Y10, Y0, Y0
 	VSUBPS     Y11, Y0, Y0
@@ -6026,6 +6147,14 @@ TEXT ·scaleRowsAVX512(SB), NOSPLIT, $0-40
 	DECQ  AX
 	KMOVW AX, K2
 	MOVQ  a+32(FP), R10
+	MOVQ  BX, AX
+	ANDQ  $0x0f, AX
+	JZ    even
+	MOVQ  BX, AX
+
+even:
+	SUBQ $0x10, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -6034,6 +6163,10 @@ row:
 	ADDQ         $0x04, R10
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Z8
+	VMULPS       Z10, Z8, Z8
 
 turn4:
 	CMPQ    CX, $0x00000040
@@ -6066,8 +6199,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ     CX, CX
-	JZ        next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Z8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMOVUPS.Z (SI)(R8*1), K2, Z0
 	VMULPS    Z10, Z0, Z0
 	VMOVUPS   Z0, K2, (DI)(R8*1)
@@ -6098,6 +6237,14 @@ TEXT ·affineRowsAVX512(SB), NOSPLIT, $0-48
 	KMOVW AX, K2
 	MOVQ  a+32(FP), R10
 	MOVQ  b+40(FP), R11
+	MOVQ  BX, AX
+	ANDQ  $0x0f, AX
+	JZ    even
+	MOVQ  BX, AX
+
+even:
+	SUBQ $0x10, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -6108,6 +6255,11 @@ row:
 	ADDQ         $0x04, R11
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Z8
+	VMULPS       Z10, Z8, Z8
+	VADDPS       Z11, Z8, Z8
 
 turn4:
 	CMPQ    CX, $0x00000040
@@ -6145,8 +6297,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ     CX, CX
-	JZ        next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Z8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMOVUPS.Z (SI)(R8*1), K2, Z0
 	VMULPS    Z10, Z0, Z0
 	VADDPS    Z11, Z0, Z0
@@ -6179,6 +6337,14 @@ TEXT ·normScaleRowsAVX512(SB), NOSPLIT, $0-56
 	MOVQ  a+32(FP), R10
 	MOVQ  b+40(FP), R11
 	MOVQ  e+48(FP), R15
+	MOVQ  BX, AX
+	ANDQ  $0x0f, AX
+	JZ    even
+	MOVQ  BX, AX
+
+even:
+	SUBQ $0x10, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -6189,6 +6355,13 @@ row:
 	ADDQ         $0x04, R11
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Z8
+	VMOVUPS      (R15)(AX*1), Z4
+	VSUBPS       Z10, Z8, Z8
+	VMULPS       Z11, Z8, Z8
+	VMULPS       Z4, Z8, Z8
 
 turn4:
 	CMPQ    CX, $0x00000040
@@ -6236,8 +6409,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ     CX, CX
-	JZ        next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Z8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMOVUPS.Z (SI)(R8*1), K2, Z0
 	VMOVUPS.Z (R15)(R8*1), K2, Z4
 	VSUBPS    Z10, Z0, Z0
@@ -6273,6 +6452,14 @@ TEXT ·normAffineRowsAVX512(SB), NOSPLIT, $0-64
 	MOVQ  b+40(FP), R11
 	MOVQ  e+48(FP), R15
 	MOVQ  f+56(FP), R9
+	MOVQ  BX, AX
+	ANDQ  $0x0f, AX
+	JZ    even
+	MOVQ  BX, AX
+
+even:
+	SUBQ $0x10, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -6283,6 +6470,15 @@ row:
 	ADDQ         $0x04, R11
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Z8
+	VMOVUPS      (R15)(AX*1), Z4
+	VMOVUPS      (R9)(AX*1), Z5
+	VSUBPS       Z10, Z8, Z8
+	VMULPS       Z11, Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VADDPS       Z5, Z8, Z8
 
 turn4:
 	CMPQ    CX, $0x00000040
@@ -6340,8 +6536,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ     CX, CX
-	JZ        next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Z8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMOVUPS.Z (SI)(R8*1), K2, Z0
 	VMOVUPS.Z (R15)(R8*1), K2, Z4
 	VMOVUPS.Z (R9)(R8*1), K2, Z5
@@ -6379,6 +6581,14 @@ TEXT ·normChannelsAVX512(SB), NOSPLIT, $0-64
 	MOVQ  b+40(FP), R11
 	MOVQ  c+48(FP), R12
 	MOVQ  d+56(FP), R13
+	MOVQ  BX, AX
+	ANDQ  $0x0f, AX
+	JZ    even
+	MOVQ  BX, AX
+
+even:
+	SUBQ $0x10, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -6393,6 +6603,13 @@ row:
 	ADDQ         $0x04, R13
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Z8
+	VSUBPS       Z10, Z8, Z8
+	VMULPS       Z11, Z8, Z8
+	VMULPS       Z12, Z8, Z8
+	VADDPS       Z13, Z8, Z8
 
 turn4:
 	CMPQ    CX, $0x00000040
@@ -6440,8 +6657,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ     CX, CX
-	JZ        next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Z8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMOVUPS.Z (SI)(R8*1), K2, Z0
 	VSUBPS    Z10, Z0, Z0
 	VMULPS    Z11, Z0, Z0
@@ -6475,6 +6698,14 @@ TEXT ·logRowsAVX512(SB), NOSPLIT, $0-48
 	KMOVW AX, K2
 	MOVQ  a+32(FP), R10
 	MOVQ  b+40(FP), R11
+	MOVQ  BX, AX
+	ANDQ  $0x0f, AX
+	JZ    even
+	MOVQ  BX, AX
+
+even:
+	SUBQ $0x10, AX
+	SHLQ $0x02, AX
 
 row:
 	TESTQ        DX, DX
@@ -6485,6 +6716,11 @@ row:
 	ADDQ         $0x04, R11
 	XORQ         R8, R8
 	MOVQ         BX, CX
+	TESTQ        AX, AX
+	JLT          turn4
+	VMOVUPS      (SI)(AX*1), Z8
+	VSUBPS       Z10, Z8, Z8
+	VSUBPS       Z11, Z8, Z8
 
 turn4:
 	CMPQ    CX, $0x00000040
@@ -6522,8 +6758,14 @@ turn1:
 	JMP     turn1
 
 under1:
-	TESTQ     CX, CX
-	JZ        next
+	TESTQ   CX, CX
+	JZ      next
+	TESTQ   AX, AX
+	JLT     masked
+	VMOVUPS Z8, (DI)(AX*1)
+	JMP     next
+
+masked:
 	VMOVUPS.Z (SI)(R8*1), K2, Z0
 	VSUBPS    Z10, Z0, Z0
 	VSUBPS    Z11, Z0, Z0

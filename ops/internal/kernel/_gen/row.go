@@ -8,7 +8,10 @@ import (
 
 // A function of this file does many rows of one length, which lie one after the
 // other. What a row has behind its last whole vector goes through a vector with
-// a mask: the loads of the other lanes do not happen, and their sums stay.
+// a mask: the loads of the other lanes do not happen, and their sums stay. But what
+// loads the next row waits for such a store, even where its mask leaves that row
+// alone; so functions that store, of rows as long as a vector, do the last vector's
+// elements twice where they can.
 
 // tailMask has as many ones as a mask can have, and then zeros.
 func tailMask() Mem {
@@ -763,6 +766,16 @@ func (m *machine) rowMap(name, doc string, numbers, common int, f func(x, t reg.
 	for k := range common {
 		Load(Param(string("ef"[k])), shared[k])
 	}
+	// Where the last vector of a row begins, less than 0 where there is none or it
+	// is one of the others.
+	last, ending := g, r[8]
+	MOVQ(n, last)
+	ANDQ(Imm(uint64(m.lanes-1)), last)
+	JZ(LabelRef("even"))
+	MOVQ(n, last)
+	Label("even")
+	SUBQ(Imm(uint64(m.lanes)), last)
+	SHLQ(Imm(2), last)
 	p := r[10:14]
 	Label("row")
 	TESTQ(rows, rows)
@@ -773,6 +786,15 @@ func (m *machine) rowMap(name, doc string, numbers, common int, f func(x, t reg.
 	}
 	XORQ(i, i)
 	MOVQ(n, left)
+	TESTQ(last, last)
+	JLT(LabelRef("turn4"))
+	VMOVUPS(at(0, x, last, 1), ending) // before it is written, where dst is x
+	q := append([]reg.VecPhysical(nil), p[:numbers]...)
+	for c := range common {
+		VMOVUPS(at(0, shared[c], last, 1), r[4+c])
+		q = append(q, r[4+c])
+	}
+	f(ending, r[9], q)
 	step := func(k int, tail bool) {
 		for j := range k {
 			if tail {
@@ -814,6 +836,11 @@ func (m *machine) rowMap(name, doc string, numbers, common int, f func(x, t reg.
 	}
 	TESTQ(left, left)
 	JZ(LabelRef("next"))
+	TESTQ(last, last)
+	JLT(LabelRef("masked"))
+	VMOVUPS(ending, at(0, dst, last, 1))
+	JMP(LabelRef("next"))
+	Label("masked")
 	step(1, true)
 	Label("next")
 	LEAQ(Mem{Base: x, Index: n, Scale: 4}, x)

@@ -101,7 +101,7 @@ func softmaxRun[T float32 | float64](c *Ctx, k *softmaxKernel, x, y []T, e reduc
 func (j *softmaxJob[T]) span(lo, hi int) {
 	p := pace{c: j.c}
 	if f, ok := any(j).(*softmaxJob[float32]); ok && j.manyRows() {
-		if f.raggedRows(hi - lo) {
+		if f.shortRows(hi - lo) {
 			softmaxApart(f, &p, lo, hi)
 		} else {
 			softmaxRows(f, &p, lo, hi, nil)
@@ -134,22 +134,19 @@ func (j *softmaxJob[T]) manyRows() bool {
 func cachedRows(n int) int { return min(max(1, 4096/max(n, 1)), kernel.RowsMost) }
 func readRows(n int) int   { return min(max(1, 1<<16/max(n, 1)), kernel.RowsMost) }
 
-const (
-	apartMost  = 4096 // exponentials that are kept apart from the results
-	apartLong  = 128  // elements of a row, of which the end counts for little in longer ones
-	apartLeast = 1024 // elements of all rows
-)
+// apartLeast is of how many elements the exponentials are kept apart at least.
+const apartLeast = 1024
 
-// raggedRows tells whether the exponentials of some rows are to be kept apart. Of
-// rows that end within a vector the end would be stored with a mask, and what
-// loads the next row, to scale it, would wait for that until it is in the cache.
-func (j *softmaxJob[T]) raggedRows(rows int) bool {
-	return j.level == kernel.AVX512 && j.kind == toSoftmax && j.red%j.level.Lanes() != 0 && j.red <= apartLong && rows*j.red >= apartLeast
+// shortRows tells whether the exponentials of some rows are to be kept apart from
+// the results: those of rows of less than a vector are stored with a mask, and what
+// loads the next row, to scale it, would wait until that is in the cache.
+func (j *softmaxJob[T]) shortRows(rows int) bool {
+	return j.level == kernel.AVX512 && j.kind == toSoftmax && j.red < j.level.Lanes() && rows*j.red >= apartLeast
 }
 
-// softmaxApart is softmaxRows of ragged rows.
+// softmaxApart is softmaxRows of short rows.
 func softmaxApart(j *softmaxJob[float32], p *pace, lo, hi int) {
-	var block [apartMost]float32
+	var block [16 * kernel.RowsMost]float32
 	softmaxRows(j, p, lo, hi, block[:])
 }
 

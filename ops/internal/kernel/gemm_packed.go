@@ -1,7 +1,5 @@
 package kernel
 
-import "unsafe"
-
 // PackedB is the right operand of products, copied into the order in which
 // they read it: strips of columns, one after the other, each with its columns
 // of one row after the other's. The last strip is filled up with zeros to a
@@ -39,7 +37,7 @@ func PackB(l Level, b []float32, ldb, k, n int, transposed bool) *PackedB {
 	if k == 0 || n == 0 {
 		return w
 	}
-	w.elements = alignedFloats(k * wide)
+	w.elements = Weights[float32](k * wide)
 	if n != wide {
 		w.ragged.Step(k, w.stripAt(n/w.width*w.width))
 	}
@@ -59,14 +57,6 @@ func PackB(l Level, b []float32, ldb, k, n int, transposed bool) *PackedB {
 		}
 	}
 	return w
-}
-
-// alignedFloats makes a slice that begins a cache line.
-func alignedFloats(n int) []float32 {
-	const line = 64 / 4
-	s := make([]float32, n+line)
-	past := int(uintptr(unsafe.Pointer(&s[0]))%64) / 4
-	return s[(line-past)%line:][:n:n]
 }
 
 // stripAt is the width of the strip that begins at column j.

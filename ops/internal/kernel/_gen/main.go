@@ -29,6 +29,8 @@ var parts = map[string]func(){
 	"choose":    each((*machine).chooseFunctions),
 	"conv":      each((*machine).convolutions),
 	"half":      halves,
+	"beside":    besides,
+	"pair":      pairs,
 	"integer":   each((*machine).integers),
 }
 

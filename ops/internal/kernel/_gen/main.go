@@ -25,7 +25,7 @@ var parts = map[string]func(){
 	"binary":    each((*machine).binaries),
 	"map":       each((*machine).maps),
 	"sum":       each((*machine).sums),
-	"row":       each((*machine).rowFunctions),
+	"row":       rows,
 	"choose":    each((*machine).chooseFunctions),
 	"conv":      each((*machine).convolutions),
 	"half":      halves,

@@ -28,7 +28,9 @@ func CheckLimits(l Limits) CheckOption {
 func Check(m *Model, opts ...CheckOption) error {
 	c := &checker{limits: DefaultLimits()}
 	for _, o := range opts {
-		o(c)
+		if o != nil {
+			o(c)
+		}
 	}
 	c.model(m)
 	if len(c.problems) == 0 {

@@ -54,7 +54,7 @@ func (c *checker) function(f *Function) {
 		if _, dup := s.types[name]; dup {
 			c.add(ErrMalformed, "input %q is listed twice", name)
 		}
-		s.types[name] = Type{}
+		s.types[name] = &anyType
 	}
 	c.distinct("output", f.Outputs)
 	attributes := slices.Clone(f.Attributes)

@@ -6,26 +6,35 @@ import "fmt"
 // far as they are declared.
 type scope struct {
 	outer    *scope
-	types    map[string]Type
-	declared map[string]Type // by value_info, for outputs of nodes
+	types    map[string]*Type
+	declared map[string]*Type // by value_info, for outputs of nodes
 }
 
+// anyType is the type of a value of which nothing is declared.
+var anyType Type
+
 func newScope(outer *scope, values int) *scope {
-	return &scope{outer: outer, types: make(map[string]Type, values)}
+	return &scope{outer: outer, types: make(map[string]*Type, values)}
 }
 
 // lookup finds a value here or further out.
 func (s *scope) lookup(name string) (Type, bool) {
 	for ; s != nil; s = s.outer {
 		if t, ok := s.types[name]; ok {
-			return t, true
+			return *t, true
 		}
 	}
 	return Type{}, false
 }
 
 // produce adds the output of a node.
-func (s *scope) produce(name string) { s.types[name] = s.declared[name] }
+func (s *scope) produce(name string) {
+	t := s.declared[name]
+	if t == nil {
+		t = &anyType
+	}
+	s.types[name] = t
+}
 
 // graph checks a graph within the values of outer, nil for the model's own.
 func (c *checker) graph(g *Graph, outer *scope) {
@@ -49,19 +58,20 @@ func (c *checker) graph(g *Graph, outer *scope) {
 
 // declaredTypes indexes declarations by name. A name that is declared twice
 // in different ways counts as not declared.
-func declaredTypes(lists ...[]ValueInfo) map[string]Type {
+func declaredTypes(lists ...[]ValueInfo) map[string]*Type {
 	count := 0
 	for _, list := range lists {
 		count += len(list)
 	}
-	out := make(map[string]Type, count)
+	out := make(map[string]*Type, count)
 	for _, list := range lists {
-		for _, v := range list {
+		for i := range list {
+			v := &list[i]
 			if t, dup := out[v.Name]; dup && !t.unifies(v.Type) {
-				out[v.Name] = Type{}
+				out[v.Name] = &anyType
 				continue
 			}
-			out[v.Name] = v.Type
+			out[v.Name] = &v.Type
 		}
 	}
 	return out
@@ -76,7 +86,7 @@ func (c *checker) graphInputs(g *Graph, s *scope) {
 		if _, dup := s.types[v.Name]; dup {
 			c.add(ErrMalformed, "graph input %q is listed twice", v.Name)
 		}
-		s.types[v.Name] = v.Type
+		s.types[v.Name] = &g.Inputs[i].Type
 		c.declaredType("graph input", v)
 		if s.outer == nil && !v.Type.Known() {
 			c.add(ErrMalformed, "graph input %q has no type", v.Name)
@@ -124,7 +134,7 @@ func (c *checker) initializers(g *Graph, s *scope) {
 		if declared, ok := inputs[name]; ok {
 			c.agree(kind, name, t, declared)
 		}
-		s.types[name] = t
+		s.types[name] = &t
 	}
 	for _, init := range g.Initializers {
 		one("initializer", init.Name, init.Tensor.Type())

@@ -1,5 +1,7 @@
 package onnx
 
+import goruntime "runtime"
+
 // Check tells whether the sparse tensor is what the format demands: values of
 // rank 1, as many int64 indices in ascending order and without repetition, all
 // within Dims. An error matches ErrMalformed, ErrShape or ErrType. Indices
@@ -35,6 +37,7 @@ func (s *SparseTensor) Check() error {
 
 // checkIndices walks over rows of rank coordinates, or over linear indices.
 func (s *SparseTensor) checkIndices(idx []int64, rank, total int, linear bool) error {
+	defer goruntime.KeepAlive(s) // idx may lie in a mapped file
 	last := int64(-1)
 	for k := range s.Values.Len() {
 		at := int64(0)

@@ -238,6 +238,18 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
+// TestCheckNothing: an option that is nil says nothing, as for a load.
+func TestCheckNothing(t *testing.T) {
+	if err := Check(&Model{}, nil); !errors.Is(err, ErrMalformed) {
+		t.Errorf("got %v, want an error that matches ErrMalformed", err)
+	}
+	for _, g := range []*Graph{nil, {Nodes: []*Node{nil}}} {
+		if _, err := Sort(g); !errors.Is(err, ErrMalformed) {
+			t.Errorf("Sort gives %v, want an error that matches ErrMalformed", err)
+		}
+	}
+}
+
 func TestCheckLimits(t *testing.T) {
 	nested := testBranch("x")
 	for range 5 {

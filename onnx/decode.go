@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"github.com/recur-ml/recur/internal/brief"
@@ -40,6 +41,8 @@ type decoder struct {
 	heap   int64       // of structures, by estimate
 	most   int64       // bound on heap
 	recent [256]string // names read lately, one of each hash
+	names  []byte      // room for names
+	dims   []int64     // of the tensor that is read
 }
 
 func newDecoder(data []byte, o *DecodeOptions) *decoder {
@@ -97,10 +100,24 @@ func (d *decoder) name(b []byte) string {
 	}
 	s := &d.recent[(hash^hash>>8)%uint32(len(d.recent))]
 	if *s != string(b) {
-		*s = string(b)
+		*s = d.copyName(b)
 	}
 	return *s
 }
+
+// copyName makes a string in memory that it shares with others.
+func (d *decoder) copyName(b []byte) string {
+	if len(b) > cap(d.names)-len(d.names) {
+		d.names = make([]byte, 0, min(namesTogether, max(len(b), len(d.file)/8)))
+	}
+	at := len(d.names)
+	d.names = append(d.names, b...)
+	return unsafe.String(&d.names[at], len(b))
+}
+
+// namesTogether is how many bytes of names are in one piece of memory, which one
+// name keeps.
+const namesTogether = 2 << 10
 
 // text reads what only people read, at any length.
 func (d *decoder) text(w *wire) string { return string(w.message()) }
@@ -251,24 +268,29 @@ func (d *decoder) node(b []byte, depth int) (*Node, error) {
 	n := &Node{}
 	w := &wire{rest: b}
 	w.fault(d.charge(unsafe.Sizeof(*n)))
+	var buf struct { // of most nodes
+		in, out [4]string
+		attrs   [4]*Attribute
+	}
+	in, out, attrs := buf.in[:0], buf.out[:0], buf.attrs[:0]
 	for w.next() {
 		switch w.num {
 		case 1:
-			n.Inputs = append(n.Inputs, d.str(w))
+			in = append(in, d.str(w))
 		case 2:
-			n.Outputs = append(n.Outputs, d.str(w))
+			out = append(out, d.str(w))
 		case 3:
 			n.Name = d.str(w)
 		case 4:
 			n.OpType = d.str(w)
 		case 5:
-			if len(n.Attributes) >= d.limits.Attributes {
-				w.fault(&LimitError{What: "attributes", Got: int64(len(n.Attributes)) + 1, Max: int64(d.limits.Attributes)})
+			if len(attrs) >= d.limits.Attributes {
+				w.fault(&LimitError{What: "attributes", Got: int64(len(attrs)) + 1, Max: int64(d.limits.Attributes)})
 				break
 			}
 			a, err := d.attribute(w.message(), depth)
-			w.in(err, "attribute %d", len(n.Attributes))
-			n.Attributes = append(n.Attributes, a)
+			w.in(err, "attribute %d", len(attrs))
+			attrs = append(attrs, a)
 		case 6:
 			n.Doc = d.text(w)
 		case 7:
@@ -286,7 +308,22 @@ func (d *decoder) node(b []byte, depth int) (*Node, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
+	n.Inputs, n.Outputs = together(in, out)
+	n.Attributes = slices.Clone(attrs)
 	return n, nil
+}
+
+// together copies two lists into one piece of memory. One that is empty is nil.
+func together(a, b []string) ([]string, []string) {
+	all := append(append(make([]string, 0, len(a)+len(b)), a...), b...)
+	first, rest := all[:len(a):len(a)], all[len(a):]
+	if len(first) == 0 {
+		first = nil
+	}
+	if len(rest) == 0 {
+		rest = nil
+	}
+	return first, rest
 }
 
 func (d *decoder) attribute(b []byte, depth int) (*Attribute, error) {

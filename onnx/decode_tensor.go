@@ -66,13 +66,26 @@ type elementFields struct {
 	ext     *ExternalData
 }
 
-func (d *decoder) tensor(b []byte) (*namedTensor, error) {
-	out := &namedTensor{tensor: &Tensor{}}
-	var dims []int64
+// decodedTensor is a tensor of a file in one piece of memory.
+type decodedTensor struct {
+	Tensor
+	lazyData
+}
+
+// lies says where the elements lie as raw_data has them.
+func (t *decodedTensor) lies(raw []byte) {
+	t.lazyData.raw = raw
+	t.lazy = &t.lazyData
+}
+
+func (d *decoder) tensor(b []byte) (namedTensor, error) {
+	tensor := &decodedTensor{}
+	out := namedTensor{tensor: &tensor.Tensor}
+	dims := d.dims[:0]
 	var e elementFields
 	location := int64(0)
 	w := &wire{rest: b}
-	w.fault(d.charge(unsafe.Sizeof(*out) + unsafe.Sizeof(Tensor{})))
+	w.fault(d.charge(unsafe.Sizeof(out) + unsafe.Sizeof(*tensor)))
 	for w.next() {
 		switch w.num {
 		case 1:
@@ -111,14 +124,15 @@ func (d *decoder) tensor(b []byte) (*namedTensor, error) {
 			out.unknown = append(out.unknown, w.raw...)
 		}
 	}
+	d.dims = dims
 	if w.err == nil {
-		w.err = d.elements(out.tensor, dims, &e, location == 1)
+		w.err = d.elements(tensor, dims, &e, location == 1)
 	}
 	if w.err != nil {
 		if out.name != "" {
-			return nil, &placedError{fmt.Sprintf("%q", brief.Name(out.name)), w.err}
+			return namedTensor{}, &placedError{fmt.Sprintf("%q", brief.Name(out.name)), w.err}
 		}
-		return nil, w.err
+		return namedTensor{}, w.err
 	}
 	return out, nil
 }
@@ -176,7 +190,7 @@ func (e *ExternalData) set(key, value string) error {
 }
 
 // elements gives t its shape and its elements.
-func (d *decoder) elements(t *Tensor, dims []int64, e *elementFields, external bool) error {
+func (d *decoder) elements(t *decodedTensor, dims []int64, e *elementFields, external bool) error {
 	if !t.dtype.Valid() {
 		return Errorf(ErrType, "data_type %d is no element type", int32(t.dtype))
 	}
@@ -195,12 +209,12 @@ func (d *decoder) elements(t *Tensor, dims []int64, e *elementFields, external b
 		return err
 	}
 	t.setShape(shape, n)
-	if err := d.count(t); err != nil {
+	if err := d.count(&t.Tensor); err != nil {
 		return err
 	}
 	switch {
 	case external:
-		return d.outside(t, e)
+		return d.outside(&t.Tensor, e)
 	case e.ext != nil:
 		return Errorf(ErrMalformed, "external_data and no data_location EXTERNAL")
 	case e.hasRaw && t.dtype == String:
@@ -259,19 +273,19 @@ func rawLen(t DataType, n int) int64 {
 	return (int64(n) + per - 1) / per
 }
 
-func fromRaw(t *Tensor, e *elementFields) error {
+func fromRaw(t *decodedTensor, e *elementFields) error {
 	if e.has != 0 {
 		return Errorf(ErrMalformed, "elements both in raw_data and in field %d", e.has)
 	}
 	if want := rawLen(t.dtype, t.n); int64(len(e.raw)) != want {
 		return Errorf(ErrMalformed, "raw_data has %d bytes, %v%v takes %d", len(e.raw), t.dtype, t.shape, want)
 	}
-	t.lazy = &lazyData{raw: e.raw}
+	t.lies(e.raw)
 	return nil
 }
 
 // fromTyped reads elements of the fields that have a type.
-func fromTyped(t *Tensor, e *elementFields) error {
+func fromTyped(t *decodedTensor, e *elementFields) error {
 	field := fieldOf(t.dtype)
 	if e.has != 0 && e.has != field {
 		return Errorf(ErrMalformed, "elements of type %v in field %d, want field %d", t.dtype, e.has, field)
@@ -301,9 +315,9 @@ func fromTyped(t *Tensor, e *elementFields) error {
 	}
 	switch field {
 	case fieldFloat:
-		t.lazy = &lazyData{raw: e.floats}
+		t.lies(e.floats)
 	case fieldDouble:
-		t.lazy = &lazyData{raw: e.doubles}
+		t.lies(e.doubles)
 	case fieldString:
 		t.strs = e.strs
 		if t.strs == nil {
@@ -314,7 +328,7 @@ func fromTyped(t *Tensor, e *elementFields) error {
 		if err != nil {
 			return err
 		}
-		t.lazy = &lazyData{raw: raw}
+		t.lies(raw)
 	}
 	return nil
 }

@@ -336,3 +336,36 @@ func TestLoad(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 }
+
+// TestDecodedLists wants the lists of a node to be as long as they are: what is
+// appended to one must not be in another.
+func TestDecodedLists(t *testing.T) {
+	long := make([]string, 9)
+	for i := range long {
+		long[i] = strings.Repeat("x", 30*i) + "y"
+	}
+	for _, n := range []*Node{
+		{OpType: "A"},
+		{OpType: "B", Inputs: []string{"a"}},
+		{OpType: "C", Outputs: []string{"b"}},
+		{OpType: "D", Inputs: []string{"a", "b"}, Outputs: []string{"c"}},
+		{OpType: "E", Inputs: long, Outputs: long, Attributes: []*Attribute{{Name: "k", Type: AttrInt}}},
+	} {
+		data, err := Encode(&Model{IRVersion: 8, Graph: &Graph{Nodes: []*Node{n}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Decode(data, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := m.Graph.Nodes[0]
+		if !reflect.DeepEqual(got.Inputs, n.Inputs) || !reflect.DeepEqual(got.Outputs, n.Outputs) || len(got.Attributes) != len(n.Attributes) {
+			t.Errorf("%s: %q %q %d, want %q %q %d", n.OpType, got.Inputs, got.Outputs, len(got.Attributes), n.Inputs, n.Outputs, len(n.Attributes))
+		}
+		got.Inputs = append(got.Inputs, "more")
+		if !reflect.DeepEqual(got.Outputs, n.Outputs) {
+			t.Errorf("%s: the outputs are %q after an input was added", n.OpType, got.Outputs)
+		}
+	}
+}

@@ -46,7 +46,7 @@ func (d *decoder) nested(w *wire, depth int) Value {
 	var err error
 	switch w.num {
 	case 3:
-		var t *namedTensor
+		var t namedTensor
 		if t, err = d.tensor(w.message()); err == nil {
 			v = t.tensor
 		}

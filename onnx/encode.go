@@ -13,7 +13,7 @@ import (
 //
 // An error matches ErrMalformed when the model lacks a part that a file must
 // have, ErrUnsupported when a file cannot hold one, and ErrLimit above 2 GiB,
-// which readers of the format do not take.
+// which readers of the format do not take, or for what holds itself.
 func Encode(m *Model) ([]byte, error) {
 	return encode(func(e *encoder) { e.model(m) })
 }

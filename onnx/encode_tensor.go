@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	goruntime "runtime"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -63,6 +64,7 @@ func (e *encoder) elements(t *Tensor) {
 	e.begin(fieldRaw, rawLen(t.dtype, t.n))
 	if e.out != nil {
 		e.raw(t.FileBytes())
+		goruntime.KeepAlive(t)
 	}
 }
 

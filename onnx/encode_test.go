@@ -420,3 +420,25 @@ func FuzzEncode(f *testing.F) {
 		}
 	})
 }
+
+// TestEncodeCycles: what holds itself, which only a program can make, has no end.
+func TestEncodeCycles(t *testing.T) {
+	m := &Model{IRVersion: 8, Graph: &Graph{Name: "g"}}
+	branch := func(name string) *Attribute { return &Attribute{Name: name, Type: AttrGraph, Graph: m.Graph} }
+	m.Graph.Nodes = []*Node{{OpType: "If", Inputs: []string{"c"}, Outputs: []string{"y"}, Attributes: []*Attribute{branch("then_branch"), branch("else_branch")}}}
+	if _, err := Encode(m); !errors.Is(err, ErrLimit) || len(err.Error()) > 20_000 {
+		t.Errorf("a graph in itself: %.200v", err)
+	}
+	list := NewSequence(NewSequence())
+	list.Items[0] = list
+	list.Items = append(list.Items, list)
+	if _, err := EncodeValue(list); !errors.Is(err, ErrLimit) {
+		t.Errorf("a sequence in itself: %v", err)
+	}
+	of := SequenceType(Type{})
+	of.Of = &of
+	m.Graph = &Graph{Name: "g", Inputs: []ValueInfo{{Name: "x", Type: of}}}
+	if _, err := Encode(m); !errors.Is(err, ErrLimit) {
+		t.Errorf("a type of itself: %v", err)
+	}
+}

@@ -6,8 +6,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// maxMessage is what a protobuf message may take.
-const maxMessage = math.MaxInt32
+const (
+	// maxMessage is what a protobuf message may take.
+	maxMessage = math.MaxInt32
+	// maxMessages bounds messages in messages, so that a graph, type or value
+	// that holds itself does not go on for ever. Other readers take 100.
+	maxMessages = 1000
+)
 
 // encode runs write twice: the first time counts bytes, the second writes them
 // into memory of the right size.
@@ -32,6 +37,7 @@ type encoder struct {
 	size    int64
 	lengths []int64 // of the messages, in the order in which they begin
 	next    int     // message of lengths to be written
+	depth   int     // of the message that is being counted
 	imports map[string]int64
 	err     error
 }
@@ -71,6 +77,15 @@ func (e *encoder) message(num protowire.Number, f func()) {
 		f()
 		return
 	}
+	if e.err != nil {
+		return
+	}
+	if e.depth == maxMessages {
+		e.fail(&LimitError{What: "depth of encoded messages", Got: maxMessages + 1, Max: maxMessages})
+		return
+	}
+	e.depth++
+	defer func() { e.depth-- }()
 	i := len(e.lengths)
 	e.lengths = append(e.lengths, 0)
 	start := e.size

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	goruntime "runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 )
@@ -367,4 +368,56 @@ func TestMappedModel(t *testing.T) {
 	if goruntime.GOOS == "linux" && w.lazy.mapping == nil {
 		t.Error("the file was not mapped")
 	}
+}
+
+// TestMappedTensorIsUsedLast copies tensors that nothing else holds out of their
+// mapped files, while memory is collected.
+func TestMappedTensorIsUsedLast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("copies 64 MiB several times")
+	}
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "w.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(mapFrom); err != nil { // a hole
+		t.Fatal(err)
+	}
+	path := saved(t, dir, &Model{IRVersion: 8, Graph: &Graph{Initializers: []*Initializer{{Name: "w", Tensor: outside(Uint8, []int{mapFrom}, ExternalData{Location: "w.bin", Length: mapFrom})}}}})
+	done := make(chan struct{})
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				goruntime.GC()
+			}
+		}
+	})
+	tensor := func() *Tensor {
+		m, err := Load(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Graph.Initializers[0].Tensor
+	}
+	for range 3 {
+		if c := tensor().Clone(); c.Bytes()[mapFrom-1] != 0 {
+			t.Error("a clone has other elements")
+		}
+		if b, err := EncodeTensor(tensor(), "w"); err != nil || b[len(b)/2] != 0 {
+			t.Errorf("%d bytes, %v", len(b), err)
+		}
+		var b bytes.Buffer
+		b.Grow(mapFrom + 200)
+		if err := WriteNPY(&b, tensor()); err != nil {
+			t.Error(err)
+		}
+	}
+	close(done)
+	wait.Wait()
 }

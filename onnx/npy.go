@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	goruntime "runtime"
 	"strings"
 	"unicode/utf8"
 )
@@ -282,6 +283,7 @@ func writeNPY(w io.Writer, t *Tensor) error {
 		return err
 	}
 	_, err := w.Write(t.FileBytes())
+	goruntime.KeepAlive(t)
 	return err
 }
 

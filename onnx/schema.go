@@ -104,17 +104,19 @@ func (s *Schema) Attribute(name string) *AttrSchema {
 func LookupSchema(domain, name string, opset int) *Schema {
 	t := schemas()
 	versions := t.versions(domain, name)
-	i := sort.Search(len(versions), func(i int) bool { return versions[i].schema.Since > opset })
+	i := sort.Search(len(versions), func(i int) bool { return int(versions[i].since) > opset })
 	if i == 0 {
 		return nil
 	}
-	b := versions[i-1]
-	if !b.done.Load() {
-		if err := t.read(b); err != nil {
-			panic("onnx: schemas.txt: " + err.Error()) // a test reads them all
-		}
+	return t.mustRead(&versions[i-1])
+}
+
+func (t *schemaTable) mustRead(b *schemaBlock) *Schema {
+	s, err := t.read(b)
+	if err != nil {
+		panic("onnx: schemas.txt: " + err.Error()) // a test reads them all
 	}
-	return b.schema
+	return s
 }
 
 // SchemaVersions lists the opsets in which an operator's definition changed,
@@ -122,8 +124,8 @@ func LookupSchema(domain, name string, opset int) *Schema {
 func SchemaVersions(domain, name string) []int {
 	versions := schemas().versions(domain, name)
 	out := make([]int, len(versions))
-	for i, b := range versions {
-		out[i] = b.schema.Since
+	for i := range versions {
+		out[i] = int(versions[i].since)
 	}
 	return out
 }
@@ -132,9 +134,9 @@ func SchemaVersions(domain, name string) []int {
 // version.
 func Schemas() iter.Seq[*Schema] {
 	return func(yield func(*Schema) bool) {
-		for _, s := range schemas().all {
-			LookupSchema(s.Domain, s.Name, s.Since) // reads it
-			if !yield(s) {
+		t := schemas()
+		for i := range t.blocks {
+			if !yield(t.mustRead(&t.blocks[i])) {
 				return
 			}
 		}
@@ -179,8 +181,8 @@ func canonicalDomain(domain string) string {
 // schemaTable is schemas.txt, of which the schemas are read as they are asked
 // for.
 type schemaTable struct {
-	all      []*Schema
-	byName   map[schemaKey]*schemaVersions
+	blocks   []schemaBlock
+	byName   map[schemaKey]schemaVersions
 	latest   map[string]int
 	releases []Release
 
@@ -190,16 +192,13 @@ type schemaTable struct {
 
 type schemaKey struct{ domain, name string }
 
-// schemaVersions is the schemas of an operator.
-type schemaVersions struct {
-	blocks []*schemaBlock // in ascending order of Since
-}
+// schemaVersions is where the schemas of an operator are, in ascending order of
+// versions.
+type schemaVersions struct{ first, count int }
 
-func (t *schemaTable) versions(domain, name string) []*schemaBlock {
-	if v := t.byName[schemaKey{canonicalDomain(domain), name}]; v != nil {
-		return v.blocks
-	}
-	return nil
+func (t *schemaTable) versions(domain, name string) []schemaBlock {
+	v := t.byName[schemaKey{canonicalDomain(domain), name}]
+	return t.blocks[v.first:][:v.count]
 }
 
 //go:generate python3 _gen/schemas.py

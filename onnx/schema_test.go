@@ -223,6 +223,7 @@ func TestParseSchemasRefuses(t *testing.T) {
 		"op\td\tAdd\t1\t-\nin\tX\ttensor(float)\tvx", "op\td\tAdd\t1\t-\nattr\ta\tnumber\to",
 		"op\td\tAdd\t1\t-\nattr\ta\tint\to\tx", "op\td\tAdd\t1\t-\nattr\ta\ttensor\to\tx", "op\td\tAdd\t1\t-\nattr\ta\tints\to\t1 x",
 		"op\td\tAdd\t1\t-\nattr\ta\tstrings\to\t\"x\" y", "release\t1.0\t3\tai.onnx=x",
+		"op\td\tAdd\t1\t-\nop\td\tSub\t1\t-\nop\td\tAdd\t2\t-", "op\td\tAdd\t2\t-\nop\td\tAdd\t2\t-",
 	} {
 		if _, err := parseSchemas(text); err == nil {
 			t.Errorf("%q was accepted", text)

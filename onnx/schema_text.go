@@ -25,10 +25,10 @@ type typeSet struct {
 
 // schemaBlock is the lines of one schema.
 type schemaBlock struct {
-	schema *Schema
-	text   string
-	line   int         // of the first one
-	done   atomic.Bool // they have been read
+	text   string // that of the operator first
+	line   int32  // of the first one
+	since  int32
+	schema atomic.Pointer[Schema] // when they have been read
 }
 
 // parseSchemas reads a table and all schemas in it.
@@ -37,11 +37,9 @@ func parseSchemas(text string) (*schemaTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range t.byName {
-		for _, b := range v.blocks {
-			if err := t.read(b); err != nil {
-				return nil, err
-			}
+	for i := range t.blocks {
+		if _, err := t.read(&t.blocks[i]); err != nil {
+			return nil, err
 		}
 	}
 	return t, nil
@@ -50,67 +48,94 @@ func parseSchemas(text string) (*schemaTable, error) {
 // indexSchemas reads what there is in a table; the schemas are read when they
 // are asked for: a model uses few.
 func indexSchemas(text string) (*schemaTable, error) {
-	t := &schemaTable{byName: map[schemaKey]*schemaVersions{}, latest: map[string]int{}}
+	const mark = "op\t"
+	t := &schemaTable{byName: map[schemaKey]schemaVersions{}, latest: map[string]int{}}
+	t.blocks = make([]schemaBlock, 0, strings.Count(text, "\n"+mark)+1)
 	t.parser = &schemaParser{table: t, types: map[string]*TypeSet{}}
-	line, at := 0, 0
-	var last *schemaVersions // the one of the operator whose lines follow
-	begin := 0
+	line, at, begin := 0, 0, -1 // begin is where the block begins whose lines follow
 	end := func() {
-		if last != nil {
-			last.blocks[len(last.blocks)-1].text = text[begin:at]
+		if begin >= 0 {
+			t.blocks[len(t.blocks)-1].text = text[begin:at]
 		}
+		begin = -1
 	}
 	for l := range strings.Lines(text) {
 		line++
-		next := at + len(l)
-		if strings.HasPrefix(l, "op\t") || strings.HasPrefix(l, "release\t") || strings.HasPrefix(l, "types\t") || last == nil {
+		var err error
+		switch {
+		case strings.HasPrefix(l, mark):
 			end()
-			last = nil
-			if l = strings.TrimSuffix(l, "\n"); l != "" && l[0] != '#' {
-				var buf [8]string
-				if err := t.parser.line(appendFields(buf[:0], l)); err != nil {
-					return nil, fmt.Errorf("line %d: %w", line, err)
-				}
-			}
-			if strings.HasPrefix(l, "op\t") {
-				s := t.parser.op
-				last = t.byName[schemaKey{s.Domain, s.Name}]
-				last.blocks = append(last.blocks, &schemaBlock{schema: s, line: line + 1})
-				begin = next
-			}
-			t.parser.op = nil
+			begin = at
+			err = t.add(l, line)
+		case strings.HasPrefix(l, "release\t") || strings.HasPrefix(l, "types\t") || begin < 0:
+			end()
+			err = t.parser.text(l)
 		}
-		at = next
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", line, err)
+		}
+		at += len(l)
 	}
 	end()
 	return t, nil
 }
 
-// read reads a schema.
-func (t *schemaTable) read(b *schemaBlock) error {
+// add adds a version of an operator, of which there is the first line. Those of
+// one operator stand together.
+func (t *schemaTable) add(l string, line int) error {
+	var buf [8]string
+	f := appendFields(buf[:0], strings.TrimSuffix(l, "\n"))
+	key, since, err := operatorOf(f)
+	if err != nil {
+		return err
+	}
+	v, more := t.byName[key]
+	if !more {
+		v.first = len(t.blocks)
+	}
+	if v.first+v.count != len(t.blocks) || more && int(t.blocks[len(t.blocks)-1].since) >= since {
+		return Errorf(ErrMalformed, "version %d of %s is out of order", since, key.name)
+	}
+	v.count++
+	t.byName[key] = v
+	t.blocks = append(t.blocks, schemaBlock{line: int32(line), since: int32(since)})
+	t.latest[key.domain] = max(t.latest[key.domain], since)
+	return nil
+}
+
+// operatorOf reads the fields that begin a schema.
+func operatorOf(f []string) (schemaKey, int, error) {
+	if len(f) < schemaFields["op"] {
+		return schemaKey{}, 0, Errorf(ErrMalformed, "%d fields of kind %q", len(f), f[0])
+	}
+	since, err := strconv.Atoi(f[3])
+	return schemaKey{canonicalDomain(f[1]), f[2]}, since, err
+}
+
+// read gives a schema, which it reads unless that has been done.
+func (t *schemaTable) read(b *schemaBlock) (*Schema, error) {
+	if s := b.schema.Load(); s != nil {
+		return s, nil
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if b.done.Load() {
-		return nil
+	if s := b.schema.Load(); s != nil {
+		return s, nil
 	}
-	t.parser.op = b.schema
 	line := b.line - 1
 	for l := range strings.Lines(b.text) {
 		line++
-		if l = strings.TrimSuffix(l, "\n"); l == "" || l[0] == '#' {
-			continue
-		}
-		var buf [8]string
-		if err := t.parser.line(appendFields(buf[:0], l)); err != nil {
-			return fmt.Errorf("line %d: %w", line, err)
+		if err := t.parser.text(l); err != nil {
+			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
 	}
-	if err := b.schema.finish(); err != nil {
-		return err
-	}
+	s := t.parser.op
 	t.parser.op = nil
-	b.done.Store(true)
-	return nil
+	if err := s.finish(); err != nil {
+		return nil, err
+	}
+	b.schema.Store(s)
+	return s, nil
 }
 
 func appendFields(out []string, line string) []string {
@@ -122,6 +147,15 @@ func appendFields(out []string, line string) []string {
 
 // schemaFields is the least number of fields of each kind of line.
 var schemaFields = map[string]int{"release": 3, "types": 2, "op": 5, "attr": 4, "in": 4, "out": 4, "var": 3}
+
+// text reads a line, unless it is empty or a comment.
+func (p *schemaParser) text(l string) error {
+	if l = strings.TrimSuffix(l, "\n"); l == "" || l[0] == '#' {
+		return nil
+	}
+	var buf [8]string
+	return p.line(appendFields(buf[:0], l))
+}
 
 func (p *schemaParser) line(f []string) error {
 	want, ok := schemaFields[f[0]]
@@ -135,7 +169,9 @@ func (p *schemaParser) line(f []string) error {
 		p.sets = append(p.sets, typeSet{text: f[1]})
 		return nil
 	case "op":
-		return p.newOp(f[1], f[2], f[3], f[4])
+		key, since, err := operatorOf(f)
+		p.op = &Schema{Domain: key.domain, Name: key.name, Since: since, Deprecated: strings.Contains(f[4], "d"), Function: strings.Contains(f[4], "f")}
+		return err
 	}
 	if p.op == nil {
 		return Errorf(ErrMalformed, "%s line before the first operator", f[0])
@@ -168,25 +204,6 @@ func (p *schemaParser) release(version, ir string, opsets []string) error {
 		p.table.latest[domain] = max(p.table.latest[domain], v)
 	}
 	p.table.releases = append(p.table.releases, r)
-	return nil
-}
-
-func (p *schemaParser) newOp(domain, name, since, flags string) error {
-	n, err := strconv.Atoi(since)
-	if err != nil {
-		return err
-	}
-	domain = canonicalDomain(domain)
-	p.op = &Schema{Domain: domain, Name: name, Since: n,
-		Deprecated: strings.Contains(flags, "d"), Function: strings.Contains(flags, "f")}
-	t, key := p.table, schemaKey{domain, name}
-	t.all = append(t.all, p.op)
-	v := t.byName[key]
-	if v == nil {
-		v = &schemaVersions{}
-		t.byName[key] = v
-	}
-	t.latest[domain] = max(t.latest[domain], n)
 	return nil
 }
 

@@ -2,15 +2,24 @@ package onnx
 
 import (
 	"iter"
+	"slices"
 	"strings"
 )
 
 // Sort gives the nodes of a graph in an order in which each stands after the
 // nodes whose outputs it reads, itself or in the graphs of its attributes. The
 // graph's own order is kept where it will do; the graph is not modified. An
-// error matches ErrMalformed: two nodes give a value of the same name, or
-// nodes form a cycle, which it names.
-func Sort(g *Graph) ([]*Node, error) { return sortNodes(g.Nodes) }
+// error matches ErrMalformed: two nodes give a value of the same name, nodes form
+// a cycle, which it names, or one is nil.
+func Sort(g *Graph) ([]*Node, error) {
+	if g == nil {
+		return nil, Errorf(ErrMalformed, "no graph")
+	}
+	if i := slices.Index(g.Nodes, nil); i >= 0 {
+		return nil, Errorf(ErrMalformed, "node %d is missing", i)
+	}
+	return sortNodes(g.Nodes)
+}
 
 func sortNodes(nodes []*Node) ([]*Node, error) {
 	producer := make(map[string]int, len(nodes))
@@ -231,17 +240,32 @@ func (g *Graph) Defined() map[string]bool {
 
 // Subgraphs lists the graphs in the node's attributes.
 func (n *Node) Subgraphs() []*Graph {
-	var list []*Graph
+	count := 0
 	for _, a := range n.Attributes {
-		if a.Graph != nil || len(a.Graphs) > 0 {
-			list = append(list, a.subgraphs()...)
+		if a.Graph != nil {
+			count++
 		}
+		count += len(a.Graphs)
+	}
+	if count == 0 {
+		return nil
+	}
+	list := make([]*Graph, 0, count)
+	for _, a := range n.Attributes {
+		list = a.appendSubgraphs(list)
 	}
 	return list
 }
 
+// subgraphs lists the graphs in an attribute.
 func (a *Attribute) subgraphs() []*Graph {
-	var list []*Graph
+	if a.Graph == nil && len(a.Graphs) == 0 {
+		return nil
+	}
+	return a.appendSubgraphs(make([]*Graph, 0, 1+len(a.Graphs)))
+}
+
+func (a *Attribute) appendSubgraphs(list []*Graph) []*Graph {
 	if a.Graph != nil {
 		list = append(list, a.Graph)
 	}

@@ -1,5 +1,7 @@
 package onnx
 
+import goruntime "runtime"
+
 // Dense gives the tensor with its zeros. Errors match those of Check, and
 // ErrLimit when it would take more than DefaultLimits allow for all tensors of
 // a model; ErrMalformed also when values or indices lie in a file and have not
@@ -32,6 +34,7 @@ func (s *SparseTensor) Dense() (*Tensor, error) {
 		}
 		copy(to[at*w:(at+1)*w], from[k*w:])
 	}
+	goruntime.KeepAlive(s)
 	return out, nil
 }
 

@@ -35,6 +35,7 @@ type lazyData struct {
 	data    []byte
 	viewed  atomic.Bool // data is there
 	mapping *mapping    // in which raw lies, nil when that is the garbage collector's
+	join    *joint      // of which raw is made when somebody looks
 }
 
 // NewTensor makes a tensor of the given shape over data, in row-major order.
@@ -73,8 +74,14 @@ func MustTensor[T Element](shape []int, data []T) *Tensor {
 func Scalar[T Element](v T) *Tensor { return MustTensor(nil, []T{v}) }
 
 // NewZeros makes a tensor of zeros (empty strings, false) of any element type.
-// An error matches ErrShape or ErrType.
-func NewZeros(dtype DataType, shape []int) (*Tensor, error) {
+// An error matches ErrShape, for a shape with a negative size or of more bytes
+// than the machine addresses, or ErrType.
+func NewZeros(dtype DataType, shape []int) (_ *Tensor, err error) {
+	defer func() {
+		if recover() != nil { // make wants fewer than an int counts
+			err = Errorf(ErrShape, "shape %v of %v takes more bytes than the machine addresses", append([]int(nil), shape...), dtype)
+		}
+	}()
 	if !dtype.Valid() {
 		return nil, Errorf(ErrType, "%v is no element type", dtype)
 	}
@@ -172,7 +179,7 @@ func (t *Tensor) Bytes() []byte {
 // the sake of their alignment, until Bytes is asked for.
 func (t *Tensor) ElementBytes() []byte {
 	if readsAnywhere && t.lazy != nil && liesAsInMemory(t.dtype) && !t.lazy.viewed.Load() {
-		return t.lazy.raw
+		return t.lazy.bytes()
 	}
 	return t.Bytes()
 }
@@ -237,6 +244,7 @@ func (t *Tensor) Clone() *Tensor {
 	b := t.ElementBytes()
 	c.data = AlignedBytes(len(b))
 	copy(c.data, b)
+	goruntime.KeepAlive(t) // b may lie in a mapped file
 	return c
 }
 
@@ -266,7 +274,7 @@ func (t *Tensor) Part(from int, shape []int) *Tensor {
 		n *= d
 	}
 	size := t.dtype.Size()
-	p := &Tensor{dtype: t.dtype, lazy: &lazyData{raw: t.lazy.raw[from*size : (from+n)*size : (from+n)*size], mapping: t.lazy.mapping}}
+	p := &Tensor{dtype: t.dtype, lazy: &lazyData{raw: t.lazy.bytes()[from*size : (from+n)*size : (from+n)*size], mapping: t.lazy.mapping}}
 	p.setShape(shape, n)
 	return p
 }
@@ -295,7 +303,7 @@ func bytesOf[T any](data []T) []byte {
 // view decodes the file's bytes once.
 func (l *lazyData) view(t *Tensor) []byte {
 	l.once.Do(func() {
-		l.data = decodeRaw(t.dtype, t.n, l.raw)
+		l.data = decodeRaw(t.dtype, t.n, l.bytes())
 		l.viewed.Store(true)
 	})
 	return l.data
@@ -379,7 +387,7 @@ func (t *Tensor) FileBytes() []byte {
 		return nil
 	}
 	if t.lazy != nil {
-		return t.lazy.raw
+		return t.lazy.bytes()
 	}
 	if t.dtype.Bits() < 8 {
 		return packBits(t.dtype, t.data)

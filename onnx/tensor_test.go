@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"unsafe"
@@ -148,6 +149,11 @@ func TestElementTypes(t *testing.T) {
 	for _, d := range []DataType{Undefined, -1, 27, 1 << 30} {
 		if _, err := NewZeros(d, nil); !errors.Is(err, ErrType) || d.Valid() {
 			t.Errorf("%v: %v, valid %v; want an error that matches ErrType", d, err, d.Valid())
+		}
+	}
+	for _, d := range []DataType{Uint8, Int64, String} { // what an int holds, and no memory does
+		if _, err := NewZeros(d, []int{math.MaxInt / 16}); strconv.IntSize == 64 && !errors.Is(err, ErrShape) {
+			t.Errorf("zeros of %v beyond any memory: %v", d, err)
 		}
 	}
 	if _, err := NewZeros(Complex128, []int{math.MaxInt / 8}); !errors.Is(err, ErrShape) {

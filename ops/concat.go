@@ -101,7 +101,10 @@ func sumDims(dims []onnx.Dim) onnx.Dim {
 // known count as unknown elements.
 func concatContent(n *Node) *Content {
 	out := &Content{}
-	if s := n.Out(0).Type.Shape; len(s) == 1 && s[0].Known() && s[0].Value <= maxContent {
+	if s := n.Out(0).Type.Shape; len(s) == 1 && s[0].Known() {
+		if s[0].Value > maxContent {
+			return nil
+		}
 		out.Elems = make([]Sym, 0, s[0].Value)
 	}
 	for i := range n.NumInputs() {
@@ -164,11 +167,14 @@ func (k *concat) Run(c *Ctx, in, _ []onnx.Value) error {
 		_, err := c.View(0, first, m.shape)
 		return err
 	}
+	outer, total, inner := split3(m.shape, axis)
+	if done, err := c.joined(0, first.DataType(), m.shape, outer, in); done || err != nil {
+		return err
+	}
 	y, err := c.New(0, first.DataType(), m.shape)
 	if err != nil || y.Len() == 0 {
 		return err
 	}
-	outer, total, inner := split3(m.shape, axis)
 	at := 0
 	for _, v := range in {
 		x := v.(*onnx.Tensor)

@@ -168,6 +168,32 @@ func (c *Ctx) part(i int, t *onnx.Tensor, from int, shape []int) bool {
 	return true
 }
 
+// joiner is an engine that puts the elements of outputs together when somebody
+// looks at them.
+type joiner interface {
+	// Joined makes output i the elements that onnx.Joined gives, in the shape; nil
+	// where the engine would rather have them copied.
+	Joined(i int, d onnx.DataType, shape []int, rows int, parts []onnx.Value) (*onnx.Tensor, error)
+}
+
+// joined makes output i of rows of the elements of tensors, as onnx.Joined does.
+// It reports whether it did.
+func (c *Ctx) joined(i int, d onnx.DataType, shape []int, rows int, parts []onnx.Value) (bool, error) {
+	e, ok := c.eng.(joiner)
+	if !ok {
+		return false, nil
+	}
+	if err := c.checkRank(shape); err != nil {
+		return false, err
+	}
+	t, err := e.Joined(i, d, c.keep(shape), rows, parts)
+	if t == nil || err != nil {
+		return false, err
+	}
+	c.out[i] = t
+	return true, nil
+}
+
 // Own gives a tensor that may be kept in a sequence, an optional or a map: the
 // engine uses the headers of its intermediate tensors again.
 func (c *Ctx) Own(v onnx.Value) onnx.Value {

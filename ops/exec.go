@@ -93,6 +93,25 @@ func (h *heap) Part(_ int, t *onnx.Tensor, from int, shape []int) *onnx.Tensor {
 	return t.Part(from, shape)
 }
 
+// joinedLeast is how many bytes are worth being put together later.
+const joinedLeast = 4 << 10
+
+func (h *heap) Joined(_ int, d onnx.DataType, shape []int, rows int, parts []onnx.Value) (*onnx.Tensor, error) {
+	bytes, err := TensorBytes(d, shape)
+	if err != nil || bytes < joinedLeast {
+		return nil, err
+	}
+	list := make([]*onnx.Tensor, len(parts))
+	for i, p := range parts {
+		list[i] = p.(*onnx.Tensor)
+	}
+	t := onnx.Joined(d, shape, rows, list)
+	if t == nil {
+		return nil, nil
+	}
+	return t, h.charge(bytes)
+}
+
 func (h *heap) Own(t *onnx.Tensor) *onnx.Tensor { return t }
 func (h *heap) Append(i int, t *onnx.Tensor, reserve int) error {
 	s := h.stacks[i]

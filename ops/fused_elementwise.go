@@ -155,7 +155,8 @@ func stepOperator(l Level, op string) *zip[float32, float32] {
 	case "Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu":
 		return zips(l, op)[onnx.Float].(*zip[float32, float32])
 	case "Pow":
-		return &zip[float32, float32]{kernel.Pow32, kernel.Pow32VS, kernel.Pow32SV, costlyGrain}
+		vs := func(dst, x []float32, s float32) { kernel.Pow32VS(l, dst, x, float64(s)) }
+		return &zip[float32, float32]{kernel.Pow32, vs, kernel.Pow32SV, costlyGrain}
 	}
 	return nil
 }

@@ -74,13 +74,13 @@ type fusedMatmulLocal struct {
 	matmulLocal[float32]
 	k        *fusedMatmul
 	bias     []float32 // nil where there is none
-	finished func(i, j int, y []float32)
+	finished func(i, j, w int, y []float32)
 }
 
 func (k *fusedMatmul) Run(c *Ctx, in, _ []onnx.Value) error {
 	l, bias := Local[fusedMatmulLocal](c), tensorIn(in, 2)
 	if l.finished == nil {
-		l.finished = l.finishRow
+		l.finished = l.finishRows
 	}
 	l.k, l.product.finish = k, l.finished
 	if bias != nil {
@@ -91,10 +91,10 @@ func (k *fusedMatmul) Run(c *Ctx, in, _ []onnx.Value) error {
 	return err
 }
 
-// finishRow makes results of sums of a row from column j on.
-func (l *fusedMatmulLocal) finishRow(_, j int, y []float32) {
+// finishRows makes results of sums of rows of w columns, from column j on.
+func (l *fusedMatmulLocal) finishRows(_, j, w int, y []float32) {
 	if l.bias != nil {
-		kernel.AddVector(l.k.matmul.level, y, y, l.bias[j:][:len(y)])
+		kernel.AddRows(l.k.matmul.level, y, y, l.bias[j:][:w])
 	}
 	l.k.activation.apply(y)
 }

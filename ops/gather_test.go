@@ -50,6 +50,30 @@ func TestConcatAndSplit(t *testing.T) {
 	}
 }
 
+// TestConcatLarge joins constants of which the elements are put together when
+// somebody looks at them.
+func TestConcatLarge(t *testing.T) {
+	a, b := make([]float32, 3*500), make([]float32, 3*300)
+	var want []float32
+	for i := range 3 {
+		for k := range 500 {
+			a[i*500+k] = float32(1000*i + k)
+		}
+		for k := range 300 {
+			b[i*300+k] = -float32(1000*i + k)
+		}
+		want = slices.Concat(want, a[i*500:][:500], b[i*300:][:300])
+	}
+	in := []onnx.Value{onnx.MustTensor([]int{3, 500}, a), onnx.MustTensor([]int{3, 300}, b)}
+	out, err := compute(t, node("Concat", 1, "axis", 1), 13, in...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := differ(out[0], onnx.MustTensor([]int{3, 800}, want), 0, 0); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestConcatSplitVersions(t *testing.T) {
 	x := of([]int{2, 4}, float32(1), 2, 3, 4, 5, 6, 7, 8)
 	left, right := of([]int{2, 2}, float32(1), 2, 5, 6), of([]int{2, 2}, float32(3), 4, 7, 8)

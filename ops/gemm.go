@@ -72,7 +72,8 @@ func buildGemm(n *Node) (Kernel, error) {
 // newGemm32 makes the kernel of float32, which has B packed where that is a
 // constant.
 func newGemm32(n *Node, g gemmAttrs) *gemm[float32] {
-	return &gemm[float32]{gemmAttrs: g, scale: scale32(g.level), packed: packedB(n, g.transB)}
+	addRows := func(y, c []float32) { kernel.AddRows(g.level, y, y, c) }
+	return &gemm[float32]{gemmAttrs: g, scale: scale32(g.level), addRows: addRows, packed: packedB(n, g.transB)}
 }
 
 type gemmAttrs struct {
@@ -96,7 +97,10 @@ type gemm[T element] struct {
 	gemmAttrs
 	// scale is y = alpha*y + beta*c; c has a stride of 0 or 1, and is nil
 	// where there is no C.
-	scale      func(y, c []T, step int, alpha, beta float32)
+	scale func(y, c []T, step int, alpha, beta float32)
+	// addRows, of float32, is scale of rows one after the other, where alpha and
+	// beta are 1 and c is of each.
+	addRows    func(y, c []T)
 	packed     *packed[kernel.PackedB] // nil where B is no constant, and for other types
 	activation func(y []T)             // of a fused operator, nil for none
 }
@@ -107,7 +111,7 @@ type gemmLocal[T element] struct {
 	g          *gemm[T]
 	bias       []T // nil where there is none
 	rows, cols int // strides of bias
-	finished   func(i, j int, y []T)
+	finished   func(i, j, w int, y []T)
 }
 
 // Run computes alpha*A*B + beta*C: first each sum, then the rest. A beta of 0
@@ -170,19 +174,25 @@ func (l *gemmLocal[T]) finishWith(g *gemm[T], bias *onnx.Tensor) {
 		l.bias = onnx.Elements[T](bias)
 	}
 	if l.finished == nil {
-		l.finished = l.finishRow
+		l.finished = l.finishRows
 	}
 	l.finish = l.finished
 }
 
-// finishRow makes results of sums of row i from column j on.
-func (l *gemmLocal[T]) finishRow(i, j int, y []T) {
-	var c []T
-	if l.bias != nil {
-		c = l.bias[i*l.rows+j*l.cols:]
-	}
-	if c != nil || l.g.alpha != 1 {
-		l.g.scale(y, c, l.cols, l.g.alpha, l.g.beta)
+// finishRows makes results of sums of rows of w columns one after the other, from
+// row i and column j on.
+func (l *gemmLocal[T]) finishRows(i, j, w int, y []T) {
+	switch {
+	case l.g.addRows != nil && l.bias != nil && l.rows == 0 && l.cols == 1 && l.g.alpha == 1 && l.g.beta == 1:
+		l.g.addRows(y, l.bias[j:][:w])
+	case l.bias != nil || l.g.alpha != 1:
+		for r := 0; r < len(y); i, r = i+1, r+w {
+			var c []T
+			if l.bias != nil {
+				c = l.bias[i*l.rows+j*l.cols:]
+			}
+			l.g.scale(y[r:r+w], c, l.cols, l.g.alpha, l.g.beta)
+		}
 	}
 	if l.g.activation != nil {
 		l.g.activation(y)

@@ -98,7 +98,9 @@ func keyOf(layout string, level Level, of []*onnx.Tensor) (key packedKey) {
 			number(d)
 		}
 		h.Write(head)
-		h.Write(t.ElementBytes())
+		for _, run := range t.Runs() {
+			h.Write(run)
+		}
 		head = head[:0]
 	}
 	h.Write(head)

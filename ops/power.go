@@ -20,10 +20,11 @@ type power struct {
 	fit    fitting
 	axis   int64
 	axisOn bool
+	level  Level
 }
 
 func buildPow(n *Node) (Kernel, error) {
-	k := &power{}
+	k := &power{level: n.Level()}
 	if n.Since < 7 {
 		k.axis, k.axisOn = n.Int("axis", 0), n.HasAttr("axis")
 		k.fit = fitEqual
@@ -50,13 +51,15 @@ func (k *power) Run(c *Ctx, in, out []onnx.Value) error {
 	}
 	d := x.DataType()
 	if y.Len() == 1 && slices.Equal(shape, x.Shape()) && (d == onnx.Float || d == onnx.Double) {
-		return powScalar(c, x, y)
+		return powScalar(c, k.level, x, y)
 	}
 	t, err := c.New(0, d, shape, 0)
 	if err != nil || t.Len() == 0 {
 		return err
 	}
 	switch whole := y.DataType().IsInteger(); {
+	case d == onnx.Float && y.DataType() == onnx.Float:
+		return powZip(c, t, x, y, tail, onnx.Float, kernel.Pow32)
 	case d == onnx.Float:
 		return powZip(c, t, x, y, tail, onnx.Double, kernel.PowFloat[float32])
 	case d == onnx.Double:
@@ -118,12 +121,13 @@ func convertAll(dst, src *onnx.Tensor) error {
 // scalar.
 type powScalarRun struct {
 	c        *Ctx
+	level    Level
 	dst, src *onnx.Tensor
 	y        float64
 	f        func(lo, hi int)
 }
 
-func powScalar(c *Ctx, x, y *onnx.Tensor) error {
+func powScalar(c *Ctx, l Level, x, y *onnx.Tensor) error {
 	r := Local[powScalarRun](c)
 	if r.f == nil {
 		r.f = r.run
@@ -135,7 +139,7 @@ func powScalar(c *Ctx, x, y *onnx.Tensor) error {
 	if err != nil {
 		return err
 	}
-	r.c, r.dst, r.src = c, t, x
+	r.c, r.level, r.dst, r.src = c, l, t, x
 	c.Parallel(t.Len(), costlyGrain, r.f)
 	r.c, r.dst, r.src = nil, nil, nil
 	return cancelled(c, t.Len())
@@ -161,7 +165,7 @@ func (r *powScalarRun) run(lo, hi int) {
 	for ; lo < hi; lo += cancelEvery {
 		end := min(lo+cancelEvery, hi)
 		if r.src.DataType() == onnx.Float {
-			kernel.PowFloatVS(onnx.Elements[float32](r.dst)[lo:end], onnx.Elements[float32](r.src)[lo:end], r.y)
+			kernel.Pow32VS(r.level, onnx.Elements[float32](r.dst)[lo:end], onnx.Elements[float32](r.src)[lo:end], r.y)
 		} else {
 			kernel.PowFloatVS(onnx.Elements[float64](r.dst)[lo:end], onnx.Elements[float64](r.src)[lo:end], r.y)
 		}

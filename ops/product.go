@@ -19,9 +19,9 @@ type product[T element] struct {
 	packed *kernel.PackedB
 	// fresh says that y, all of which is computed, holds nothing.
 	fresh bool
-	// finish, which may be nil, gets each part of a row of y once it is
-	// complete: those of row i of all products' rows, from column j on.
-	finish func(i, j int, y []T)
+	// finish, which may be nil, gets each part of y once it is complete: rows of w
+	// columns one after the other, from row i of all products' rows and column j on.
+	finish func(i, j, w int, y []T)
 	// The batch: its dimensions, and the strides of a and b along them.
 	dims, as, bs []int
 
@@ -130,7 +130,7 @@ func (p *product[T]) doStrips(lo, hi int) {
 func (p *product[T]) doPacked(i, rows, from, to int) {
 	y, _ := any(p.y).([]float32)
 	a, _ := any(p.a).([]float32)
-	finish, _ := any(p.finish).(func(i, j int, y []float32))
+	finish, _ := any(p.finish).(func(i, j, w int, y []float32))
 	p.packed.Product(y, p.ldy, a, p.ars, p.acs, i, rows, from, to, finish)
 }
 
@@ -139,8 +139,12 @@ func (p *product[T]) complete(i, rows, from, to int) {
 	if p.finish == nil {
 		return
 	}
+	if to-from == p.ldy {
+		p.finish(i, from, p.ldy, p.y[i*p.ldy:(i+rows)*p.ldy])
+		return
+	}
 	for ; rows > 0; i, rows = i+1, rows-1 {
-		p.finish(i, from, p.y[i*p.ldy+from:i*p.ldy+to])
+		p.finish(i, from, to-from, p.y[i*p.ldy+from:i*p.ldy+to])
 	}
 }
 

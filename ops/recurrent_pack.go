@@ -2,7 +2,6 @@ package ops
 
 import (
 	"fmt"
-	"unsafe"
 
 	"github.com/recur-ml/recur/onnx"
 	"github.com/recur-ml/recur/ops/internal/kernel"
@@ -59,6 +58,7 @@ type gateWeights[T singleOrDouble] struct {
 	last      int    // lanes of the last panel
 	span      int    // sums of a panel: lanes of each sum of the form
 	panels    int    // of a direction
+	row       int    // from one row of sums, those of all panels, to the next
 	units     int    // of a row of a state: H, or at a level of vectors those of all panels
 	stride    [2]int // elements of a direction in panel and in halves
 	at        [3]int // where in a direction each product's panels begin
@@ -79,6 +79,9 @@ func (w *gateWeights[T]) lay(f *gateForm, size *recurrentSizes, level kernel.Lev
 	w.lanes = w.fit(f, size[dimH])
 	w.span = len(f.sums) * w.lanes
 	w.panels = (size[dimH] + w.lanes - 1) / w.lanes
+	if w.row = w.panels * w.span; w.level != kernel.Go {
+		w.row = apart(w.row)
+	}
 	w.last = w.fitLast(f, size[dimH]-(w.panels-1)*w.lanes)
 	lanes := (w.panels-1)*w.lanes + w.last
 	if w.units = size[dimH]; w.level != kernel.Go {
@@ -317,8 +320,8 @@ func (k *recurrentCore[T]) packWeights(in *[recurrentInputs]*onnx.Tensor, size *
 	src.line = make([]T, max(size[dimI], size[dimH]))
 	w.rounded = k.half && src.fitHalf()
 	w.lay(&k.form, size, k.level)
-	w.panel = aligned[T](size[dimD] * w.stride[0])
-	w.halves = aligned[uint16](size[dimD] * w.stride[1])
+	w.panel = kernel.Weights[T](size[dimD] * w.stride[0])
+	w.halves = kernel.Weights[uint16](size[dimD] * w.stride[1])
 	w.bias = make([]T, size[dimD]*w.panels*w.span)
 	for i := range size[dimD] * w.panels {
 		src.pack(w, i/w.panels, i%w.panels)
@@ -328,18 +331,6 @@ func (k *recurrentCore[T]) packWeights(in *[recurrentInputs]*onnx.Tensor, size *
 		src.packPeepholes(w)
 	}
 	return w
-}
-
-// aligned makes a slice that begins a cache line.
-func aligned[T singleOrDouble | uint16](n int) []T {
-	if n == 0 {
-		return nil
-	}
-	const line = 64
-	size := unsafe.Sizeof(T(0))
-	s := make([]T, n+line/int(size))
-	past := uintptr(unsafe.Pointer(&s[0])) % line
-	return s[(line-past)%line/size:][:n]
 }
 
 // floatCodec reads and writes elements of a tensor of some type as T.
@@ -358,7 +349,7 @@ func codecOf[T singleOrDouble](d onnx.DataType) floatCodec[T] {
 	}
 	return floatCodec[T]{
 		load: func(dst []T, src *onnx.Tensor, at int) {
-			copy(dst, onnx.Elements[T](src)[at:])
+			onnx.CopyElements(dst, src, at)
 		},
 		store: func(dst *onnx.Tensor, at int, src []T) {
 			copy(onnx.Elements[T](dst)[at:], src)

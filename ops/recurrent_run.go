@@ -340,9 +340,12 @@ func (r *recurrentRun[T]) allocate() error {
 		hidden, input = apart(hidden), apart(input)
 	}
 	r.pitch, r.xPitch = hidden, input
-	sums := r.weights.panels * r.weights.span
+	sums := r.weights.row
 	perRow := (sums + input) * int(unsafe.Sizeof(T(0)))
 	r.block = max(1, min(r.size[dimT], blockBytes/perRow/max(r.units*dealt, 1)))
+	if r.size[dimB] == 1 && r.size[dimT] >= besideSteps && r.hasBeside() {
+		r.block = max(r.block, besideBlock)
+	}
 	var m slab
 	state, other := m.piece(unsafe.Sizeof(T(0)), rows, hidden), m.piece(unsafe.Sizeof(T(0)), rows, hidden)
 	var c, reset extent

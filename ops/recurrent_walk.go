@@ -21,10 +21,13 @@ type strand[T singleOrDouble] struct {
 	quantizer quantizer[T]
 	all       int
 
+	pairs    bool   // many rows have the products with W and R computed together
 	team     *team  // who computes it together; nil: one thread alone
 	own      uint64 // the leader's shares, a bit each
 	computed uint64 // shares that the leader has computed itself
 	job
+
+	beside kernel.Beside // what is computed beside the steps of a row that is alone
 }
 
 // job says what is computed of all panels.
@@ -49,7 +52,7 @@ func (r *recurrentRun[T]) strand(d, lo, hi int) strand[T] {
 	}
 	s := strand[T]{recurrentRun: r, d: d, rows: r.rows[from : from : from+rows]}
 	s.h, s.next, s.c, s.reset = part(r.h, r.pitch), part(r.next, r.pitch), part(r.c, r.pitch), part(r.reset, r.pitch)
-	s.x, s.sums = part(r.x, r.block*r.xPitch), part(r.sums, r.block*r.weights.panels*r.weights.span)
+	s.x, s.sums = part(r.x, r.block*r.xPitch), part(r.sums, r.block*r.weights.row)
 	for round := r.sorted; len(round) > 0; round = round[min(r.units, len(round)):] {
 		for _, row := range round[min(lo, len(round)):min(hi, len(round))] {
 			if r.length(int(row)) > 0 {
@@ -77,6 +80,10 @@ func (s *strand[T]) walk() {
 			}
 			continue
 		}
+		if s.alone() {
+			s.walkAlone()
+			return
+		}
 		steps, total := s.gather(s.block * cap(s.rows))
 		if !s.compute(productX, 0, total) {
 			return
@@ -99,6 +106,7 @@ func (s *strand[T]) start() {
 		s.quantizer = s.cells[s.d].(quantizer[T])
 	}
 	s.all = len(s.rows)
+	s.pairs = s.all >= fewRows && s.hasPairs()
 	for i, row := range s.rows {
 		s.initial(s.h[i*s.pitch:][:hidden], inH, row)
 		if s.cellState {
@@ -146,10 +154,15 @@ func (s *strand[T]) gather(room int) (steps, total int) {
 	return steps, total
 }
 
+// bias is what the sums of a panel start from.
+func (s *strand[T]) bias(panel int) []T {
+	w := s.weights
+	return w.bias[(s.d*w.panels+panel)*w.span:][:len(s.form.sums)*w.lanesOf(panel)]
+}
+
 // begin puts the bias of a panel into rows of sums that are gap apart.
 func (s *strand[T]) begin(panel int, sums []T, gap, rows int) {
-	span := s.weights.span
-	bias := s.weights.bias[(s.d*s.weights.panels+panel)*span:][:span]
+	bias := s.bias(panel)
 	for i := range rows {
 		copy(sums[i*gap:], bias)
 	}
@@ -176,10 +189,9 @@ func (s *strand[T]) part(lo, hi int) bool {
 // multiplyX makes the sums of a block's rows of bias and product with W. The
 // sums of a row lie together, panel by panel.
 func (s *strand[T]) multiplyX(lo, hi int) bool {
-	span := s.weights.span
-	gap := s.weights.panels * span
+	span, gap := s.weights.span, s.weights.row
 	if s.n == 1 {
-		copy(s.sums[lo*span:hi*span], s.weights.bias[s.d*gap+lo*span:])
+		copy(s.sums[lo*span:hi*span], s.weights.bias[(s.d*s.weights.panels+lo)*span:])
 		return s.multiplyPanels(0, lo, hi, 1, s.sums)
 	}
 	for p := lo; p < hi; p++ {
@@ -260,13 +272,7 @@ func (s *strand[T]) advanceMany() bool {
 	for phase := range s.form.products[1:] {
 		for i := range s.weights.panels {
 			sums := s.sums[i*keep:]
-			if phase == 0 {
-				s.begin(i, sums, span, n)
-				if !s.multiply(0, i, n, sums, span) {
-					return false
-				}
-			}
-			if !s.multiply(1+phase, i, n, sums, span) {
+			if !s.multiplyMany(phase, i, n, sums) {
 				return false
 			}
 			s.place(&p, i, sums)
@@ -275,6 +281,47 @@ func (s *strand[T]) advanceMany() bool {
 	}
 	s.end()
 	return true
+}
+
+// multiplyMany makes the sums of a phase for a panel of many rows.
+func (s *strand[T]) multiplyMany(phase, panel, n int, sums []T) bool {
+	span := s.weights.span
+	switch {
+	case phase > 0:
+	case s.pairs:
+		x, h, bias := s.factor(0, panel), s.factor(1, panel), s.bias(panel)
+		kernel.MulAddPair(s.weights.level, any(sums).([]float32), span, any(bias).([]float32), n, &x, &h)
+		return s.worked(n * (x.Depth*x.Width + h.Depth*h.Width))
+	default:
+		s.begin(panel, sums, span, n)
+		if !s.multiply(0, panel, n, sums, span) {
+			return false
+		}
+	}
+	return s.multiply(1+phase, panel, n, sums, span)
+}
+
+// hasPairs reports whether the first two products of all panels are computed
+// together.
+func (s *strand[T]) hasPairs() bool {
+	if s.weights.level == kernel.Go || s.weights.half {
+		return false
+	}
+	for _, panel := range [...]int{0, s.weights.panels - 1} {
+		x, h := s.factor(0, panel), s.factor(1, panel)
+		if !s.weights.level.HasPair(len(s.bias(panel)), &x, &h) {
+			return false
+		}
+	}
+	return true
+}
+
+// factor is product k of a panel, for kernel.MulAddPair.
+func (s *strand[T]) factor(k, panel int) kernel.Factor {
+	product, lanes := &s.form.products[k], s.weights.lanesOf(panel)
+	operand, pitch := s.operand(k)
+	return kernel.Factor{A: any(operand).([]float32), Pitch: pitch, Depth: product.depth(&s.size), W: any(s.weights.of(s.d, k, panel)).([]float32),
+		At: product.at * lanes, Width: len(product.gates) * lanes}
 }
 
 // advance computes a step of the n rows that still run, few, whose sums begin
@@ -292,7 +339,7 @@ func (s *strand[T]) advance(first, n int) bool {
 // computePhase does a phase of a step of few rows.
 func (s *strand[T]) computePhase(lo, hi int) bool {
 	w := s.weights
-	cell, p, gap := s.cells[s.d], s.panel(s.n), w.panels*w.span
+	cell, p, gap := s.cells[s.d], s.panel(s.n), w.row
 	block := s.sums[s.first*gap:]
 	if !s.multiplyPanels(1+s.phase, lo, hi, s.n, block) {
 		return false
@@ -339,17 +386,20 @@ func (s *strand[T]) multiplyPanels(k, lo, hi, rows int, sums []T) bool {
 			p = lo + full - done - n
 		}
 		to := sums[p*w.span+product.at*w.lanes:]
-		if w.kept(product) == 1 {
-			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, w.panels*w.span, any(operand).([]float32), pitch, rows, depth,
+		switch {
+		case w.kept(product) == 1:
+			kernel.MulAddPanelsHalf(w.level, any(to).([]float32), w.span, w.row, any(operand).([]float32), pitch, rows, depth,
 				w.halfOf(s.d, k, p), width, n)
-		} else {
-			kernel.MulAddPanels(w.level, to, w.span, w.panels*w.span, operand, pitch, rows, depth, w.of(s.d, k, p), width, n)
+		case s.beside.Left():
+			kernel.MulAddPanelsBeside(w.level, any(to).([]float32), w.span, any(operand[:depth]).([]float32), any(w.of(s.d, k, p)).([]float32), width, n, &s.beside)
+		default:
+			kernel.MulAddPanels(w.level, to, w.span, w.row, operand, pitch, rows, depth, w.of(s.d, k, p), width, n)
 		}
 		if !s.worked(n * rows * depth * width) {
 			return false
 		}
 	}
-	return full == hi || s.multiply(k, full, rows, sums[full*w.span:], w.panels*w.span)
+	return full == hi || s.multiply(k, full, rows, sums[full*w.span:], w.row)
 }
 
 // end goes to the next step.

@@ -204,8 +204,21 @@ func (k *reshape) Run(c *Ctx, in, _ []onnx.Value) error {
 	if m.shape, err = k.resolve(m.shape[:0], x, sizes); err != nil {
 		return err
 	}
+	if x.Len() == 0 && !k.fromAttr {
+		k.takeInferred(m.shape, sizes, c.OutType(0).Shape)
+	}
 	_, err = c.View(0, x, m.shape)
 	return err
+}
+
+// takeInferred takes a size that was computed, and is 0 though the input's at its
+// place is not, for what inference says that it is: an empty batch, most often.
+func (k *reshape) takeInferred(dst []int, sizes []int64, inferred onnx.Shape) {
+	for i, s := range sizes {
+		if s == 0 && !k.zeros.has(i) && len(inferred) == len(sizes) && inferred[i].Known() && inferred[i].Value == 0 {
+			dst[i] = 0
+		}
+	}
 }
 
 // resolve gives the shape that the sizes make of x's, appended to dst.

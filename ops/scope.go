@@ -217,9 +217,11 @@ func (s *Scope) infer(p *onnx.Node) (*Node, error) {
 
 // newNode makes a node, or uses one that was released.
 func (a *Analysis) newNode(in, out int) *Node {
-	n := &Node{}
+	var n *Node
 	if last := len(a.spare) - 1; last >= 0 {
 		n, a.spare = a.spare[last], a.spare[:last]
+	} else {
+		n = &Node{}
 	}
 	if cap(n.infos) < in+out {
 		n.infos = make([]Info, in+out)

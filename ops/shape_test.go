@@ -1,9 +1,12 @@
 package ops
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"github.com/recur-ml/recur/onnx"
@@ -372,4 +375,44 @@ func TestCol2Im(t *testing.T) {
 		{name: "strides", op: "Col2Im", opset: 18, attrs: []any{"strides", []int64{0}}, in: []onnx.Value{x, vec[int64](3), vec[int64](2)}, err: onnx.ErrShape},
 		{name: "strings", op: "Col2Im", opset: 18, in: []onnx.Value{of([]int{1, 1, 1}, "a"), vec[int64](1), vec[int64](1)}, err: onnx.ErrUnsupported},
 	})
+}
+
+// hasty is an engine whose run is cancelled after some looks.
+type hasty struct {
+	*heap
+	left int
+}
+
+func (e *hasty) Err() error {
+	if e.left--; e.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestUniqueCancel: a run looks at the context while it sorts, and ends soon.
+func TestUniqueCancel(t *testing.T) {
+	const n = 1 << 17
+	numbers, words := make([]float32, n), make([]string, n)
+	for i := range n {
+		numbers[i] = float32(i * 7919 % n)
+		words[i] = strconv.Itoa(i * 7919 % n)
+	}
+	for name, x := range map[string]onnx.Value{"numbers": vec(numbers...), "strings": vec(words...)} {
+		r := newRunner(t, node("Unique", 1), 11, []onnx.Value{x}, true)
+		look := func(left int) (looks int, err error) {
+			e := &hasty{heap: r.e, left: left}
+			c, out := NewCtx(e), make([]onnx.Value, 1)
+			c.Bind(out)
+			err = r.k.Run(c, []onnx.Value{x}, out)
+			return left - e.left, err
+		}
+		looks, err := look(math.MaxInt)
+		if err != nil || looks < 20 {
+			t.Errorf("%s: %d looks, %v", name, looks, err)
+		}
+		if again, err := look(looks / 2); !errors.Is(err, context.Canceled) || again > looks/2+5 {
+			t.Errorf("%s: %d looks of %d, %v", name, again, looks, err)
+		}
+	}
 }

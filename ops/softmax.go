@@ -101,7 +101,11 @@ func softmaxRun[T float32 | float64](c *Ctx, k *softmaxKernel, x, y []T, e reduc
 func (j *softmaxJob[T]) span(lo, hi int) {
 	p := pace{c: j.c}
 	if f, ok := any(j).(*softmaxJob[float32]); ok && j.manyRows() {
-		softmaxRows(f, &p, lo, hi)
+		if f.shortRows(hi - lo) {
+			softmaxApart(f, &p, lo, hi)
+		} else {
+			softmaxRows(f, &p, lo, hi, nil)
+		}
 		return
 	}
 	var b softmaxBlock[T]
@@ -130,8 +134,25 @@ func (j *softmaxJob[T]) manyRows() bool {
 func cachedRows(n int) int { return min(max(1, 4096/max(n, 1)), kernel.RowsMost) }
 func readRows(n int) int   { return min(max(1, 1<<16/max(n, 1)), kernel.RowsMost) }
 
-// softmaxRows computes the rows lo..hi-1.
-func softmaxRows(j *softmaxJob[float32], p *pace, lo, hi int) {
+// apartLeast is of how many elements the exponentials are kept apart at least.
+const apartLeast = 1024
+
+// shortRows tells whether the exponentials of some rows are to be kept apart from
+// the results: those of rows of less than a vector are stored with a mask, and what
+// loads the next row, to scale it, would wait until that is in the cache.
+func (j *softmaxJob[T]) shortRows(rows int) bool {
+	return j.level == kernel.AVX512 && j.kind == toSoftmax && j.red < j.level.Lanes() && rows*j.red >= apartLeast
+}
+
+// softmaxApart is softmaxRows of short rows.
+func softmaxApart(j *softmaxJob[float32], p *pace, lo, hi int) {
+	var block [16 * kernel.RowsMost]float32
+	softmaxRows(j, p, lo, hi, block[:])
+}
+
+// softmaxRows computes the rows lo..hi-1. The exponentials of a softmax are in
+// block meanwhile, or with none where the results will be.
+func softmaxRows(j *softmaxJob[float32], p *pace, lo, hi int, block []float32) {
 	var most, factor [kernel.RowsMost]float32 // factor, or logarithm
 	var sums [kernel.RowsMost]float64
 	for rows := cachedRows(j.red); lo < hi; lo += rows {
@@ -139,11 +160,15 @@ func softmaxRows(j *softmaxJob[float32], p *pace, lo, hi int) {
 		x, y := j.x[lo*j.red:][:k*j.red], j.y[lo*j.red:][:k*j.red]
 		kernel.ExtremeRows(j.level, most[:k], x, j.red, true)
 		if j.kind == toSoftmax {
-			kernel.ExpRows(j.level, y, x, j.red, most[:k], sums[:k])
+			e := y
+			if block != nil {
+				e = block[:len(y)]
+			}
+			kernel.ExpRows(j.level, e, x, j.red, most[:k], sums[:k])
 			for r, s := range sums[:k] {
 				factor[r] = float32(1 / s)
 			}
-			kernel.ScaleRows(j.level, y, y, j.red, factor[:k])
+			kernel.ScaleRows(j.level, y, e, j.red, factor[:k])
 		} else {
 			kernel.ExpRows(j.level, nil, x, j.red, most[:k], sums[:k])
 			kernel.LogOf(sums[:k], sums[:k])

@@ -67,7 +67,7 @@ func orderKeys(c *Ctx, t *onnx.Tensor) (keys []uint64, per int, err error) {
 	}
 	switch t.DataType() {
 	case onnx.String:
-		stringKeys(keys, t.Strings())
+		stringKeys(c, keys, t.Strings())
 	case onnx.Complex64:
 		for i, v := range cells[[2]float32](t) {
 			keys[2*i], keys[2*i+1] = uniqueKey(float64(v[0])), uniqueKey(float64(v[1]))
@@ -117,13 +117,26 @@ func uniqueKey(f float64) uint64 {
 	return b | 1<<63
 }
 
+// sortPaced sorts as slices.SortFunc does, where a comparison costs as much as
+// that many elements. After the run was cancelled it compares nothing and ends
+// soon, in any order.
+func sortPaced[T any](c *Ctx, list []T, cost int, compare func(a, b T) int) {
+	p, stopped := pace{c: c}, false
+	slices.SortFunc(list, func(a, b T) int {
+		if stopped = stopped || p.Stop(cost); stopped {
+			return 0
+		}
+		return compare(a, b)
+	})
+}
+
 // stringKeys numbers strings in their order.
-func stringKeys(keys []uint64, s []string) {
+func stringKeys(c *Ctx, keys []uint64, s []string) {
 	order := make([]int, len(s))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(s[a], s[b]) })
+	sortPaced(c, order, 4, func(a, b int) int { return cmp.Compare(s[a], s[b]) })
 	k := uint64(0)
 	for i, j := range order {
 		if i > 0 && s[j] != s[order[i-1]] {
@@ -155,7 +168,10 @@ func (u *unique) find(c *Ctx, n, length int, key func(i, j int) uint64) (g uniqu
 		}
 		return 0
 	}
-	slices.SortFunc(order, func(a, b int64) int { return cmp.Or(compare(a, b), cmp.Compare(a, b)) })
+	sortPaced(c, order, 4+length, func(a, b int64) int { return cmp.Or(compare(a, b), cmp.Compare(a, b)) })
+	if err := c.Err(); err != nil {
+		return g, err
+	}
 	if g.group, err = Scratch[int64](c, n); err != nil {
 		return g, err
 	}

@@ -259,8 +259,9 @@ func (f *facts) zeroWithin(name string, looked *int) bool {
 			if a == nil || a.Tensor == nil {
 				return true
 			}
-			return a.Tensor.DataType() == onnx.Float && onnx.Elements[float32](a.Tensor)[0] == 0 ||
-				a.Tensor.DataType() == onnx.Double && onnx.Elements[float64](a.Tensor)[0] == 0
+			t := a.Tensor
+			return t.Len() == 1 && t.External() == nil && (t.DataType() == onnx.Float && onnx.Elements[float32](t)[0] == 0 ||
+				t.DataType() == onnx.Double && onnx.Elements[float64](t)[0] == 0)
 		case "Concat":
 			for _, in := range n.Inputs[1:] {
 				if *looked++; !f.zeroWithin(in, looked) {

@@ -112,3 +112,45 @@ func TestFactsOfChangedBranch(t *testing.T) {
 		t.Errorf("the shape that the branch gives is of %v", got)
 	}
 }
+
+// TestFactsOfFolded wants what folding a model has found to be what inference
+// finds in the folded model.
+func TestFactsOfFolded(t *testing.T) {
+	m := factsModel()
+	g := m.Graph
+	g.Initializers = append(g.Initializers, &onnx.Initializer{Name: "l", Tensor: onnx.Scalar(float32(2))})
+	g.Nodes = append(g.Nodes, &onnx.Node{OpType: "Mul", Inputs: []string{"k", "l"}, Outputs: []string{"m"}}, &onnx.Node{OpType: "Sub", Inputs: []string{"a", "m"}, Outputs: []string{"n"}})
+	s := newState(m, Options{})
+	if err := fold(s); err != nil {
+		t.Fatal(err)
+	}
+	g = s.model.Graph
+	folded := s.factsOfGraphs[g]
+	a := ops.NewAnalysis(s.registry, s.model, s.limits)
+	f, err := s.factsOf(a, g, nil)
+	if err != nil || f != folded || f == nil {
+		t.Fatalf("the facts are %p, %v, want %p", f, err, folded)
+	}
+	delete(s.factsOfGraphs, g)
+	fresh, err := s.factsOf(a, g, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"x", "c", "k", "l", "m", "n", "a", "y", "z"} {
+		got, want := folded.info(name), fresh.info(name)
+		if got.Type.String() != want.Type.String() || got.Const != want.Const {
+			t.Errorf("%q is %v %v, want %v %v", name, got.Type, got.Const, want.Type, want.Const)
+		}
+		if (folded.makers[name] == nil) != (fresh.makers[name] == nil) {
+			t.Errorf("%q is made by %v, want %v", name, folded.makers[name], fresh.makers[name])
+		}
+	}
+	branch := g.Nodes[2].Attributes[0].Graph
+	got, err := s.factsOf(a, branch, folded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inner := got.typeOf("Abs"); inner.Elem != onnx.Float || len(inner.Shape) != 1 {
+		t.Errorf("a value of the branch is %v", inner)
+	}
+}

@@ -36,7 +36,11 @@ func (s *state) foldWithin(bytes int64, span time.Duration) error {
 	f.analysis = ops.NewAnalysis(s.registry, s.model, s.limits)
 	f.analysis.Level, f.analysis.HalfWeights = s.level, s.halfWeights
 	f.most = min(bytes, s.limits.InitializerBytes)
-	_, err := f.graph(s.model.Graph, nil)
+	g := s.model.Graph
+	scope, err := f.graph(g, nil)
+	if err == nil && scope != nil {
+		s.factsOfGraphs[g] = &facts{scope: scope, makers: producers(g), of: s.fingerprint(g)}
+	}
 	return err
 }
 
@@ -71,9 +75,10 @@ func constantBytes(g *onnx.Graph) int64 {
 	return total
 }
 
-// graph folds a graph, and gives what is known in it; nil where that is not
-// what inference would find in its place. Of the inputs of a body nothing is
-// assumed: a loop may change the shapes that it declares.
+// graph folds a graph, and gives what is known in it, of the model's own or a
+// graph without inputs; nil where that is not what inference would find. Of the
+// inputs of a body nothing is assumed: a loop may change the shapes that it
+// declares.
 func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) (*ops.Scope, error) {
 	scope := f.analysis.NewScope(outer)
 	scope.Enter(g, nil)
@@ -87,7 +92,7 @@ func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) (*ops.Scope, error) {
 		return nil, err
 	}
 	var kept []*onnx.Node
-	whole := len(g.Inputs) == 0
+	whole := outer == nil || len(g.Inputs) == 0
 	lists := [][]*onnx.Node{nodes} // the nodes of spliced branches before the rest
 	for len(lists) > 0 {
 		last := len(lists) - 1
@@ -137,7 +142,10 @@ func (f *folder) graph(g *onnx.Graph, outer *ops.Scope) (*ops.Scope, error) {
 // constant replaces a node by initializers when its outputs are known, and
 // reports whether it did.
 func (f *folder) constant(g *onnx.Graph, n *ops.Node, scope *ops.Scope) bool {
-	values := f.contents(n)
+	values := stated(n)
+	if values == nil {
+		values = f.contents(n)
+	}
 	if values == nil {
 		values = f.compute(n)
 	}
@@ -147,7 +155,7 @@ func (f *folder) constant(g *onnx.Graph, n *ops.Node, scope *ops.Scope) bool {
 	bytes := int64(0)
 	for _, v := range values {
 		if t, ok := v.(*onnx.Tensor); ok {
-			bytes += int64(len(t.ElementBytes()))
+			bytes += int64(t.Len()) * int64(t.DataType().Size())
 			for _, s := range t.Strings() {
 				bytes += int64(len(s)) + 16
 			}
@@ -161,15 +169,26 @@ func (f *folder) constant(g *onnx.Graph, n *ops.Node, scope *ops.Scope) bool {
 		if name == "" {
 			continue
 		}
-		scope.Set(name, ops.ConstInfo(values[i]))
+		if n.Out(i).Const != values[i] {
+			scope.Set(name, ops.ConstInfo(values[i]))
+		}
 		g.Initializers = append(g.Initializers, &onnx.Initializer{Name: name, Tensor: values[i].(*onnx.Tensor)})
 	}
 	return true
 }
 
+// stated gives the output of a Constant with one attribute, its value.
+func stated(n *ops.Node) []onnx.Value {
+	p := n.Proto
+	if p.OpType != "Constant" || p.Domain != "" || len(p.Attributes) != 1 || len(p.Outputs) != 1 || n.Out(0).Tensor() == nil {
+		return nil
+	}
+	return []onnx.Value{n.Out(0).Const}
+}
+
 // contents gives the outputs when inference knows the elements of all.
 func (f *folder) contents(n *ops.Node) []onnx.Value {
-	values := make([]onnx.Value, n.NumOutputs())
+	var values []onnx.Value
 	for i, name := range n.Proto.Outputs {
 		if name == "" {
 			continue
@@ -178,6 +197,9 @@ func (f *folder) contents(n *ops.Node) []onnx.Value {
 		ints, ok := c.Ints()
 		if !ok {
 			return nil
+		}
+		if values == nil {
+			values = make([]onnx.Value, n.NumOutputs())
 		}
 		shape := []int{len(ints)}
 		if c.Scalar {
@@ -196,6 +218,9 @@ func (f *folder) contents(n *ops.Node) []onnx.Value {
 			return nil
 		}
 	}
+	if values == nil {
+		values = make([]onnx.Value, n.NumOutputs())
+	}
 	return values
 }
 
@@ -205,16 +230,15 @@ func (f *folder) compute(n *ops.Node) []onnx.Value {
 	if n.Op.Random || len(n.Proto.Subgraphs()) > 0 || f.ctx.Err() != nil {
 		return nil
 	}
-	in := make([]onnx.Value, n.NumInputs())
 	for i, name := range n.Proto.Inputs {
-		if name == "" {
-			continue
-		}
 		v := n.In(i).Const
-		if t, ok := v.(*onnx.Tensor); v == nil || ok && t.External() != nil {
+		if t, ok := v.(*onnx.Tensor); name != "" && (v == nil || ok && t.External() != nil) {
 			return nil
 		}
-		in[i] = v
+	}
+	in := make([]onnx.Value, n.NumInputs())
+	for i := range in {
+		in[i] = n.In(i).Const
 	}
 	k, err := n.Build(nil)
 	if err != nil {

@@ -115,5 +115,9 @@ func (s *fuseSite) convBias(n *onnx.Node, name string) []string {
 	if slices.ContainsFunc(v, func(x float32) bool { return math.Float32bits(x) == 1<<31 }) {
 		return nil
 	}
-	return []string{n.Inputs[0], n.Inputs[1], s.constantOf(name+"/channels", onnx.MustTensor([]int{t.Len()}, v))}
+	flat, err := t.WithShape([]int{t.Len()})
+	if err != nil {
+		return nil
+	}
+	return []string{n.Inputs[0], n.Inputs[1], s.constantOf(name+"/channels", flat)}
 }

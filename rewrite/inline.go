@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/recur-ml/recur/internal/brief"
 	"github.com/recur-ml/recur/onnx"
@@ -31,7 +32,12 @@ type inliner struct {
 	functions map[functionKey]*onnx.Function
 	imports   map[string]int64 // the model's
 	nodes     int
+	parts     int // of what was copied
 }
+
+// partsPerNode bounds what calls copy, in parts of nodes and of graphs, in
+// relation to the limit on nodes: a node may have any number of inputs.
+const partsPerNode = 16
 
 func (in *inliner) graph(g *onnx.Graph, depth, nesting int) error {
 	nodes, err := in.list(g.Nodes, depth, nesting)
@@ -105,12 +111,15 @@ func (in *inliner) call(n *onnx.Node, f *onnx.Function) ([]*onnx.Node, error) {
 		}
 		names[name] = n.Outputs[i]
 	}
-	attrs := map[string]*onnx.Attribute{}
+	attrs := map[string]*argument{}
 	for _, a := range f.Defaults {
-		attrs[a.Name] = a
+		attrs[a.Name] = &argument{Attribute: a, of: f}
 	}
 	for _, a := range n.Attributes {
-		attrs[a.Name] = a
+		attrs[a.Name] = &argument{Attribute: a}
+	}
+	if err := in.countNodes(f.Nodes); err != nil {
+		return nil, err
 	}
 	body := make([]*onnx.Node, len(f.Nodes))
 	for i, node := range f.Nodes {
@@ -132,7 +141,111 @@ func (in *inliner) call(n *onnx.Node, f *onnx.Function) ([]*onnx.Node, error) {
 		body[i] = c
 	}
 	rename(body, names)
+	if err := in.place(body, attrs, prefix); err != nil {
+		return nil, err
+	}
 	return append(body, tail...), nil
+}
+
+// argument is the value of a function's attribute in a call.
+type argument struct {
+	*onnx.Attribute
+	of *onnx.Function // whose default it is, nil for one that the call gives
+}
+
+// place puts the graphs among the arguments where nodes of a function refer to
+// them, a copy each. Their names are the caller's: the function's have been
+// replaced before.
+func (in *inliner) place(nodes []*onnx.Node, attrs map[string]*argument, prefix string) error {
+	for _, n := range nodes {
+		for i, a := range n.Attributes {
+			if a.RefName != "" {
+				c, err := in.copyOf(attrs[a.RefName], prefix)
+				if err != nil {
+					return err
+				}
+				c.Name = a.Name
+				n.Attributes[i] = c
+				continue
+			}
+			graphs := a.Graphs
+			if a.Graph != nil {
+				graphs = append(graphs[:len(graphs):len(graphs)], a.Graph)
+			}
+			for _, g := range graphs {
+				if err := in.place(g.Nodes, attrs, prefix); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// copyOf copies an argument with graphs. Those of a function's default mean the
+// opsets of the function; their nodes may not refer to graphs among the
+// arguments, which could be themselves.
+func (in *inliner) copyOf(v *argument, prefix string) (*onnx.Attribute, error) {
+	c := &onnx.Attribute{Type: v.Type, Doc: v.Doc, Unknown: v.Unknown}
+	one := func(g *onnx.Graph) (*onnx.Graph, error) {
+		if err := in.countGraph(g); err != nil {
+			return nil, err
+		}
+		g = cloneGraph(g)
+		if v.of != nil {
+			for _, n := range g.Nodes {
+				if err := in.bind(n, v.of, nil); err != nil {
+					return nil, err
+				}
+			}
+		}
+		in.freshen(g, prefix)
+		return g, nil
+	}
+	var err error
+	if v.Graph != nil {
+		if c.Graph, err = one(v.Graph); err != nil {
+			return nil, err
+		}
+	}
+	for _, g := range v.Graphs {
+		if g, err = one(g); err != nil {
+			return nil, err
+		}
+		c.Graphs = append(c.Graphs, g)
+	}
+	return c, nil
+}
+
+// countNodes counts what is about to be copied.
+func (in *inliner) countNodes(nodes []*onnx.Node) error {
+	for _, n := range nodes {
+		if err := in.count(1 + len(n.Inputs) + len(n.Outputs) + len(n.Attributes)); err != nil {
+			return err
+		}
+		for _, g := range n.Subgraphs() {
+			if err := in.countGraph(g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (in *inliner) countGraph(g *onnx.Graph) error {
+	values := len(g.Inputs) + len(g.Outputs) + len(g.ValueInfos) + len(g.Initializers) + len(g.SparseInitializers)
+	if err := in.count(partsPerNode/2*values + 1); err != nil {
+		return err
+	}
+	return in.countNodes(g.Nodes)
+}
+
+func (in *inliner) count(parts int) error {
+	in.parts += parts
+	if most := min(in.limits.Nodes, math.MaxInt/partsPerNode) * partsPerNode; in.parts > most {
+		return &onnx.LimitError{What: "parts of nodes after inlining functions", Got: int64(in.parts), Max: int64(most)}
+	}
+	return nil
 }
 
 // freshen gives the values that a body of a function defines, and the bodies in
@@ -171,10 +284,10 @@ func (in *inliner) freshen(g *onnx.Graph, prefix string) {
 	}
 }
 
-// bind replaces references to the function's attributes by values, drops
-// those that the call leaves unset, and records which opset the node means;
-// in the graphs within too.
-func (in *inliner) bind(n *onnx.Node, f *onnx.Function, attrs map[string]*onnx.Attribute) error {
+// bind replaces references to the function's attributes by values, graphs
+// excepted, drops those that the call leaves unset, and records which opset the
+// node means; in the graphs within too.
+func (in *inliner) bind(n *onnx.Node, f *onnx.Function, attrs map[string]*argument) error {
 	kept := n.Attributes[:0]
 	for _, a := range n.Attributes {
 		if a.RefName == "" {
@@ -188,7 +301,11 @@ func (in *inliner) bind(n *onnx.Node, f *onnx.Function, attrs map[string]*onnx.A
 		if a.Type != onnx.AttrUndefined && v.Type != a.Type {
 			return onnx.Errorf(onnx.ErrType, "attribute %q is of type %v, node %q wants %v", a.RefName, v.Type, n.Name, a.Type)
 		}
-		c := *v
+		if v.Graph != nil || len(v.Graphs) > 0 {
+			kept = append(kept, &onnx.Attribute{Name: a.Name, RefName: a.RefName})
+			continue
+		}
+		c := *v.Attribute
 		c.Name = a.Name
 		kept = append(kept, &c)
 	}

@@ -539,7 +539,7 @@ func (r *recurrence) condition(e *expr, after *[2][]bound) error {
 // it holds where each of some bounds is above 0. These are added to proved.
 func (r *recurrence) starts(name string, least []bound, proved *[]bound) error {
 	for range 10 {
-		if t := r.outer.info(name).Tensor(); t != nil && t.DataType() == onnx.Bool && t.Len() == 1 && onnx.Elements[bool](t)[0] {
+		if t := r.outer.info(name).Tensor(); t != nil && t.DataType() == onnx.Bool && t.Len() == 1 && t.External() == nil && onnx.Elements[bool](t)[0] {
 			return nil
 		}
 		n := r.outer.maker(name)

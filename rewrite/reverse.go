@@ -114,7 +114,7 @@ func (f *facts) flipOf(n *onnx.Node) (flip, bool) {
 	case "ReverseSequence":
 		r := flip{axis: int(attrInt(n, "time_axis", 0)), batch: int(attrInt(n, "batch_axis", 1))}
 		s := f.typeOf(n.Inputs[0]).Shape
-		if r.axis >= len(s) {
+		if r.axis < 0 || r.axis >= len(s) {
 			return flip{}, false
 		}
 		if !f.all(n.Inputs[1], s[r.axis]) {

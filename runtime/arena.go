@@ -25,6 +25,7 @@ type arena struct {
 // buffer is a piece of an arena, counted by the values over it.
 type buffer struct {
 	data  []byte // aligned to alignment bytes
+	asked int    // bytes that it was taken for, of which data may have more
 	class int
 	refs  int
 	arena *arena
@@ -114,6 +115,7 @@ func (a *arena) get(n int) (*buffer, error) {
 		if b := a.places.take(n, a.block); b != nil {
 			a.live++
 			a.lent++
+			b.asked = n
 			return b, nil
 		}
 		a.places = nil
@@ -123,6 +125,7 @@ func (a *arena) get(n int) (*buffer, error) {
 		return nil, err
 	}
 	a.live++
+	b.asked = n
 	if a.record != nil {
 		a.record.take(b, n)
 	}

@@ -22,9 +22,16 @@ type Estimate struct {
 }
 
 // EstimateMemory estimates what a run takes for inputs of the given shapes by
-// name; the others, and named dimensions that no shape tells, are as declared.
-// An error says that the model does not take such inputs.
+// name; the others, and named dimensions that no shape tells, are as declared. A
+// negative size is one that is not known. An error, which matches onnx.ErrShape
+// most often, says that the model does not take such inputs.
 func (s *Session) EstimateMemory(shapes map[string][]int) (Estimate, error) {
+	if s.model == nil {
+		return Estimate{}, ErrClosed
+	}
+	if err := s.checkShapes(shapes); err != nil {
+		return Estimate{}, withPath(s.model.Path, err)
+	}
 	m := *s.model
 	g := *m.Graph
 	m.Graph = &g
@@ -36,7 +43,7 @@ func (s *Session) EstimateMemory(shapes map[string][]int) (Estimate, error) {
 			continue
 		}
 		for i, d := range v.Type.Shape {
-			if d.Name != "" {
+			if d.Name != "" && shape[i] >= 0 {
 				sizes[d.Name] = onnx.Fixed(shape[i])
 			}
 		}
@@ -61,6 +68,42 @@ func (s *Session) EstimateMemory(shapes map[string][]int) (Estimate, error) {
 	var e Estimate
 	e.Peak = e.walk(prog, 0, true)
 	return e, nil
+}
+
+// checkShapes holds shapes of inputs against what the model declares.
+func (s *Session) checkShapes(shapes map[string][]int) error {
+	inputs := s.model.Graph.Inputs
+	for name := range shapes {
+		if !slices.ContainsFunc(inputs, func(v onnx.ValueInfo) bool { return v.Name == name }) {
+			return onnx.Errorf(onnx.ErrShape, "input %q: no such input; the model has %s", name, quoted(inputs))
+		}
+	}
+	sizes := map[string]int{}
+	for _, v := range inputs {
+		shape, ok := shapes[v.Name]
+		if !ok || !v.Type.Shape.Ranked() {
+			continue
+		}
+		good := len(shape) == len(v.Type.Shape)
+		for i := 0; good && i < len(shape); i++ {
+			d := v.Type.Shape[i]
+			if shape[i] < 0 {
+				continue
+			}
+			good = !d.Known() || d.Value == shape[i]
+			if d.Known() || d.Name == "" {
+				continue
+			}
+			if was, ok := sizes[d.Name]; ok && was != shape[i] {
+				return onnx.Errorf(onnx.ErrShape, "input %q: shape %v, the model wants %v with %s = %d as in the inputs before", v.Name, shape, v.Type.Shape, d.Name, was)
+			}
+			sizes[d.Name] = shape[i]
+		}
+		if !good {
+			return onnx.Errorf(onnx.ErrShape, "input %q: shape %v, the model wants %v", v.Name, shape, v.Type.Shape)
+		}
+	}
+	return nil
 }
 
 // walk gives the most bytes that the values of a program take while others take

@@ -40,3 +40,36 @@ func TestEstimateMemory(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestEstimateRefuses: shapes that a run would not take are an error, and so is
+// the name of an input that there is not.
+func TestEstimateRefuses(t *testing.T) {
+	shape := onnx.Shape{{Value: -1, Name: "n"}, {Value: 3}}
+	in := func(name string) onnx.ValueInfo {
+		return onnx.ValueInfo{Name: name, Type: onnx.TensorType(onnx.Float, shape)}
+	}
+	m := &onnx.Model{IRVersion: 8, OpsetImports: []onnx.OpsetImport{{Version: 14}}, Graph: &onnx.Graph{Name: "g",
+		Nodes:   []*onnx.Node{{OpType: "Concat", Inputs: []string{"a", "b"}, Outputs: []string{"y"}, Attributes: []*onnx.Attribute{{Name: "axis", Type: onnx.AttrInt}}}},
+		Inputs:  []onnx.ValueInfo{in("a"), in("b")},
+		Outputs: []onnx.ValueInfo{{Name: "y", Type: onnx.TensorType(onnx.Float, nil)}}}}
+	s, err := LoadModel(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		shapes map[string][]int
+		good   bool
+	}{
+		"as declared":              {map[string][]int{"a": {2, 3}, "b": {2, 3}}, true},
+		"a size that is not known": {map[string][]int{"a": {-1, 3}, "b": {2, -1}}, true},
+		"one that is not there":    {map[string][]int{"c": {2, 3}}, false},
+		"another rank":             {map[string][]int{"a": {2}}, false},
+		"another size":             {map[string][]int{"a": {2, 4}}, false},
+		"one name, two sizes":      {map[string][]int{"a": {2, 3}, "b": {5, 3}}, false},
+	} {
+		e, err := s.EstimateMemory(c.shapes)
+		if good := err == nil; good != c.good || !good && !errors.Is(err, onnx.ErrShape) {
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
+	}
+}

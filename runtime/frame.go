@@ -421,7 +421,7 @@ func (f *frame) Part(i int, t *onnx.Tensor, from int, shape []int) *onnx.Tensor 
 		n *= d
 	}
 	buf := t.Buffer()
-	if b, ok := buf.(*buffer); ok && len(b.data) > partMost && n < len(b.data)/2 {
+	if b, ok := buf.(*buffer); ok && b.asked > partMost && n < b.asked/2 {
 		return nil
 	}
 	head := &f.spare[i]
@@ -433,12 +433,27 @@ func (f *frame) Part(i int, t *onnx.Tensor, from int, shape []int) *onnx.Tensor 
 	return head
 }
 
+// ownMost is what partMost is for parts that are kept together, of which there
+// may be any number: about what one takes beside its elements.
+const ownMost = 512
+
 // Own holds the memory behind t until the step's outputs have been taken, so
-// that what made t may let go of it: a body that runs again, a Temp.
+// that what made t may let go of it: a body that runs again, a Temp. A small part
+// of a buffer is copied: a loop may gather parts of any number of them.
 func (f *frame) Own(t *onnx.Tensor) *onnx.Tensor {
 	own := &onnx.Tensor{}
+	b, ok := t.Buffer().(*buffer)
+	if ok && b.asked > ownMost && len(t.Bytes()) < b.asked/2 {
+		n := len(t.Bytes())
+		if c, err := f.run.arena.get(n); err == nil { // else the part will do
+			copy(c.data, t.Bytes())
+			own.Reset(t.DataType(), t.Shape(), c.data[:n], nil, c)
+			f.scratch = append(f.scratch, c)
+			return own
+		}
+	}
 	own.ResetView(t, t.Shape())
-	if b, ok := t.Buffer().(*buffer); ok {
+	if ok {
 		b.Retain()
 		f.scratch = append(f.scratch, b)
 	}

@@ -47,8 +47,15 @@ func TestMisusedLoad(t *testing.T) {
 	m.Graph.Outputs[0] = value("y", onnx.Int64, "n")
 	_, err = rt.LoadModel(m)
 	wantError(t, "an output that is declared wrong", err, onnx.ErrType, `graph output "y" is a tensor(float), declared as a tensor(int64)`)
-	_, err = (&rt.Session{}).Run(t.Context(), nil)
+	var none rt.Session
+	_, err = none.Run(t.Context(), nil)
 	wantError(t, "a session that was not loaded", err, rt.ErrClosed, "")
+	_, err = none.Stream()
+	wantError(t, "a stream of one that was not loaded", err, rt.ErrClosed, "")
+	_, err = none.StatePairs()
+	wantError(t, "states of one that was not loaded", err, rt.ErrClosed, "")
+	_, err = none.EstimateMemory(nil)
+	wantError(t, "an estimate of one that was not loaded", err, rt.ErrClosed, "")
 }
 
 // TestMisusedValues gives inputs that have holes.
@@ -75,6 +82,18 @@ func TestMisusedValues(t *testing.T) {
 	wantError(t, "an empty sparse tensor", err, onnx.ErrMalformed, `input "x"`)
 	_, err = s.Run(t.Context(), onnx.Values{"x": inItself})
 	wantError(t, "a sequence that holds itself", err, onnx.ErrLimit, "nesting")
+}
+
+// TestMisusedStreams gives RunStreams no stream, and WithStep no context.
+func TestMisusedStreams(t *testing.T) {
+	s := load(t, negation())
+	_, err := s.RunStreams(t.Context(), []*rt.Stream{nil}, []onnx.Values{nil})
+	if err == nil || errors.Is(err, rt.ErrInternal) || !strings.Contains(err.Error(), "stream 0") {
+		t.Errorf("no stream: %v", err)
+	}
+	var no context.Context // Run takes that too
+	_, err = s.Run(rt.WithStep(no, 3), nil)
+	wantError(t, "a step of no context", err, onnx.ErrShape, "is missing")
 }
 
 func TestCancelledBefore(t *testing.T) {
@@ -106,6 +125,28 @@ func TestSharedOutputs(t *testing.T) {
 	if err := s.RunInto(t.Context(), onnx.Values{"x": x}, onnx.Values{"y": at(0), "z": at(2)}); err != nil || memory[0] != -1 || memory[1] != -2 {
 		t.Errorf("neighbours: %v, %v", memory, err)
 	}
+}
+
+// TestOutputWithinAnInput gives RunInto a tensor that stands in a sequence, or
+// is part of a map or an optional, among the inputs: it would be written to.
+func TestOutputWithinAnInput(t *testing.T) {
+	item := f32([]int{2}, 1, 2)
+	seq := onnx.SequenceType(onnx.TensorType(onnx.Float, nil))
+	g := &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{{Name: "s", Type: seq}}, Outputs: []onnx.ValueInfo{value("y", onnx.Float, "n")},
+		Nodes: []*onnx.Node{op("ConcatFromSequence", "s", "y", &onnx.Attribute{Name: "axis", Type: onnx.AttrInt})}}
+	s := load(t, modelOf(g))
+	both := f32([]int{4}, 1, 2, 3, 4)
+	half, err := onnx.NewTensor([]int{2}, onnx.Elements[float32](both)[2:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.RunInto(t.Context(), onnx.Values{"s": onnx.NewSequence(half, item)}, onnx.Values{"y": both})
+	wantError(t, "an element of a sequence", err, onnx.ErrShape, `shares memory with input "s"`)
+	g = &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{{Name: "o", Type: onnx.OptionalType(onnx.TensorType(onnx.Float, nil))}},
+		Outputs: []onnx.ValueInfo{value("y", onnx.Float, "n")}, Nodes: []*onnx.Node{op("OptionalGetElement", "o", "y")}}
+	s = load(t, modelOf(g))
+	err = s.RunInto(t.Context(), onnx.Values{"o": &onnx.Optional{Elem: item.Type(), Value: item}}, onnx.Values{"y": item})
+	wantError(t, "what an optional holds", err, onnx.ErrShape, `shares memory with input "o"`)
 }
 
 // TestMisbehavedKernels registers operators that break the contract: the error
@@ -172,6 +213,83 @@ func withCustom(t *testing.T, run func(c *ops.Ctx, in, out []onnx.Value) error, 
 	m.Graph.Nodes[0] = &onnx.Node{Name: "mine", Domain: "test", OpType: "Custom", Inputs: []string{"x"}, Outputs: []string{"y"}}
 	m.OpsetImports = append(m.OpsetImports, onnx.OpsetImport{Domain: "test", Version: 1})
 	return load(t, m, append(opts, rt.WithRegistry(r))...)
+}
+
+// TestUnalignedOutput gives RunInto a tensor that was decoded where its elements
+// are not aligned: a kernel that asks for them in two ways writes to one place.
+func TestUnalignedOutput(t *testing.T) {
+	s := withCustom(t, func(c *ops.Ctx, in, out []onnx.Value) error {
+		y, err := c.New(0, onnx.Float, []int{2})
+		if err == nil {
+			elements := onnx.Elements[float32](y)
+			clear(y.Bytes())
+			elements[1] = 5
+		}
+		return err
+	}, true)
+	encoded, err := onnx.EncodeTensor(f32([]int{2}, 1, 2), "y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range 4 { // three of them are not aligned
+		y, err := onnx.DecodeTensor(append(make([]byte, at, 64), encoded...)[at:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.RunInto(t.Context(), onnx.Values{"x": f32([]int{2}, 1, 2)}, onnx.Values{"y": y})
+		if have := onnx.Elements[float32](y); err != nil || have[0] != 0 || have[1] != 5 {
+			t.Errorf("%v, %v, want [0 5]", have, err)
+		}
+	}
+}
+
+// TestRunWhileClosing: a call that comes while Close waits for another one fails
+// at once; it does not wait with it.
+func TestRunWhileClosing(t *testing.T) {
+	begun, release := make(chan struct{}), make(chan struct{})
+	s := withCustom(t, func(c *ops.Ctx, in, out []onnx.Value) error {
+		close(begun)
+		<-release
+		out[0] = in[0]
+		return nil
+	}, true)
+	in := onnx.Values{"x": onnx.MustTensor([]int{2}, []float32{1, 2})}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := s.Run(context.Background(), in); err != nil {
+			t.Error(err)
+		}
+	})
+	<-begun
+	closed := make(chan struct{})
+	wg.Go(func() {
+		s.Close()
+		close(closed)
+	})
+	late := make(chan error, 1)
+	go func() {
+		for {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			if _, err := s.Run(ctx, in); !errors.Is(err, context.Canceled) { // Close has begun
+				late <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-late:
+		wantError(t, "a late call", err, rt.ErrClosed, "")
+	case <-time.After(5 * time.Second):
+		t.Error("a late call waits")
+	}
+	select {
+	case <-closed:
+		t.Error("Close did not wait")
+	default:
+	}
+	close(release)
+	wg.Wait()
 }
 
 // TestForgottenMemory has a kernel that keeps memory: it must not add up over

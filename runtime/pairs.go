@@ -18,6 +18,9 @@ var ErrAmbiguous = rewrite.ErrAmbiguous
 // model keeps its state to itself; [rewrite.ExposeState] changes that. An
 // error matches ErrAmbiguous.
 func (s *Session) StatePairs() (pairs []StatePair, err error) {
+	if s.model == nil {
+		return nil, ErrClosed
+	}
 	defer contain(&err, func() string { return "state pairs" })
 	types := make([]onnx.Type, len(s.outputs))
 	for i := range types {

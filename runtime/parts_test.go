@@ -187,3 +187,65 @@ func TestSmallParts(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestSequenceOfParts gathers a few elements of each of many values in a sequence,
+// which does not hold the values.
+func TestSequenceOfParts(t *testing.T) {
+	seq := onnx.Type{Kind: onnx.KindSequence, Of: &onnx.Type{Kind: onnx.KindTensor, Elem: onnx.Float}}
+	body := &onnx.Graph{Name: "b",
+		Inputs:  []onnx.ValueInfo{value("i", onnx.Int64), value("cin", onnx.Bool), {Name: "s", Type: seq}},
+		Outputs: []onnx.ValueInfo{value("cout", onnx.Bool), {Name: "s2", Type: seq}},
+		Nodes: []*onnx.Node{
+			op("Identity", "cin", "cout"),
+			op("Cast", "i", "f", intAttr("to", 1)),
+			op("Add", "x f", "v"),
+			op("Gather", "v four", "p"),
+			op("SequenceInsert", "s p", "s2"),
+		}}
+	g := &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{value("x", onnx.Float, 8192), value("n", onnx.Int64)}, Outputs: []onnx.ValueInfo{value("y", onnx.Float, "k")},
+		Initializers: []*onnx.Initializer{{Name: "four", Tensor: i64([]int{1}, 4)}, {Name: "true", Tensor: onnx.Scalar(true)}},
+		Nodes: []*onnx.Node{
+			op("SequenceEmpty", "", "e"),
+			op("Loop", "n true e", "s", graphAttr("body", body)),
+			op("ConcatFromSequence", "s", "y", intAttr("axis", 0)),
+		}}
+	for _, o := range [][]rt.Option{nil, {rt.WithPasses()}} {
+		s := load(t, modelOf(g), append(o, rt.WithLimits(onnx.Limits{RunBytes: 32 << 20}))...)
+		for range 2 {
+			out, err := s.Run(t.Context(), onnx.Values{"x": f32([]int{8192}, make([]float32, 8192)...), "n": onnx.Scalar(int64(3000))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			have, _ := onnx.Data[float32](out["y"])
+			for i := range have {
+				if have[i] != float32(i) {
+					t.Fatalf("y[%d] is %v", i, have[i])
+				}
+			}
+		}
+	}
+}
+
+// TestPartsHaveALayout splits a value in halves whose memory is rounded up where a
+// run takes buffers: whether a part is copied does not hang on that, or a layout
+// would not fit the runs after the one that it was made of.
+func TestPartsHaveALayout(t *testing.T) {
+	for _, n := range []int{16 << 10, 37 << 10, 50000, 100000} {
+		g := &onnx.Graph{
+			Inputs:  []onnx.ValueInfo{value("x", onnx.Float, 2, n)},
+			Outputs: []onnx.ValueInfo{value("y", onnx.Float, 1, n)},
+			Nodes: []*onnx.Node{op("Neg", "x", "v"), op("Split", "v", "a b", intAttr("axis", 0)), op("ReduceMax", "a", "c"),
+				op("Sub", "b c", "d"), op("Mul", "a d", "y")},
+		}
+		s := load(t, modelOf(g), rt.WithPasses(), rt.WithThreads(1))
+		in := onnx.Values{"x": f32([]int{2, n}, make([]float32, 2*n)...)}
+		for range 8 {
+			if _, err := s.Run(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if made, has := rt.Layouts(s); made != 1 || !has {
+			t.Errorf("n = %d: %d layouts were made, and it has one: %v", n, made, has)
+		}
+	}
+}

@@ -17,7 +17,7 @@ import (
 	"github.com/recur-ml/recur/rewrite"
 )
 
-// ErrClosed is returned by a Session that was closed.
+// ErrClosed is returned by a Session that was closed, or not made by a Load.
 var ErrClosed = errors.New("session is closed")
 
 // ErrInternal marks a fault of the engine, not of the model or its inputs: a
@@ -165,8 +165,9 @@ func (s *Session) Outputs() []onnx.ValueInfo { return s.outputs }
 func (s *Session) Model() *onnx.Model { return s.model }
 
 // Close waits for running calls to end and makes later ones fail with
-// ErrClosed. Closing twice is harmless, and a session that is not closed is
-// left to the garbage collector.
+// ErrClosed, those that come while it waits among them. Closing twice is
+// harmless, and a session that is not closed is left to the garbage collector.
+// The error is nil.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,7 +208,8 @@ func (s *Session) Run(ctx context.Context, inputs onnx.Values, names ...string) 
 // element type and shape, else the error matches onnx.ErrShape. Outputs that
 // are not in the map are computed and dropped; one whose value is nil is set
 // to a new value, as is a sequence. In its steady state it allocates nothing,
-// as long as the model has no strings, sequences or loops of unknown length.
+// as long as the model has no strings, sequences or loops of unknown length, but
+// for the little that each start of threads beside the caller's takes.
 // After an error the outputs' elements are undefined. Tensors that share memory
 // with an input or with each other are an error, which matches onnx.ErrShape.
 func (s *Session) RunInto(ctx context.Context, inputs, outputs onnx.Values) error {
@@ -230,7 +232,9 @@ func (s *Session) outputIndex(name string) int {
 // run computes outputs: all, or with into those that are in the map. With
 // loose, a tensor there that does not fit is replaced by a new one.
 func (s *Session) run(ctx context.Context, inputs, outputs onnx.Values, into, loose bool) error {
-	s.mu.RLock()
+	if !s.mu.TryRLock() { // only Close locks
+		return ErrClosed
+	}
 	defer s.mu.RUnlock()
 	if s.shut || s.prog == nil {
 		return ErrClosed
@@ -437,13 +441,14 @@ func (s *Session) bindOutputs(r *run, outputs onnx.Values) error {
 		if err := wellFormed(t, 0); err != nil {
 			return onnx.Errorf(err, "output %q: %v", name, err)
 		}
+		t.Bytes() // where kernels write, however they ask for it, is settled before they do
 		for k, other := range r.into[:i] {
 			if overlap(t, other) && s.outputs[k].Name != name {
 				return onnx.Errorf(onnx.ErrShape, "output %q: the tensor shares memory with that of output %q", name, s.outputs[k].Name)
 			}
 		}
 		for k, v := range r.given {
-			if x, ok := v.(*onnx.Tensor); ok && overlap(t, x) {
+			if overlapsValue(t, v) {
 				return onnx.Errorf(onnx.ErrShape, "output %q: the tensor shares memory with input %q", name, s.params[k].Name)
 			}
 		}
@@ -458,6 +463,24 @@ func (s *Session) bindOutputs(r *run, outputs onnx.Values) error {
 		}
 	}
 	return nil
+}
+
+// overlapsValue reports whether a tensor shares memory with a well-formed value
+// or a part of it.
+func overlapsValue(t *onnx.Tensor, v onnx.Value) bool {
+	switch v := v.(type) {
+	case *onnx.Tensor:
+		return overlap(t, v)
+	case *onnx.Sequence:
+		return slices.ContainsFunc(v.Items, func(item onnx.Value) bool { return overlapsValue(t, item) })
+	case *onnx.Optional:
+		return overlapsValue(t, v.Value)
+	case *onnx.Map:
+		return overlap(t, v.Keys) || overlap(t, v.Values)
+	case *onnx.SparseTensor:
+		return overlap(t, v.Values) || overlap(t, v.Indices)
+	}
+	return false
 }
 
 // overlap reports whether two tensors share memory.

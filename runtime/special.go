@@ -153,6 +153,13 @@ func (s *Session) choose(r *run) *variant {
 	}
 	r.key = r.key[:0]
 	for i, v := range r.given {
+		if t, ok := v.(*onnx.Tensor); ok && t.Len() == 0 {
+			// There is little to be gained, and a size of 0 that is known
+			// means another thing to Reshape than one that is computed.
+			if _, declared := s.params[i].Type.Shape.Ints(); !declared {
+				return vs.general
+			}
+		}
 		r.key = vs.appendKey(r.key, i, v)
 	}
 	if v := vs.find(r.key); v != nil {

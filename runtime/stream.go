@@ -60,6 +60,9 @@ func StreamBatch(dims ...string) StreamOption {
 // of StatePairs, or those that StreamPairs names. An error matches
 // ErrAmbiguous, ErrStateless, or is about what the options name.
 func (s *Session) Stream(opts ...StreamOption) (*Stream, error) {
+	if s.model == nil {
+		return nil, ErrClosed
+	}
 	o := &streamOptions{}
 	for _, opt := range opts {
 		if opt != nil {

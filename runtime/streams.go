@@ -30,6 +30,8 @@ func (s *Session) RunStreams(ctx context.Context, streams []*Stream, inputs []on
 	for i, st := range streams {
 		err := error(nil)
 		switch {
+		case st == nil:
+			err = errors.New("it is nil")
 		case st.session != s:
 			err = errors.New("it is of another session")
 		case !st.mu.TryLock():

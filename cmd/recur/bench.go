@@ -100,7 +100,7 @@ type benchReport struct {
 type benchInput struct {
 	Name  string `json:"name"`
 	Type  string `json:"type"`
-	Shape []int  `json:"shape,omitempty"`
+	Shape []int  `json:"shape,omitzero"` // [] of a scalar, not there of what is no tensor
 }
 
 // latencies sums up the times of runs, in milliseconds.

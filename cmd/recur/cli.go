@@ -21,10 +21,22 @@ type cli struct {
 	out    *checkedWriter
 	err    io.Writer
 	getenv func(string) string
+
+	stdinRead bool
 }
 
 func newCLI(in io.Reader, out, err io.Writer, getenv func(string) string) *cli {
 	return &cli{in: in, out: &checkedWriter{w: out}, err: err, getenv: getenv}
+}
+
+// stdin gives the standard input, once: of what is read to its end nothing is
+// left for another file named "-".
+func (c *cli) stdin() (io.Reader, error) {
+	if c.stdinRead {
+		return nil, usagef("stdin has been read already; - names it once")
+	}
+	c.stdinRead = true
+	return c.in, nil
 }
 
 // run executes a command line and gives the exit code.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,6 +106,77 @@ func TestLostOutputIsAFailure(t *testing.T) {
 		t.Errorf("exit code %d, want %d", code, exitMismatch)
 	}
 	wantParts(t, "stderr", err.String(), []string{"no space left"})
+}
+
+// TestWriteFileThroughLinks: a link stays, and what it names is written, though
+// it was not there before.
+func TestWriteFileThroughLinks(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.Mkdir(at("sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(at("old"), []byte("old"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	links := [][2]string{{"old", at("to-old")}, {"new", at("to-new")}, {at("to-old"), at("chain")}, {"sub", at("folder")}, {"../up", at("sub/to-up")}, {"round", at("round")}}
+	for _, l := range links {
+		if err := os.Symlink(l[0], l[1]); err != nil {
+			t.Skip(err)
+		}
+	}
+	for _, c := range []struct{ path, file string }{{"to-old", "old"}, {"to-new", "new"}, {"chain", "old"}, {"folder/to-up", "up"}} {
+		if err := writeFile(at(c.path), func(w io.Writer) error { _, err := io.WriteString(w, c.path); return err }); err != nil {
+			t.Errorf("%s: %v", c.path, err)
+		}
+		info, err := os.Lstat(at(c.path))
+		if got, _ := os.ReadFile(at(c.file)); string(got) != c.path || err != nil || info.Mode()&os.ModeSymlink == 0 {
+			t.Errorf("%s: %s holds %q, and the link is %v, %v", c.path, c.file, got, info, err)
+		}
+	}
+	if err := writeFile(at("round"), func(io.Writer) error { return nil }); err == nil {
+		t.Error("a link to itself was written")
+	}
+}
+
+// TestWriteFileNamesIt: an error names the file that was asked for, and a folder
+// that is not there is found before anything is computed.
+func TestWriteFileNamesIt(t *testing.T) {
+	dir := t.TempDir()
+	for _, path := range []string{filepath.Join(dir, "none", "x.npz"), dir} {
+		err := writeFile(path, func(io.Writer) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), ".tmp-") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	none := filepath.Join(dir, "none", "x")
+	for _, args := range [][]string{
+		{"run", "testdata/add.onnx", "-o", none + ".npz"}, // without inputs, which it would miss next
+		{"run", "testdata/add.onnx", "--random", "1", "--pprof", none},
+		{"bench", "testdata/add.onnx", "--duration", "1ms", "--warmup", "0", "--pprof", none},
+	} {
+		code, out, err := command(t, "", args...)
+		if code != exitUsage || out != "" || !strings.Contains(err, none) || strings.Contains(err, "missing") {
+			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, out, err)
+		}
+	}
+}
+
+// TestWriteFileProtected: a file that may not be written is not replaced, though
+// its folder would allow that.
+func TestWriteFileProtected(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, []byte("old"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := os.OpenFile(path, os.O_WRONLY, 0); err == nil {
+		f.Close()
+		t.Skip("this user may write anything")
+	}
+	err := writeFile(path, func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err })
+	if got, _ := os.ReadFile(path); !errors.Is(err, fs.ErrPermission) || string(got) != "old" {
+		t.Errorf("%v, and the file holds %q", err, got)
+	}
 }
 
 func TestWriteFileIsAtomic(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -82,7 +83,7 @@ func (c *cli) convertCommand() *cobra.Command {
 			if cmd.Flags().Changed("opset") && (f.opset < 1 || f.opset > onnx.LatestOpset("")) {
 				return usagef("--opset %d, want 1..%d", f.opset, onnx.LatestOpset(""))
 			}
-			return c.convert(args[0], f)
+			return c.convert(cmd.Context(), args[0], f)
 		},
 	}
 	flags := cmd.Flags()
@@ -100,7 +101,7 @@ func complete(cmd *cobra.Command, flag string, values []string) {
 	cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
-func (c *cli) convert(path string, f *convertFlags) error {
+func (c *cli) convert(ctx context.Context, path string, f *convertFlags) error {
 	switch {
 	case f.out == "":
 		return hintf("want -o OUT.onnx, the file to write")
@@ -123,6 +124,9 @@ func (c *cli) convert(path string, f *convertFlags) error {
 	data, err := onnx.Encode(m)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := ctx.Err(); err != nil { // interrupted meanwhile
+		return err
 	}
 	r.After = sizeOf(m)
 	r.After.Bytes = int64(len(data))

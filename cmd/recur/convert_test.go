@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -70,5 +71,18 @@ func TestConvertReport(t *testing.T) {
 	}
 	if r.Before.Opset != 17 || r.After.Opset != 6 || r.After.Nodes != 2 || r.After.Bytes == 0 || r.SchemaVersion != schemaVersion {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestConvertInterrupted: what was interrupted before it was written is not.
+func TestConvertInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	path := filepath.Join(t.TempDir(), "x.onnx")
+	if code, _, err := commandIn(ctx, "", nil, "convert", "testdata/add.onnx", "-o", path); code != exitInterrupted {
+		t.Errorf("exit code %d, %s", code, err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the file was written")
 	}
 }

@@ -92,6 +92,11 @@ func (r *inputReader) value(info onnx.ValueInfo, source string) (onnx.Value, err
 	if err != nil {
 		return nil, err
 	}
+	return r.decode(info, path, key, data)
+}
+
+// decode reads an input from what a file holds.
+func (r *inputReader) decode(info onnx.ValueInfo, path, key string, data []byte) (onnx.Value, error) {
 	switch formatOf(path, data) {
 	case "npz":
 		arrays, err := onnx.ReadNPZ(bytes.NewReader(data), int64(len(data)))
@@ -139,7 +144,11 @@ func (r *inputReader) readAll(path string) error {
 		if len(r.known) != 1 {
 			return hintf("-i %s: which input is that? Want NAME=%s with one of %s", path, path, names(r.known))
 		}
-		return r.read(r.known[0].Name + "=" + path)
+		v, err := r.decode(r.known[0], path, "", data)
+		if err != nil {
+			return fmt.Errorf("input %q: %s: %w", r.known[0].Name, path, err)
+		}
+		return r.set(r.known[0], v)
 	}
 	return r.take(path, given)
 }
@@ -174,8 +183,14 @@ func (r *inputReader) take(path string, given map[string]func(onnx.ValueInfo) (o
 
 // bytes reads a file, or stdin.
 func (r *inputReader) bytes(path string) ([]byte, error) {
-	in := r.c.in
-	if path != "-" {
+	var in io.Reader
+	if path == "-" {
+		stdin, err := r.c.stdin()
+		if err != nil {
+			return nil, err
+		}
+		in = stdin
+	} else {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, err

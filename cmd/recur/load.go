@@ -115,7 +115,11 @@ func (c *cli) decode(path string, limits onnx.Limits) (*onnx.Model, error) {
 	if most < math.MaxInt64 {
 		most++ // so that Decode sees what is too much
 	}
-	data, err := io.ReadAll(io.LimitReader(c.in, most))
+	in, err := c.stdin()
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(in, most))
 	if err != nil {
 		return nil, fmt.Errorf("stdin: %w", err)
 	}

@@ -92,6 +92,9 @@ func withPprof(path string, f func() error) error {
 	if path == "" {
 		return f()
 	}
+	if err := checkFolder(path); err != nil {
+		return fmt.Errorf("--pprof: %w", err)
+	}
 	var b bytes.Buffer
 	if err := pprof.StartCPUProfile(&b); err != nil {
 		return fmt.Errorf("--pprof: %w", err)

@@ -103,7 +103,7 @@ func (c *cli) runCommand() *cobra.Command {
 	flags.IntVar(&f.frameAxis, "frame-axis", 0, "axis of the inputs on which the frames are")
 	flags.StringArrayVar(&f.states, "state", nil, "a state to carry, OUTPUT=INPUT (repeatable; default: those that are found)")
 	flags.BoolVar(&f.stateful, "stateful", false, "carry the hidden states of recurrent layers too")
-	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s")
+	flags.DurationVar(&f.timeout, "timeout", 0, "give up the run after this time, such as 30s; loading is not counted")
 	flags.BoolVar(&f.profile, "profile", false, "print the time of each operator to stderr")
 	flags.StringVar(&f.pprof, "pprof", "", "write a CPU profile to this file")
 	f.add(flags)
@@ -203,8 +203,10 @@ func checkOutputs(s *rt.Session, f *runFlags) error {
 			}
 		}
 	}
-	_, err := writerFor(f.out, declared)
-	return err
+	if _, err := writerFor(f.out, declared); err != nil {
+		return err
+	}
+	return checkFolder(f.out)
 }
 
 // gatherInputs reads what -i names, makes what --random asks for, and wants

@@ -188,3 +188,36 @@ func equalInts(a, b []int) bool {
 	}
 	return true
 }
+
+// TestStdinOnce: what the model or an input took is not there for another input.
+func TestStdinOnce(t *testing.T) {
+	model, err := os.ReadFile("testdata/add.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		stdin string
+		args  []string
+	}{
+		"two inputs":           {"[[1,2,3]]", []string{"run", "testdata/add.onnx", "-i", "x=-", "-i", "y=-"}},
+		"the model, an input":  {string(model), []string{"run", "-", "-i", "x=-", "--random", "1"}},
+		"bench, with an input": {string(model), []string{"bench", "-", "-i", "x=-"}},
+	} {
+		code, _, err := command(t, c.stdin, c.args...)
+		if code != exitUsage || !strings.Contains(err, "stdin has been read already") {
+			t.Errorf("%s: exit code %d, %s", name, code, err)
+		}
+	}
+	if code, out, err := command(t, "1\n2\n", "run", "testdata/function.onnx", "-i", "-"); code != exitOK || !strings.Contains(out, "[2]") {
+		t.Errorf("stdin for the only input: exit code %d, %s%s", code, out, err)
+	}
+	for _, args := range [][]string{{"run", "-", "--random", "1"}, {"run", "testdata/add.onnx", "-i", "x=-", "--random", "1"}} {
+		stdin := string(model)
+		if args[1] != "-" {
+			stdin = "[[1,2,3]]"
+		}
+		if code, _, err := command(t, stdin, args...); code != exitOK {
+			t.Errorf("%v: exit code %d, %s", args, code, err)
+		}
+	}
+}

@@ -61,3 +61,37 @@ func TestLogOf(t *testing.T) {
 		}
 	}
 }
+
+// TestPow32 holds powers of float32 against math.Pow, with one exponent, with one
+// base and with both, at every level.
+func TestPow32(t *testing.T) {
+	x := numbersOfAllSizes()
+	inf := float32(math.Inf(1))
+	for _, y := range []float32{0, 1, -1, 2, -2, 3, -3, 4, 7, 16, 17, -17, 0.5, -0.5, 0.25, 1.7, -3.3, 1e-3, 100.5, 1e20, 0x1p-149, inf, -inf, float32(math.NaN())} {
+		each, base, one := make([]float32, len(x)), make([]float32, len(x)), make([]float32, len(x))
+		exponents := make([]float32, len(x))
+		for i := range exponents {
+			exponents[i] = y
+		}
+		Pow32(each, x, exponents)
+		Pow32SV(base, y, x)
+		for i, v := range x {
+			want := math.Pow(float64(v), float64(y))
+			if got := float64(each[i]); got != want && !(math.Abs(got-want) <= 6.1e-8*math.Abs(want)+0x1.01p-150) && !same(each[i], float32(want)) {
+				t.Fatalf("%v to the power of %v is %v, want %v", v, y, got, want)
+			}
+			want = math.Pow(float64(y), float64(v))
+			if got := float64(base[i]); got != want && !(math.Abs(got-want) <= 6.1e-8*math.Abs(want)+0x1.01p-150) && !same(base[i], float32(want)) {
+				t.Fatalf("%v to the power of %v is %v, want %v", y, v, got, want)
+			}
+		}
+		for _, l := range Levels() {
+			Pow32VS(l, one, x, float64(y))
+			for i, v := range one {
+				if !sameBits(v, each[i]) {
+					t.Fatalf("%v: %v to the power of %v is %v, want %v", l, x[i], y, v, each[i])
+				}
+			}
+		}
+	}
+}

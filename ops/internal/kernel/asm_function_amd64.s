@@ -465,208 +465,487 @@ GLOBL constBoundSquare<>(SB), RODATA|NOPTR, $64
 // func sigmoidAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    n+16(FP), CX
+	VMOVUPS constSteps8<>+0(SB), Y12
+	VMOVUPS constT8<>+0(SB), Y13
+	VMOVUPS constTLow8<>+0(SB), Y14
+	VMOVUPS constOne<>+0(SB), Y15
 
-turn4:
-	CMPQ         CX, $0x04
-	JLT          under4
-	VMOVUPS      (SI), Y0
-	VMOVUPS      32(SI), Y1
-	VMOVUPS      64(SI), Y2
-	VMOVUPS      96(SI), Y3
-	VMOVUPS      constSign<>+0(SB), Y12
-	VXORPS       Y12, Y0, Y0
-	VXORPS       Y12, Y1, Y1
-	VXORPS       Y12, Y2, Y2
-	VXORPS       Y12, Y3, Y3
-	VMOVUPS      constSigmoidLow<>+0(SB), Y13
-	VMOVUPS      constSigmoidTop<>+0(SB), Y14
-	VMINPS       Y0, Y14, Y0
-	VMINPS       Y1, Y14, Y1
-	VMINPS       Y2, Y14, Y2
-	VMINPS       Y3, Y14, Y3
-	VMAXPS       Y0, Y13, Y0
-	VMAXPS       Y1, Y13, Y1
-	VMAXPS       Y2, Y13, Y2
-	VMAXPS       Y3, Y13, Y3
-	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMOVUPS      constWhole<>+0(SB), Y12
-	VMOVAPS      Y12, Y8
-	VFMADD231PS  Y15, Y0, Y8
-	VSUBPS       Y12, Y8, Y4
-	VMOVAPS      Y12, Y9
-	VFMADD231PS  Y15, Y1, Y9
-	VSUBPS       Y12, Y9, Y5
-	VMOVAPS      Y12, Y10
-	VFMADD231PS  Y15, Y2, Y10
-	VSUBPS       Y12, Y10, Y6
-	VMOVAPS      Y12, Y11
-	VFMADD231PS  Y15, Y3, Y11
-	VSUBPS       Y12, Y11, Y7
-	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y4, Y0
-	VFNMADD231PS Y13, Y5, Y1
-	VFNMADD231PS Y13, Y6, Y2
-	VFNMADD231PS Y13, Y7, Y3
-	VMOVUPS      constLn2Lo<>+0(SB), Y14
-	VFNMADD231PS Y14, Y4, Y0
-	VFNMADD231PS Y14, Y5, Y1
-	VFNMADD231PS Y14, Y6, Y2
-	VFNMADD231PS Y14, Y7, Y3
-	VPSLLD       $0x17, Y8, Y4
-	VPSLLD       $0x17, Y9, Y5
-	VPSLLD       $0x17, Y10, Y6
-	VPSLLD       $0x17, Y11, Y7
-	VMOVUPS      constE1<>+0(SB), Y14
-	VMOVUPS      constE3<>+0(SB), Y15
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y0, Y12
-	VMOVAPS      Y15, Y8
-	VFMADD213PS  constE2<>+0(SB), Y0, Y8
-	VMULPS       Y0, Y0, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y8
-	VFMADD213PS  Y12, Y13, Y8
-	VFMADD213PS  Y0, Y13, Y8
-	VADDPS       constOne<>+0(SB), Y8, Y8
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y1, Y12
+turn:
+	CMPQ         CX, $0x00000004
+	JLT          under
+	VMOVUPS      constSign<>+0(SB), Y0
+	VPXOR        (SI), Y0, Y0
+	VPADDD       Y0, Y0, Y11
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VMOVUPS      constSign<>+0(SB), Y1
+	VPXOR        32(SI), Y1, Y1
+	VPADDD       Y1, Y1, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y5
+	VFMADD231PS  constLog2e<>+0(SB), Y1, Y5
+	VSUBPS       Y12, Y5, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y1
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y1
+	VMOVUPS      constSign<>+0(SB), Y2
+	VPXOR        64(SI), Y2, Y2
+	VPADDD       Y2, Y2, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y6
+	VFMADD231PS  constLog2e<>+0(SB), Y2, Y6
+	VSUBPS       Y12, Y6, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y2
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y2
+	VMOVUPS      constSign<>+0(SB), Y3
+	VPXOR        96(SI), Y3, Y3
+	VPADDD       Y3, Y3, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y7
+	VFMADD231PS  constLog2e<>+0(SB), Y3, Y7
+	VSUBPS       Y12, Y7, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y3
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y3
+	VPSRLD       $0x01, Y11, Y11
+	VPCMPGTD     constExpPlain<>+0(SB), Y11, Y11
+	VMOVMSKPS    Y11, AX
+	TESTL        AX, AX
+	JNZ          beyond
+
+ahead:
+	CMPQ         CX, $0x00000008
+	JLT          finish
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VPSLLD       $0x14, Y4, Y4
+	VPAND        constWholeSteps8<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y0, Y8
+	VADDPS       Y15, Y8, Y8
 	VMOVAPS      Y15, Y9
-	VFMADD213PS  constE2<>+0(SB), Y1, Y9
-	VMULPS       Y1, Y1, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y9
-	VFMADD213PS  Y12, Y13, Y9
-	VFMADD213PS  Y1, Y13, Y9
-	VADDPS       constOne<>+0(SB), Y9, Y9
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y2, Y12
-	VMOVAPS      Y15, Y10
-	VFMADD213PS  constE2<>+0(SB), Y2, Y10
-	VMULPS       Y2, Y2, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y10
-	VFMADD213PS  Y12, Y13, Y10
-	VFMADD213PS  Y2, Y13, Y10
-	VADDPS       constOne<>+0(SB), Y10, Y10
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y3, Y12
-	VMOVAPS      Y15, Y11
-	VFMADD213PS  constE2<>+0(SB), Y3, Y11
-	VMULPS       Y3, Y3, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y11
-	VFMADD213PS  Y12, Y13, Y11
-	VFMADD213PS  Y3, Y13, Y11
-	VADDPS       constOne<>+0(SB), Y11, Y11
-	VMOVUPS      constOne<>+0(SB), Y15
-	VPADDD       Y15, Y4, Y4
-	VPADDD       Y15, Y5, Y5
-	VPADDD       Y15, Y6, Y6
-	VPADDD       Y15, Y7, Y7
-	VMULPS       Y4, Y8, Y0
-	VMULPS       Y5, Y9, Y1
-	VMULPS       Y6, Y10, Y2
-	VMULPS       Y7, Y11, Y3
-	VMOVUPS      constOne<>+0(SB), Y12
-	VADDPS       Y12, Y0, Y0
-	VADDPS       Y12, Y1, Y1
-	VADDPS       Y12, Y2, Y2
-	VADDPS       Y12, Y3, Y3
-	VDIVPS       Y0, Y12, Y0
-	VDIVPS       Y1, Y12, Y1
-	VDIVPS       Y2, Y12, Y2
-	VDIVPS       Y3, Y12, Y3
-	VMOVUPS      Y0, (DI)
-	VMOVUPS      Y1, 32(DI)
-	VMOVUPS      Y2, 64(DI)
-	VMOVUPS      Y3, 96(DI)
+	VDIVPS       Y8, Y9, Y8
+	VMOVUPS      Y8, (DI)
+	VMOVUPS      constSign<>+0(SB), Y0
+	VPXOR        128(SI), Y0, Y0
+	VPADDD       Y0, Y0, Y11
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y5, Y9
+	VPERMPS      Y14, Y5, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y1, Y10
+	VFMADD231PS  Y9, Y1, Y8
+	VFMADD213PS  Y15, Y10, Y1
+	VFMADD213PS  Y9, Y8, Y1
+	VPSLLD       $0x14, Y5, Y5
+	VPAND        constWholeSteps8<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y1, Y8
+	VADDPS       Y15, Y8, Y8
+	VMOVAPS      Y15, Y9
+	VDIVPS       Y8, Y9, Y8
+	VMOVUPS      Y8, 32(DI)
+	VMOVUPS      constSign<>+0(SB), Y1
+	VPXOR        160(SI), Y1, Y1
+	VPADDD       Y1, Y1, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y5
+	VFMADD231PS  constLog2e<>+0(SB), Y1, Y5
+	VSUBPS       Y12, Y5, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y1
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y1
+	VPERMPS      Y13, Y6, Y9
+	VPERMPS      Y14, Y6, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y2, Y10
+	VFMADD231PS  Y9, Y2, Y8
+	VFMADD213PS  Y15, Y10, Y2
+	VFMADD213PS  Y9, Y8, Y2
+	VPSLLD       $0x14, Y6, Y6
+	VPAND        constWholeSteps8<>+0(SB), Y6, Y6
+	VPADDD       Y6, Y2, Y8
+	VADDPS       Y15, Y8, Y8
+	VMOVAPS      Y15, Y9
+	VDIVPS       Y8, Y9, Y8
+	VMOVUPS      Y8, 64(DI)
+	VMOVUPS      constSign<>+0(SB), Y2
+	VPXOR        192(SI), Y2, Y2
+	VPADDD       Y2, Y2, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y6
+	VFMADD231PS  constLog2e<>+0(SB), Y2, Y6
+	VSUBPS       Y12, Y6, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y2
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y2
+	VPERMPS      Y13, Y7, Y9
+	VPERMPS      Y14, Y7, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y3, Y10
+	VFMADD231PS  Y9, Y3, Y8
+	VFMADD213PS  Y15, Y10, Y3
+	VFMADD213PS  Y9, Y8, Y3
+	VPSLLD       $0x14, Y7, Y7
+	VPAND        constWholeSteps8<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y3, Y8
+	VADDPS       Y15, Y8, Y8
+	VMOVAPS      Y15, Y9
+	VDIVPS       Y8, Y9, Y8
+	VMOVUPS      Y8, 96(DI)
+	VMOVUPS      constSign<>+0(SB), Y3
+	VPXOR        224(SI), Y3, Y3
+	VPADDD       Y3, Y3, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y7
+	VFMADD231PS  constLog2e<>+0(SB), Y3, Y7
+	VSUBPS       Y12, Y7, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y3
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y3
 	ADDQ         $0x00000080, SI
 	ADDQ         $0x00000080, DI
 	SUBQ         $0x04, CX
-	JMP          turn4
+	VPSRLD       $0x01, Y11, Y11
+	VPCMPGTD     constExpPlain<>+0(SB), Y11, Y11
+	VMOVMSKPS    Y11, AX
+	TESTL        AX, AX
+	JNZ          beyond
+	JMP          ahead
 
-under4:
+finish:
+	VPERMPS     Y13, Y4, Y9
+	VPERMPS     Y14, Y4, Y8
+	VMOVUPS     constF18<>+0(SB), Y10
+	VFMADD213PS constF08<>+0(SB), Y0, Y10
+	VFMADD231PS Y9, Y0, Y8
+	VFMADD213PS Y15, Y10, Y0
+	VFMADD213PS Y9, Y8, Y0
+	VPSLLD      $0x14, Y4, Y4
+	VPAND       constWholeSteps8<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y0, Y8
+	VADDPS      Y15, Y8, Y8
+	VMOVAPS     Y15, Y9
+	VDIVPS      Y8, Y9, Y8
+	VMOVUPS     Y8, (DI)
+	VPERMPS     Y13, Y5, Y9
+	VPERMPS     Y14, Y5, Y8
+	VMOVUPS     constF18<>+0(SB), Y10
+	VFMADD213PS constF08<>+0(SB), Y1, Y10
+	VFMADD231PS Y9, Y1, Y8
+	VFMADD213PS Y15, Y10, Y1
+	VFMADD213PS Y9, Y8, Y1
+	VPSLLD      $0x14, Y5, Y5
+	VPAND       constWholeSteps8<>+0(SB), Y5, Y5
+	VPADDD      Y5, Y1, Y8
+	VADDPS      Y15, Y8, Y8
+	VMOVAPS     Y15, Y9
+	VDIVPS      Y8, Y9, Y8
+	VMOVUPS     Y8, 32(DI)
+	VPERMPS     Y13, Y6, Y9
+	VPERMPS     Y14, Y6, Y8
+	VMOVUPS     constF18<>+0(SB), Y10
+	VFMADD213PS constF08<>+0(SB), Y2, Y10
+	VFMADD231PS Y9, Y2, Y8
+	VFMADD213PS Y15, Y10, Y2
+	VFMADD213PS Y9, Y8, Y2
+	VPSLLD      $0x14, Y6, Y6
+	VPAND       constWholeSteps8<>+0(SB), Y6, Y6
+	VPADDD      Y6, Y2, Y8
+	VADDPS      Y15, Y8, Y8
+	VMOVAPS     Y15, Y9
+	VDIVPS      Y8, Y9, Y8
+	VMOVUPS     Y8, 64(DI)
+	VPERMPS     Y13, Y7, Y9
+	VPERMPS     Y14, Y7, Y8
+	VMOVUPS     constF18<>+0(SB), Y10
+	VFMADD213PS constF08<>+0(SB), Y3, Y10
+	VFMADD231PS Y9, Y3, Y8
+	VFMADD213PS Y15, Y10, Y3
+	VFMADD213PS Y9, Y8, Y3
+	VPSLLD      $0x14, Y7, Y7
+	VPAND       constWholeSteps8<>+0(SB), Y7, Y7
+	VPADDD      Y7, Y3, Y8
+	VADDPS      Y15, Y8, Y8
+	VMOVAPS     Y15, Y9
+	VDIVPS      Y8, Y9, Y8
+	VMOVUPS     Y8, 96(DI)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x04, CX
+	JMP         turn
+
+under:
 turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
-	VMOVUPS      (SI), Y0
-	VMOVUPS      constSign<>+0(SB), Y13
-	VXORPS       Y13, Y0, Y0
-	VMOVUPS      constSigmoidLow<>+0(SB), Y14
-	VMOVUPS      constSigmoidTop<>+0(SB), Y15
-	VMINPS       Y0, Y15, Y0
-	VMAXPS       Y0, Y14, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y12
-	VMOVUPS      constWhole<>+0(SB), Y13
-	VMOVAPS      Y13, Y8
-	VFMADD231PS  Y12, Y0, Y8
-	VSUBPS       Y13, Y8, Y4
-	VMOVUPS      constLn2Hi<>+0(SB), Y14
-	VFNMADD231PS Y14, Y4, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y15
-	VFNMADD231PS Y15, Y4, Y0
-	VPSLLD       $0x17, Y8, Y4
-	VMOVUPS      constE1<>+0(SB), Y14
-	VMOVUPS      constE3<>+0(SB), Y15
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y0, Y12
-	VMOVAPS      Y15, Y8
-	VFMADD213PS  constE2<>+0(SB), Y0, Y8
-	VMULPS       Y0, Y0, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y8
-	VFMADD213PS  Y12, Y13, Y8
-	VFMADD213PS  Y0, Y13, Y8
-	VADDPS       constOne<>+0(SB), Y8, Y8
-	VMOVUPS      constOne<>+0(SB), Y12
-	VPADDD       Y12, Y4, Y4
-	VMULPS       Y4, Y8, Y0
-	VMOVUPS      constOne<>+0(SB), Y13
-	VADDPS       Y13, Y0, Y0
-	VDIVPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000020, DI
-	SUBQ         $0x01, CX
-	JMP          turn1
+	VMOVUPS      constSign<>+0(SB), Y0
+	VPXOR        (SI), Y0, Y0
+	VPADDD       Y0, Y0, Y11
+	VPSRLD       $0x01, Y11, Y11
+	VPCMPGTD     constExpPlain<>+0(SB), Y11, Y11
+	VMOVMSKPS    Y11, AX
+	TESTL        AX, AX
+	JNZ          one_beyond
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VPSLLD       $0x14, Y4, Y4
+	VPAND        constWholeSteps8<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y0, Y8
+
+one_keep:
+	VADDPS  Y15, Y8, Y8
+	VMOVAPS Y15, Y9
+	VDIVPS  Y8, Y9, Y8
+	VMOVUPS Y8, (DI)
+	ADDQ    $0x00000020, SI
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x01, CX
+	JMP     turn1
 
 under1:
 	VZEROUPPER
 	RET
 
-DATA constSigmoidLow<>+0(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+4(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+8(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+12(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+16(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+20(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+24(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+28(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+32(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+36(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+40(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+44(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+48(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+52(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+56(SB)/4, $0xc2ae999a
-DATA constSigmoidLow<>+60(SB)/4, $0xc2ae999a
-GLOBL constSigmoidLow<>(SB), RODATA|NOPTR, $64
+beyond:
+	VMOVUPS      constSign<>+0(SB), Y0
+	VPXOR        (SI), Y0, Y0
+	VMOVUPS      constExpTop<>+0(SB), Y8
+	VMINPS       Y0, Y8, Y0
+	VMOVUPS      constExpLow<>+0(SB), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VMOVAPS      Y0, Y8
+	VPSLLD       $0x14, Y4, Y4
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       constBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       constBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VADDPS       Y15, Y8, Y8
+	VMOVAPS      Y15, Y9
+	VDIVPS       Y8, Y9, Y8
+	VMOVUPS      Y8, (DI)
+	VMOVUPS      constSign<>+0(SB), Y0
+	VPXOR        32(SI), Y0, Y0
+	VMOVUPS      constExpTop<>+0(SB), Y8
+	VMINPS       Y0, Y8, Y0
+	VMOVUPS      constExpLow<>+0(SB), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VMOVAPS      Y0, Y8
+	VPSLLD       $0x14, Y4, Y4
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       constBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       constBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VADDPS       Y15, Y8, Y8
+	VMOVAPS      Y15, Y9
+	VDIVPS       Y8, Y9, Y8
+	VMOVUPS      Y8, 32(DI)
+	VMOVUPS      constSign<>+0(SB), Y0
+	VPXOR        64(SI), Y0, Y0
+	VMOVUPS      constExpTop<>+0(SB), Y8
+	VMINPS       Y0, Y8, Y0
+	VMOVUPS      constExpLow<>+0(SB), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VMOVAPS      Y0, Y8
+	VPSLLD       $0x14, Y4, Y4
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       constBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       constBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VADDPS       Y15, Y8, Y8
+	VMOVAPS      Y15, Y9
+	VDIVPS       Y8, Y9, Y8
+	VMOVUPS      Y8, 64(DI)
+	VMOVUPS      constSign<>+0(SB), Y0
+	VPXOR        96(SI), Y0, Y0
+	VMOVUPS      constExpTop<>+0(SB), Y8
+	VMINPS       Y0, Y8, Y0
+	VMOVUPS      constExpLow<>+0(SB), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VMOVAPS      Y0, Y8
+	VPSLLD       $0x14, Y4, Y4
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       constBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       constBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VADDPS       Y15, Y8, Y8
+	VMOVAPS      Y15, Y9
+	VDIVPS       Y8, Y9, Y8
+	VMOVUPS      Y8, 96(DI)
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x04, CX
+	JMP          turn
 
-DATA constSigmoidTop<>+0(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+4(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+8(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+12(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+16(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+20(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+24(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+28(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+32(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+36(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+40(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+44(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+48(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+52(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+56(SB)/4, $0x42b20000
-DATA constSigmoidTop<>+60(SB)/4, $0x42b20000
-GLOBL constSigmoidTop<>(SB), RODATA|NOPTR, $64
+one_beyond:
+	VMOVUPS      constExpTop<>+0(SB), Y8
+	VMINPS       Y0, Y8, Y0
+	VMOVUPS      constExpLow<>+0(SB), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VMOVAPS      Y0, Y8
+	VPSLLD       $0x14, Y4, Y4
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       constBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       constBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	JMP          one_keep
+
+DATA constSteps8<>+0(SB)/4, $0x49c00000
+DATA constSteps8<>+4(SB)/4, $0x49c00000
+DATA constSteps8<>+8(SB)/4, $0x49c00000
+DATA constSteps8<>+12(SB)/4, $0x49c00000
+DATA constSteps8<>+16(SB)/4, $0x49c00000
+DATA constSteps8<>+20(SB)/4, $0x49c00000
+DATA constSteps8<>+24(SB)/4, $0x49c00000
+DATA constSteps8<>+28(SB)/4, $0x49c00000
+DATA constSteps8<>+32(SB)/4, $0x49c00000
+DATA constSteps8<>+36(SB)/4, $0x49c00000
+DATA constSteps8<>+40(SB)/4, $0x49c00000
+DATA constSteps8<>+44(SB)/4, $0x49c00000
+DATA constSteps8<>+48(SB)/4, $0x49c00000
+DATA constSteps8<>+52(SB)/4, $0x49c00000
+DATA constSteps8<>+56(SB)/4, $0x49c00000
+DATA constSteps8<>+60(SB)/4, $0x49c00000
+GLOBL constSteps8<>(SB), RODATA|NOPTR, $64
+
+DATA constT8<>+0(SB)/4, $0x3f800000
+DATA constT8<>+4(SB)/4, $0x3f8b95c2
+DATA constT8<>+8(SB)/4, $0x3f9837f0
+DATA constT8<>+12(SB)/4, $0x3fa5fed7
+DATA constT8<>+16(SB)/4, $0x3fb504f3
+DATA constT8<>+20(SB)/4, $0x3fc5672a
+DATA constT8<>+24(SB)/4, $0x3fd744fd
+DATA constT8<>+28(SB)/4, $0x3feac0c7
+DATA constT8<>+32(SB)/4, $0x3f800000
+DATA constT8<>+36(SB)/4, $0x3f8b95c2
+DATA constT8<>+40(SB)/4, $0x3f9837f0
+DATA constT8<>+44(SB)/4, $0x3fa5fed7
+DATA constT8<>+48(SB)/4, $0x3fb504f3
+DATA constT8<>+52(SB)/4, $0x3fc5672a
+DATA constT8<>+56(SB)/4, $0x3fd744fd
+DATA constT8<>+60(SB)/4, $0x3feac0c7
+GLOBL constT8<>(SB), RODATA|NOPTR, $64
+
+DATA constTLow8<>+0(SB)/4, $0x00000000
+DATA constTLow8<>+4(SB)/4, $0xb260aba1
+DATA constTLow8<>+8(SB)/4, $0x33231b71
+DATA constTLow8<>+12(SB)/4, $0xb32c9d5e
+DATA constTLow8<>+16(SB)/4, $0x32cfe77a
+DATA constTLow8<>+20(SB)/4, $0x320aa837
+DATA constTLow8<>+24(SB)/4, $0xb2d4a58a
+DATA constTLow8<>+28(SB)/4, $0xb24116de
+DATA constTLow8<>+32(SB)/4, $0x00000000
+DATA constTLow8<>+36(SB)/4, $0xb260aba1
+DATA constTLow8<>+40(SB)/4, $0x33231b71
+DATA constTLow8<>+44(SB)/4, $0xb32c9d5e
+DATA constTLow8<>+48(SB)/4, $0x32cfe77a
+DATA constTLow8<>+52(SB)/4, $0x320aa837
+DATA constTLow8<>+56(SB)/4, $0xb2d4a58a
+DATA constTLow8<>+60(SB)/4, $0xb24116de
+GLOBL constTLow8<>(SB), RODATA|NOPTR, $64
 
 DATA constLog2e<>+0(SB)/4, $0x3fb8aa3b
 DATA constLog2e<>+4(SB)/4, $0x3fb8aa3b
@@ -685,24 +964,6 @@ DATA constLog2e<>+52(SB)/4, $0x3fb8aa3b
 DATA constLog2e<>+56(SB)/4, $0x3fb8aa3b
 DATA constLog2e<>+60(SB)/4, $0x3fb8aa3b
 GLOBL constLog2e<>(SB), RODATA|NOPTR, $64
-
-DATA constWhole<>+0(SB)/4, $0x4b400000
-DATA constWhole<>+4(SB)/4, $0x4b400000
-DATA constWhole<>+8(SB)/4, $0x4b400000
-DATA constWhole<>+12(SB)/4, $0x4b400000
-DATA constWhole<>+16(SB)/4, $0x4b400000
-DATA constWhole<>+20(SB)/4, $0x4b400000
-DATA constWhole<>+24(SB)/4, $0x4b400000
-DATA constWhole<>+28(SB)/4, $0x4b400000
-DATA constWhole<>+32(SB)/4, $0x4b400000
-DATA constWhole<>+36(SB)/4, $0x4b400000
-DATA constWhole<>+40(SB)/4, $0x4b400000
-DATA constWhole<>+44(SB)/4, $0x4b400000
-DATA constWhole<>+48(SB)/4, $0x4b400000
-DATA constWhole<>+52(SB)/4, $0x4b400000
-DATA constWhole<>+56(SB)/4, $0x4b400000
-DATA constWhole<>+60(SB)/4, $0x4b400000
-GLOBL constWhole<>(SB), RODATA|NOPTR, $64
 
 DATA constLn2Hi<>+0(SB)/4, $0x3f318000
 DATA constLn2Hi<>+4(SB)/4, $0x3f318000
@@ -740,460 +1001,77 @@ DATA constLn2Lo<>+56(SB)/4, $0xb95e8083
 DATA constLn2Lo<>+60(SB)/4, $0xb95e8083
 GLOBL constLn2Lo<>(SB), RODATA|NOPTR, $64
 
-DATA constE1<>+0(SB)/4, $0x3e2aaa48
-DATA constE1<>+4(SB)/4, $0x3e2aaa48
-DATA constE1<>+8(SB)/4, $0x3e2aaa48
-DATA constE1<>+12(SB)/4, $0x3e2aaa48
-DATA constE1<>+16(SB)/4, $0x3e2aaa48
-DATA constE1<>+20(SB)/4, $0x3e2aaa48
-DATA constE1<>+24(SB)/4, $0x3e2aaa48
-DATA constE1<>+28(SB)/4, $0x3e2aaa48
-DATA constE1<>+32(SB)/4, $0x3e2aaa48
-DATA constE1<>+36(SB)/4, $0x3e2aaa48
-DATA constE1<>+40(SB)/4, $0x3e2aaa48
-DATA constE1<>+44(SB)/4, $0x3e2aaa48
-DATA constE1<>+48(SB)/4, $0x3e2aaa48
-DATA constE1<>+52(SB)/4, $0x3e2aaa48
-DATA constE1<>+56(SB)/4, $0x3e2aaa48
-DATA constE1<>+60(SB)/4, $0x3e2aaa48
-GLOBL constE1<>(SB), RODATA|NOPTR, $64
-
-DATA constE3<>+0(SB)/4, $0x3c091d36
-DATA constE3<>+4(SB)/4, $0x3c091d36
-DATA constE3<>+8(SB)/4, $0x3c091d36
-DATA constE3<>+12(SB)/4, $0x3c091d36
-DATA constE3<>+16(SB)/4, $0x3c091d36
-DATA constE3<>+20(SB)/4, $0x3c091d36
-DATA constE3<>+24(SB)/4, $0x3c091d36
-DATA constE3<>+28(SB)/4, $0x3c091d36
-DATA constE3<>+32(SB)/4, $0x3c091d36
-DATA constE3<>+36(SB)/4, $0x3c091d36
-DATA constE3<>+40(SB)/4, $0x3c091d36
-DATA constE3<>+44(SB)/4, $0x3c091d36
-DATA constE3<>+48(SB)/4, $0x3c091d36
-DATA constE3<>+52(SB)/4, $0x3c091d36
-DATA constE3<>+56(SB)/4, $0x3c091d36
-DATA constE3<>+60(SB)/4, $0x3c091d36
-GLOBL constE3<>(SB), RODATA|NOPTR, $64
-
-DATA constE0<>+0(SB)/4, $0x3efffffe
-DATA constE0<>+4(SB)/4, $0x3efffffe
-DATA constE0<>+8(SB)/4, $0x3efffffe
-DATA constE0<>+12(SB)/4, $0x3efffffe
-DATA constE0<>+16(SB)/4, $0x3efffffe
-DATA constE0<>+20(SB)/4, $0x3efffffe
-DATA constE0<>+24(SB)/4, $0x3efffffe
-DATA constE0<>+28(SB)/4, $0x3efffffe
-DATA constE0<>+32(SB)/4, $0x3efffffe
-DATA constE0<>+36(SB)/4, $0x3efffffe
-DATA constE0<>+40(SB)/4, $0x3efffffe
-DATA constE0<>+44(SB)/4, $0x3efffffe
-DATA constE0<>+48(SB)/4, $0x3efffffe
-DATA constE0<>+52(SB)/4, $0x3efffffe
-DATA constE0<>+56(SB)/4, $0x3efffffe
-DATA constE0<>+60(SB)/4, $0x3efffffe
-GLOBL constE0<>(SB), RODATA|NOPTR, $64
-
-DATA constE2<>+0(SB)/4, $0x3d2aac7a
-DATA constE2<>+4(SB)/4, $0x3d2aac7a
-DATA constE2<>+8(SB)/4, $0x3d2aac7a
-DATA constE2<>+12(SB)/4, $0x3d2aac7a
-DATA constE2<>+16(SB)/4, $0x3d2aac7a
-DATA constE2<>+20(SB)/4, $0x3d2aac7a
-DATA constE2<>+24(SB)/4, $0x3d2aac7a
-DATA constE2<>+28(SB)/4, $0x3d2aac7a
-DATA constE2<>+32(SB)/4, $0x3d2aac7a
-DATA constE2<>+36(SB)/4, $0x3d2aac7a
-DATA constE2<>+40(SB)/4, $0x3d2aac7a
-DATA constE2<>+44(SB)/4, $0x3d2aac7a
-DATA constE2<>+48(SB)/4, $0x3d2aac7a
-DATA constE2<>+52(SB)/4, $0x3d2aac7a
-DATA constE2<>+56(SB)/4, $0x3d2aac7a
-DATA constE2<>+60(SB)/4, $0x3d2aac7a
-GLOBL constE2<>(SB), RODATA|NOPTR, $64
-
-DATA constE4<>+0(SB)/4, $0x3ab511aa
-DATA constE4<>+4(SB)/4, $0x3ab511aa
-DATA constE4<>+8(SB)/4, $0x3ab511aa
-DATA constE4<>+12(SB)/4, $0x3ab511aa
-DATA constE4<>+16(SB)/4, $0x3ab511aa
-DATA constE4<>+20(SB)/4, $0x3ab511aa
-DATA constE4<>+24(SB)/4, $0x3ab511aa
-DATA constE4<>+28(SB)/4, $0x3ab511aa
-DATA constE4<>+32(SB)/4, $0x3ab511aa
-DATA constE4<>+36(SB)/4, $0x3ab511aa
-DATA constE4<>+40(SB)/4, $0x3ab511aa
-DATA constE4<>+44(SB)/4, $0x3ab511aa
-DATA constE4<>+48(SB)/4, $0x3ab511aa
-DATA constE4<>+52(SB)/4, $0x3ab511aa
-DATA constE4<>+56(SB)/4, $0x3ab511aa
-DATA constE4<>+60(SB)/4, $0x3ab511aa
-GLOBL constE4<>(SB), RODATA|NOPTR, $64
-
-// func expAVX2(dst *float32, src *float32, n int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·expAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-
-turn4:
-	CMPQ         CX, $0x04
-	JLT          under4
-	VMOVUPS      (SI), Y0
-	VMOVUPS      32(SI), Y1
-	VMOVUPS      64(SI), Y2
-	VMOVUPS      96(SI), Y3
-	VMOVUPS      constMagnitude<>+0(SB), Y12
-	VPAND        Y12, Y0, Y4
-	VPAND        Y12, Y1, Y5
-	VPAND        Y12, Y2, Y6
-	VPAND        Y12, Y3, Y7
-	VPMAXSD      Y5, Y4, Y4
-	VPMAXSD      Y6, Y4, Y4
-	VPMAXSD      Y7, Y4, Y4
-	VPADDD       constExpPlain<>+0(SB), Y4, Y4
-	VMOVMSKPS    Y4, AX
-	TESTL        AX, AX
-	JNZ          beyond4
-	VMOVUPS      constLog2e<>+0(SB), Y13
-	VMOVUPS      constWhole<>+0(SB), Y14
-	VMOVAPS      Y14, Y8
-	VFMADD231PS  Y13, Y0, Y8
-	VSUBPS       Y14, Y8, Y4
-	VMOVAPS      Y14, Y9
-	VFMADD231PS  Y13, Y1, Y9
-	VSUBPS       Y14, Y9, Y5
-	VMOVAPS      Y14, Y10
-	VFMADD231PS  Y13, Y2, Y10
-	VSUBPS       Y14, Y10, Y6
-	VMOVAPS      Y14, Y11
-	VFMADD231PS  Y13, Y3, Y11
-	VSUBPS       Y14, Y11, Y7
-	VMOVUPS      constLn2Hi<>+0(SB), Y15
-	VFNMADD231PS Y15, Y4, Y0
-	VFNMADD231PS Y15, Y5, Y1
-	VFNMADD231PS Y15, Y6, Y2
-	VFNMADD231PS Y15, Y7, Y3
-	VMOVUPS      constLn2Lo<>+0(SB), Y12
-	VFNMADD231PS Y12, Y4, Y0
-	VFNMADD231PS Y12, Y5, Y1
-	VFNMADD231PS Y12, Y6, Y2
-	VFNMADD231PS Y12, Y7, Y3
-	VPSLLD       $0x17, Y8, Y4
-	VPSLLD       $0x17, Y9, Y5
-	VPSLLD       $0x17, Y10, Y6
-	VPSLLD       $0x17, Y11, Y7
-	VMOVUPS      constE1<>+0(SB), Y14
-	VMOVUPS      constE3<>+0(SB), Y15
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y0, Y12
-	VMOVAPS      Y15, Y8
-	VFMADD213PS  constE2<>+0(SB), Y0, Y8
-	VMULPS       Y0, Y0, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y8
-	VFMADD213PS  Y12, Y13, Y8
-	VFMADD213PS  Y0, Y13, Y8
-	VADDPS       constOne<>+0(SB), Y8, Y8
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y1, Y12
-	VMOVAPS      Y15, Y9
-	VFMADD213PS  constE2<>+0(SB), Y1, Y9
-	VMULPS       Y1, Y1, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y9
-	VFMADD213PS  Y12, Y13, Y9
-	VFMADD213PS  Y1, Y13, Y9
-	VADDPS       constOne<>+0(SB), Y9, Y9
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y2, Y12
-	VMOVAPS      Y15, Y10
-	VFMADD213PS  constE2<>+0(SB), Y2, Y10
-	VMULPS       Y2, Y2, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y10
-	VFMADD213PS  Y12, Y13, Y10
-	VFMADD213PS  Y2, Y13, Y10
-	VADDPS       constOne<>+0(SB), Y10, Y10
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y3, Y12
-	VMOVAPS      Y15, Y11
-	VFMADD213PS  constE2<>+0(SB), Y3, Y11
-	VMULPS       Y3, Y3, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y11
-	VFMADD213PS  Y12, Y13, Y11
-	VFMADD213PS  Y3, Y13, Y11
-	VADDPS       constOne<>+0(SB), Y11, Y11
-	VPADDD       Y4, Y8, Y0
-	VPADDD       Y5, Y9, Y1
-	VPADDD       Y6, Y10, Y2
-	VPADDD       Y7, Y11, Y3
-
-beyond4_end:
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
-	ADDQ    $0x00000080, SI
-	ADDQ    $0x00000080, DI
-	SUBQ    $0x04, CX
-	JMP     turn4
-
-under4:
-turn1:
-	CMPQ         CX, $0x01
-	JLT          under1
-	VMOVUPS      (SI), Y0
-	VMOVUPS      constMagnitude<>+0(SB), Y13
-	VPAND        Y13, Y0, Y4
-	VPADDD       constExpPlain<>+0(SB), Y4, Y4
-	VMOVMSKPS    Y4, AX
-	TESTL        AX, AX
-	JNZ          beyond1
-	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMOVUPS      constWhole<>+0(SB), Y15
-	VMOVAPS      Y15, Y8
-	VFMADD231PS  Y14, Y0, Y8
-	VSUBPS       Y15, Y8, Y4
-	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y4, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
-	VFNMADD231PS Y13, Y4, Y0
-	VPSLLD       $0x17, Y8, Y4
-	VMOVUPS      constE1<>+0(SB), Y14
-	VMOVUPS      constE3<>+0(SB), Y15
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y0, Y12
-	VMOVAPS      Y15, Y8
-	VFMADD213PS  constE2<>+0(SB), Y0, Y8
-	VMULPS       Y0, Y0, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y8
-	VFMADD213PS  Y12, Y13, Y8
-	VFMADD213PS  Y0, Y13, Y8
-	VADDPS       constOne<>+0(SB), Y8, Y8
-	VPADDD       Y4, Y8, Y0
-
-beyond1_end:
-	VMOVUPS Y0, (DI)
-	ADDQ    $0x00000020, SI
-	ADDQ    $0x00000020, DI
-	SUBQ    $0x01, CX
-	JMP     turn1
-
-under1:
-	VZEROUPPER
-	RET
-
-beyond4:
-	VMOVUPS      constExpLow<>+0(SB), Y14
-	VMOVUPS      constExpTop<>+0(SB), Y15
-	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMOVUPS      constLog2e<>+0(SB), Y12
-	VMOVUPS      constWhole<>+0(SB), Y13
-	VMOVAPS      Y13, Y8
-	VFMADD231PS  Y12, Y0, Y8
-	VSUBPS       Y13, Y8, Y4
-	VMOVAPS      Y13, Y9
-	VFMADD231PS  Y12, Y1, Y9
-	VSUBPS       Y13, Y9, Y5
-	VMOVAPS      Y13, Y10
-	VFMADD231PS  Y12, Y2, Y10
-	VSUBPS       Y13, Y10, Y6
-	VMOVAPS      Y13, Y11
-	VFMADD231PS  Y12, Y3, Y11
-	VSUBPS       Y13, Y11, Y7
-	VMOVUPS      constLn2Hi<>+0(SB), Y14
-	VFNMADD231PS Y14, Y4, Y0
-	VFNMADD231PS Y14, Y5, Y1
-	VFNMADD231PS Y14, Y6, Y2
-	VFNMADD231PS Y14, Y7, Y3
-	VMOVUPS      constLn2Lo<>+0(SB), Y15
-	VFNMADD231PS Y15, Y4, Y0
-	VFNMADD231PS Y15, Y5, Y1
-	VFNMADD231PS Y15, Y6, Y2
-	VFNMADD231PS Y15, Y7, Y3
-	VPSLLD       $0x17, Y8, Y4
-	VPSLLD       $0x17, Y9, Y5
-	VPSLLD       $0x17, Y10, Y6
-	VPSLLD       $0x17, Y11, Y7
-	VMOVUPS      constE1<>+0(SB), Y14
-	VMOVUPS      constE3<>+0(SB), Y15
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y0, Y12
-	VMOVAPS      Y15, Y8
-	VFMADD213PS  constE2<>+0(SB), Y0, Y8
-	VMULPS       Y0, Y0, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y8
-	VFMADD213PS  Y12, Y13, Y8
-	VFMADD213PS  Y0, Y13, Y8
-	VADDPS       constOne<>+0(SB), Y8, Y8
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y1, Y12
-	VMOVAPS      Y15, Y9
-	VFMADD213PS  constE2<>+0(SB), Y1, Y9
-	VMULPS       Y1, Y1, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y9
-	VFMADD213PS  Y12, Y13, Y9
-	VFMADD213PS  Y1, Y13, Y9
-	VADDPS       constOne<>+0(SB), Y9, Y9
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y2, Y12
-	VMOVAPS      Y15, Y10
-	VFMADD213PS  constE2<>+0(SB), Y2, Y10
-	VMULPS       Y2, Y2, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y10
-	VFMADD213PS  Y12, Y13, Y10
-	VFMADD213PS  Y2, Y13, Y10
-	VADDPS       constOne<>+0(SB), Y10, Y10
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y3, Y12
-	VMOVAPS      Y15, Y11
-	VFMADD213PS  constE2<>+0(SB), Y3, Y11
-	VMULPS       Y3, Y3, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y11
-	VFMADD213PS  Y12, Y13, Y11
-	VFMADD213PS  Y3, Y13, Y11
-	VADDPS       constOne<>+0(SB), Y11, Y11
-	VMOVUPS      constBias<>+0(SB), Y12
-	VPSRAD       $0x17, Y4, Y4
-	VPSRAD       $0x01, Y4, Y0
-	VPSUBD       Y0, Y4, Y4
-	VPADDD       Y12, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y8, Y8
-	VPADDD       Y12, Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VMOVAPS      Y8, Y0
-	VPSRAD       $0x17, Y5, Y5
-	VPSRAD       $0x01, Y5, Y1
-	VPSUBD       Y1, Y5, Y5
-	VPADDD       Y12, Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y9, Y9
-	VPADDD       Y12, Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y9, Y9
-	VMOVAPS      Y9, Y1
-	VPSRAD       $0x17, Y6, Y6
-	VPSRAD       $0x01, Y6, Y2
-	VPSUBD       Y2, Y6, Y6
-	VPADDD       Y12, Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y10, Y10
-	VPADDD       Y12, Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y10, Y10
-	VMOVAPS      Y10, Y2
-	VPSRAD       $0x17, Y7, Y7
-	VPSRAD       $0x01, Y7, Y3
-	VPSUBD       Y3, Y7, Y7
-	VPADDD       Y12, Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y11, Y11
-	VPADDD       Y12, Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y11, Y11
-	VMOVAPS      Y11, Y3
-	JMP          beyond4_end
-
-beyond1:
-	VMOVUPS      constExpLow<>+0(SB), Y13
-	VMOVUPS      constExpTop<>+0(SB), Y14
-	VMINPS       Y0, Y14, Y0
-	VMAXPS       Y0, Y13, Y0
-	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMOVUPS      constWhole<>+0(SB), Y12
-	VMOVAPS      Y12, Y8
-	VFMADD231PS  Y15, Y0, Y8
-	VSUBPS       Y12, Y8, Y4
-	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y4, Y0
-	VMOVUPS      constLn2Lo<>+0(SB), Y14
-	VFNMADD231PS Y14, Y4, Y0
-	VPSLLD       $0x17, Y8, Y4
-	VMOVUPS      constE1<>+0(SB), Y14
-	VMOVUPS      constE3<>+0(SB), Y15
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y0, Y12
-	VMOVAPS      Y15, Y8
-	VFMADD213PS  constE2<>+0(SB), Y0, Y8
-	VMULPS       Y0, Y0, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y8
-	VFMADD213PS  Y12, Y13, Y8
-	VFMADD213PS  Y0, Y13, Y8
-	VADDPS       constOne<>+0(SB), Y8, Y8
-	VMOVUPS      constBias<>+0(SB), Y15
-	VPSRAD       $0x17, Y4, Y4
-	VPSRAD       $0x01, Y4, Y0
-	VPSUBD       Y0, Y4, Y4
-	VPADDD       Y15, Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y8, Y8
-	VPADDD       Y15, Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y8, Y8
-	VMOVAPS      Y8, Y0
-	JMP          beyond1_end
-
-DATA constMagnitude<>+0(SB)/4, $0x7fffffff
-DATA constMagnitude<>+4(SB)/4, $0x7fffffff
-DATA constMagnitude<>+8(SB)/4, $0x7fffffff
-DATA constMagnitude<>+12(SB)/4, $0x7fffffff
-DATA constMagnitude<>+16(SB)/4, $0x7fffffff
-DATA constMagnitude<>+20(SB)/4, $0x7fffffff
-DATA constMagnitude<>+24(SB)/4, $0x7fffffff
-DATA constMagnitude<>+28(SB)/4, $0x7fffffff
-DATA constMagnitude<>+32(SB)/4, $0x7fffffff
-DATA constMagnitude<>+36(SB)/4, $0x7fffffff
-DATA constMagnitude<>+40(SB)/4, $0x7fffffff
-DATA constMagnitude<>+44(SB)/4, $0x7fffffff
-DATA constMagnitude<>+48(SB)/4, $0x7fffffff
-DATA constMagnitude<>+52(SB)/4, $0x7fffffff
-DATA constMagnitude<>+56(SB)/4, $0x7fffffff
-DATA constMagnitude<>+60(SB)/4, $0x7fffffff
-GLOBL constMagnitude<>(SB), RODATA|NOPTR, $64
-
-DATA constExpPlain<>+0(SB)/4, $0x3d523333
-DATA constExpPlain<>+4(SB)/4, $0x3d523333
-DATA constExpPlain<>+8(SB)/4, $0x3d523333
-DATA constExpPlain<>+12(SB)/4, $0x3d523333
-DATA constExpPlain<>+16(SB)/4, $0x3d523333
-DATA constExpPlain<>+20(SB)/4, $0x3d523333
-DATA constExpPlain<>+24(SB)/4, $0x3d523333
-DATA constExpPlain<>+28(SB)/4, $0x3d523333
-DATA constExpPlain<>+32(SB)/4, $0x3d523333
-DATA constExpPlain<>+36(SB)/4, $0x3d523333
-DATA constExpPlain<>+40(SB)/4, $0x3d523333
-DATA constExpPlain<>+44(SB)/4, $0x3d523333
-DATA constExpPlain<>+48(SB)/4, $0x3d523333
-DATA constExpPlain<>+52(SB)/4, $0x3d523333
-DATA constExpPlain<>+56(SB)/4, $0x3d523333
-DATA constExpPlain<>+60(SB)/4, $0x3d523333
+DATA constExpPlain<>+0(SB)/4, $0x42adcccd
+DATA constExpPlain<>+4(SB)/4, $0x42adcccd
+DATA constExpPlain<>+8(SB)/4, $0x42adcccd
+DATA constExpPlain<>+12(SB)/4, $0x42adcccd
+DATA constExpPlain<>+16(SB)/4, $0x42adcccd
+DATA constExpPlain<>+20(SB)/4, $0x42adcccd
+DATA constExpPlain<>+24(SB)/4, $0x42adcccd
+DATA constExpPlain<>+28(SB)/4, $0x42adcccd
+DATA constExpPlain<>+32(SB)/4, $0x42adcccd
+DATA constExpPlain<>+36(SB)/4, $0x42adcccd
+DATA constExpPlain<>+40(SB)/4, $0x42adcccd
+DATA constExpPlain<>+44(SB)/4, $0x42adcccd
+DATA constExpPlain<>+48(SB)/4, $0x42adcccd
+DATA constExpPlain<>+52(SB)/4, $0x42adcccd
+DATA constExpPlain<>+56(SB)/4, $0x42adcccd
+DATA constExpPlain<>+60(SB)/4, $0x42adcccd
 GLOBL constExpPlain<>(SB), RODATA|NOPTR, $64
 
-DATA constExpLow<>+0(SB)/4, $0xc2d00000
-DATA constExpLow<>+4(SB)/4, $0xc2d00000
-DATA constExpLow<>+8(SB)/4, $0xc2d00000
-DATA constExpLow<>+12(SB)/4, $0xc2d00000
-DATA constExpLow<>+16(SB)/4, $0xc2d00000
-DATA constExpLow<>+20(SB)/4, $0xc2d00000
-DATA constExpLow<>+24(SB)/4, $0xc2d00000
-DATA constExpLow<>+28(SB)/4, $0xc2d00000
-DATA constExpLow<>+32(SB)/4, $0xc2d00000
-DATA constExpLow<>+36(SB)/4, $0xc2d00000
-DATA constExpLow<>+40(SB)/4, $0xc2d00000
-DATA constExpLow<>+44(SB)/4, $0xc2d00000
-DATA constExpLow<>+48(SB)/4, $0xc2d00000
-DATA constExpLow<>+52(SB)/4, $0xc2d00000
-DATA constExpLow<>+56(SB)/4, $0xc2d00000
-DATA constExpLow<>+60(SB)/4, $0xc2d00000
-GLOBL constExpLow<>(SB), RODATA|NOPTR, $64
+DATA constF18<>+0(SB)/4, $0x3e2aab2c
+DATA constF18<>+4(SB)/4, $0x3e2aab2c
+DATA constF18<>+8(SB)/4, $0x3e2aab2c
+DATA constF18<>+12(SB)/4, $0x3e2aab2c
+DATA constF18<>+16(SB)/4, $0x3e2aab2c
+DATA constF18<>+20(SB)/4, $0x3e2aab2c
+DATA constF18<>+24(SB)/4, $0x3e2aab2c
+DATA constF18<>+28(SB)/4, $0x3e2aab2c
+DATA constF18<>+32(SB)/4, $0x3e2aab2c
+DATA constF18<>+36(SB)/4, $0x3e2aab2c
+DATA constF18<>+40(SB)/4, $0x3e2aab2c
+DATA constF18<>+44(SB)/4, $0x3e2aab2c
+DATA constF18<>+48(SB)/4, $0x3e2aab2c
+DATA constF18<>+52(SB)/4, $0x3e2aab2c
+DATA constF18<>+56(SB)/4, $0x3e2aab2c
+DATA constF18<>+60(SB)/4, $0x3e2aab2c
+GLOBL constF18<>(SB), RODATA|NOPTR, $64
+
+DATA constF08<>+0(SB)/4, $0x3f00043c
+DATA constF08<>+4(SB)/4, $0x3f00043c
+DATA constF08<>+8(SB)/4, $0x3f00043c
+DATA constF08<>+12(SB)/4, $0x3f00043c
+DATA constF08<>+16(SB)/4, $0x3f00043c
+DATA constF08<>+20(SB)/4, $0x3f00043c
+DATA constF08<>+24(SB)/4, $0x3f00043c
+DATA constF08<>+28(SB)/4, $0x3f00043c
+DATA constF08<>+32(SB)/4, $0x3f00043c
+DATA constF08<>+36(SB)/4, $0x3f00043c
+DATA constF08<>+40(SB)/4, $0x3f00043c
+DATA constF08<>+44(SB)/4, $0x3f00043c
+DATA constF08<>+48(SB)/4, $0x3f00043c
+DATA constF08<>+52(SB)/4, $0x3f00043c
+DATA constF08<>+56(SB)/4, $0x3f00043c
+DATA constF08<>+60(SB)/4, $0x3f00043c
+GLOBL constF08<>(SB), RODATA|NOPTR, $64
+
+DATA constWholeSteps8<>+0(SB)/4, $0xff800000
+DATA constWholeSteps8<>+4(SB)/4, $0xff800000
+DATA constWholeSteps8<>+8(SB)/4, $0xff800000
+DATA constWholeSteps8<>+12(SB)/4, $0xff800000
+DATA constWholeSteps8<>+16(SB)/4, $0xff800000
+DATA constWholeSteps8<>+20(SB)/4, $0xff800000
+DATA constWholeSteps8<>+24(SB)/4, $0xff800000
+DATA constWholeSteps8<>+28(SB)/4, $0xff800000
+DATA constWholeSteps8<>+32(SB)/4, $0xff800000
+DATA constWholeSteps8<>+36(SB)/4, $0xff800000
+DATA constWholeSteps8<>+40(SB)/4, $0xff800000
+DATA constWholeSteps8<>+44(SB)/4, $0xff800000
+DATA constWholeSteps8<>+48(SB)/4, $0xff800000
+DATA constWholeSteps8<>+52(SB)/4, $0xff800000
+DATA constWholeSteps8<>+56(SB)/4, $0xff800000
+DATA constWholeSteps8<>+60(SB)/4, $0xff800000
+GLOBL constWholeSteps8<>(SB), RODATA|NOPTR, $64
 
 DATA constExpTop<>+0(SB)/4, $0x42b20000
 DATA constExpTop<>+4(SB)/4, $0x42b20000
@@ -1213,6 +1091,24 @@ DATA constExpTop<>+56(SB)/4, $0x42b20000
 DATA constExpTop<>+60(SB)/4, $0x42b20000
 GLOBL constExpTop<>(SB), RODATA|NOPTR, $64
 
+DATA constExpLow<>+0(SB)/4, $0xc2d00000
+DATA constExpLow<>+4(SB)/4, $0xc2d00000
+DATA constExpLow<>+8(SB)/4, $0xc2d00000
+DATA constExpLow<>+12(SB)/4, $0xc2d00000
+DATA constExpLow<>+16(SB)/4, $0xc2d00000
+DATA constExpLow<>+20(SB)/4, $0xc2d00000
+DATA constExpLow<>+24(SB)/4, $0xc2d00000
+DATA constExpLow<>+28(SB)/4, $0xc2d00000
+DATA constExpLow<>+32(SB)/4, $0xc2d00000
+DATA constExpLow<>+36(SB)/4, $0xc2d00000
+DATA constExpLow<>+40(SB)/4, $0xc2d00000
+DATA constExpLow<>+44(SB)/4, $0xc2d00000
+DATA constExpLow<>+48(SB)/4, $0xc2d00000
+DATA constExpLow<>+52(SB)/4, $0xc2d00000
+DATA constExpLow<>+56(SB)/4, $0xc2d00000
+DATA constExpLow<>+60(SB)/4, $0xc2d00000
+GLOBL constExpLow<>(SB), RODATA|NOPTR, $64
+
 DATA constBias<>+0(SB)/4, $0x0000007f
 DATA constBias<>+4(SB)/4, $0x0000007f
 DATA constBias<>+8(SB)/4, $0x0000007f
@@ -1230,6 +1126,385 @@ DATA constBias<>+52(SB)/4, $0x0000007f
 DATA constBias<>+56(SB)/4, $0x0000007f
 DATA constBias<>+60(SB)/4, $0x0000007f
 GLOBL constBias<>(SB), RODATA|NOPTR, $64
+
+// func expAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·expAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    n+16(FP), CX
+	VMOVUPS constSteps8<>+0(SB), Y12
+	VMOVUPS constT8<>+0(SB), Y13
+	VMOVUPS constTLow8<>+0(SB), Y14
+	VMOVUPS constOne<>+0(SB), Y15
+
+turn:
+	CMPQ         CX, $0x00000004
+	JLT          under
+	VMOVUPS      (SI), Y0
+	VPADDD       Y0, Y0, Y11
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VMOVUPS      32(SI), Y1
+	VPADDD       Y1, Y1, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y5
+	VFMADD231PS  constLog2e<>+0(SB), Y1, Y5
+	VSUBPS       Y12, Y5, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y1
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y1
+	VMOVUPS      64(SI), Y2
+	VPADDD       Y2, Y2, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y6
+	VFMADD231PS  constLog2e<>+0(SB), Y2, Y6
+	VSUBPS       Y12, Y6, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y2
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y2
+	VMOVUPS      96(SI), Y3
+	VPADDD       Y3, Y3, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y7
+	VFMADD231PS  constLog2e<>+0(SB), Y3, Y7
+	VSUBPS       Y12, Y7, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y3
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y3
+	VPSRLD       $0x01, Y11, Y11
+	VPCMPGTD     constExpPlain<>+0(SB), Y11, Y11
+	VMOVMSKPS    Y11, AX
+	TESTL        AX, AX
+	JNZ          beyond
+
+ahead:
+	CMPQ         CX, $0x00000008
+	JLT          finish
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VPSLLD       $0x14, Y4, Y4
+	VPAND        constWholeSteps8<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y0, Y8
+	VMOVUPS      Y8, (DI)
+	VMOVUPS      128(SI), Y0
+	VPADDD       Y0, Y0, Y11
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y5, Y9
+	VPERMPS      Y14, Y5, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y1, Y10
+	VFMADD231PS  Y9, Y1, Y8
+	VFMADD213PS  Y15, Y10, Y1
+	VFMADD213PS  Y9, Y8, Y1
+	VPSLLD       $0x14, Y5, Y5
+	VPAND        constWholeSteps8<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y1, Y8
+	VMOVUPS      Y8, 32(DI)
+	VMOVUPS      160(SI), Y1
+	VPADDD       Y1, Y1, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y5
+	VFMADD231PS  constLog2e<>+0(SB), Y1, Y5
+	VSUBPS       Y12, Y5, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y1
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y1
+	VPERMPS      Y13, Y6, Y9
+	VPERMPS      Y14, Y6, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y2, Y10
+	VFMADD231PS  Y9, Y2, Y8
+	VFMADD213PS  Y15, Y10, Y2
+	VFMADD213PS  Y9, Y8, Y2
+	VPSLLD       $0x14, Y6, Y6
+	VPAND        constWholeSteps8<>+0(SB), Y6, Y6
+	VPADDD       Y6, Y2, Y8
+	VMOVUPS      Y8, 64(DI)
+	VMOVUPS      192(SI), Y2
+	VPADDD       Y2, Y2, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y6
+	VFMADD231PS  constLog2e<>+0(SB), Y2, Y6
+	VSUBPS       Y12, Y6, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y2
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y2
+	VPERMPS      Y13, Y7, Y9
+	VPERMPS      Y14, Y7, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y3, Y10
+	VFMADD231PS  Y9, Y3, Y8
+	VFMADD213PS  Y15, Y10, Y3
+	VFMADD213PS  Y9, Y8, Y3
+	VPSLLD       $0x14, Y7, Y7
+	VPAND        constWholeSteps8<>+0(SB), Y7, Y7
+	VPADDD       Y7, Y3, Y8
+	VMOVUPS      Y8, 96(DI)
+	VMOVUPS      224(SI), Y3
+	VPADDD       Y3, Y3, Y8
+	VPMAXUD      Y8, Y11, Y11
+	VMOVAPS      Y12, Y7
+	VFMADD231PS  constLog2e<>+0(SB), Y3, Y7
+	VSUBPS       Y12, Y7, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y3
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y3
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x04, CX
+	VPSRLD       $0x01, Y11, Y11
+	VPCMPGTD     constExpPlain<>+0(SB), Y11, Y11
+	VMOVMSKPS    Y11, AX
+	TESTL        AX, AX
+	JNZ          beyond
+	JMP          ahead
+
+finish:
+	VPERMPS     Y13, Y4, Y9
+	VPERMPS     Y14, Y4, Y8
+	VMOVUPS     constF18<>+0(SB), Y10
+	VFMADD213PS constF08<>+0(SB), Y0, Y10
+	VFMADD231PS Y9, Y0, Y8
+	VFMADD213PS Y15, Y10, Y0
+	VFMADD213PS Y9, Y8, Y0
+	VPSLLD      $0x14, Y4, Y4
+	VPAND       constWholeSteps8<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y0, Y8
+	VMOVUPS     Y8, (DI)
+	VPERMPS     Y13, Y5, Y9
+	VPERMPS     Y14, Y5, Y8
+	VMOVUPS     constF18<>+0(SB), Y10
+	VFMADD213PS constF08<>+0(SB), Y1, Y10
+	VFMADD231PS Y9, Y1, Y8
+	VFMADD213PS Y15, Y10, Y1
+	VFMADD213PS Y9, Y8, Y1
+	VPSLLD      $0x14, Y5, Y5
+	VPAND       constWholeSteps8<>+0(SB), Y5, Y5
+	VPADDD      Y5, Y1, Y8
+	VMOVUPS     Y8, 32(DI)
+	VPERMPS     Y13, Y6, Y9
+	VPERMPS     Y14, Y6, Y8
+	VMOVUPS     constF18<>+0(SB), Y10
+	VFMADD213PS constF08<>+0(SB), Y2, Y10
+	VFMADD231PS Y9, Y2, Y8
+	VFMADD213PS Y15, Y10, Y2
+	VFMADD213PS Y9, Y8, Y2
+	VPSLLD      $0x14, Y6, Y6
+	VPAND       constWholeSteps8<>+0(SB), Y6, Y6
+	VPADDD      Y6, Y2, Y8
+	VMOVUPS     Y8, 64(DI)
+	VPERMPS     Y13, Y7, Y9
+	VPERMPS     Y14, Y7, Y8
+	VMOVUPS     constF18<>+0(SB), Y10
+	VFMADD213PS constF08<>+0(SB), Y3, Y10
+	VFMADD231PS Y9, Y3, Y8
+	VFMADD213PS Y15, Y10, Y3
+	VFMADD213PS Y9, Y8, Y3
+	VPSLLD      $0x14, Y7, Y7
+	VPAND       constWholeSteps8<>+0(SB), Y7, Y7
+	VPADDD      Y7, Y3, Y8
+	VMOVUPS     Y8, 96(DI)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x04, CX
+	JMP         turn
+
+under:
+turn1:
+	CMPQ         CX, $0x01
+	JLT          under1
+	VMOVUPS      (SI), Y0
+	VPADDD       Y0, Y0, Y11
+	VPSRLD       $0x01, Y11, Y11
+	VPCMPGTD     constExpPlain<>+0(SB), Y11, Y11
+	VMOVMSKPS    Y11, AX
+	TESTL        AX, AX
+	JNZ          one_beyond
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VPSLLD       $0x14, Y4, Y4
+	VPAND        constWholeSteps8<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y0, Y8
+
+one_keep:
+	VMOVUPS Y8, (DI)
+	ADDQ    $0x00000020, SI
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x01, CX
+	JMP     turn1
+
+under1:
+	VZEROUPPER
+	RET
+
+beyond:
+	VMOVUPS      (SI), Y0
+	VMOVUPS      constExpTop<>+0(SB), Y8
+	VMINPS       Y0, Y8, Y0
+	VMOVUPS      constExpLow<>+0(SB), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VMOVAPS      Y0, Y8
+	VPSLLD       $0x14, Y4, Y4
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       constBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       constBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVUPS      Y8, (DI)
+	VMOVUPS      32(SI), Y0
+	VMOVUPS      constExpTop<>+0(SB), Y8
+	VMINPS       Y0, Y8, Y0
+	VMOVUPS      constExpLow<>+0(SB), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VMOVAPS      Y0, Y8
+	VPSLLD       $0x14, Y4, Y4
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       constBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       constBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVUPS      Y8, 32(DI)
+	VMOVUPS      64(SI), Y0
+	VMOVUPS      constExpTop<>+0(SB), Y8
+	VMINPS       Y0, Y8, Y0
+	VMOVUPS      constExpLow<>+0(SB), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VMOVAPS      Y0, Y8
+	VPSLLD       $0x14, Y4, Y4
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       constBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       constBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVUPS      Y8, 64(DI)
+	VMOVUPS      96(SI), Y0
+	VMOVUPS      constExpTop<>+0(SB), Y8
+	VMINPS       Y0, Y8, Y0
+	VMOVUPS      constExpLow<>+0(SB), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VMOVAPS      Y0, Y8
+	VPSLLD       $0x14, Y4, Y4
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       constBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       constBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMOVUPS      Y8, 96(DI)
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x04, CX
+	JMP          turn
+
+one_beyond:
+	VMOVUPS      constExpTop<>+0(SB), Y8
+	VMINPS       Y0, Y8, Y0
+	VMOVUPS      constExpLow<>+0(SB), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVAPS      Y12, Y4
+	VFMADD231PS  constLog2e<>+0(SB), Y0, Y4
+	VSUBPS       Y12, Y4, Y9
+	VFNMADD231PS constLn2Hi<>+0(SB), Y9, Y0
+	VFNMADD231PS constLn2Lo<>+0(SB), Y9, Y0
+	VPERMPS      Y13, Y4, Y9
+	VPERMPS      Y14, Y4, Y8
+	VMOVUPS      constF18<>+0(SB), Y10
+	VFMADD213PS  constF08<>+0(SB), Y0, Y10
+	VFMADD231PS  Y9, Y0, Y8
+	VFMADD213PS  Y15, Y10, Y0
+	VFMADD213PS  Y9, Y8, Y0
+	VMOVAPS      Y0, Y8
+	VPSLLD       $0x14, Y4, Y4
+	VPSRAD       $0x17, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       constBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y8
+	VPADDD       constBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	JMP          one_keep
 
 // func reluAVX2(dst *float32, src *float32, n int)
 // Requires: AVX
@@ -1454,229 +1729,511 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    src+8(FP), SI
 	MOVQ    n+16(FP), CX
-	VMOVUPS constSign<>+0(SB), Z12
-	VMOVUPS constSigmoidLow<>+0(SB), Z13
-	VMOVUPS constSigmoidTop<>+0(SB), Z14
-	VMOVUPS constLog2e<>+0(SB), Z15
-	VMOVUPS constLn2Hi<>+0(SB), Z16
-	VMOVUPS constLn2Lo<>+0(SB), Z17
-	VMOVUPS constSixteenths<>+0(SB), Z18
-	VMOVUPS constT<>+0(SB), Z19
-	VMOVUPS constTLow<>+0(SB), Z20
-	VMOVUPS constF0<>+0(SB), Z21
-	VMOVUPS constF1<>+0(SB), Z22
-	VMOVUPS constOne<>+0(SB), Z23
+	VMOVUPS constSteps16<>+0(SB), Z12
+	VMOVUPS constT16<>+0(SB), Z13
+	VMOVUPS constTLow16<>+0(SB), Z14
+	VMOVUPS constOne<>+0(SB), Z15
+	VMOVUPS constF016<>+0(SB), Z16
+	VMOVUPS constLog2e<>+0(SB), Z17
+	VMOVUPS constLn2Hi<>+0(SB), Z18
+	VMOVUPS constLn2Lo<>+0(SB), Z19
+	VMOVUPS constF116<>+0(SB), Z20
+	VMOVUPS constWholeSteps16<>+0(SB), Z21
 
-turn4:
-	CMPQ         CX, $0x04
-	JLT          under4
-	VMOVUPS      (SI), Z0
-	VMOVUPS      64(SI), Z1
-	VMOVUPS      128(SI), Z2
-	VMOVUPS      192(SI), Z3
-	VPXORD       Z12, Z0, Z0
-	VPXORD       Z12, Z1, Z1
-	VPXORD       Z12, Z2, Z2
-	VPXORD       Z12, Z3, Z3
-	VMINPS       Z0, Z14, Z0
-	VMINPS       Z1, Z14, Z1
-	VMINPS       Z2, Z14, Z2
-	VMINPS       Z3, Z14, Z3
-	VMAXPS       Z0, Z13, Z0
-	VMAXPS       Z1, Z13, Z1
-	VMAXPS       Z2, Z13, Z2
-	VMAXPS       Z3, Z13, Z3
-	VMOVAPS      Z18, Z8
-	VFMADD231PS  Z15, Z0, Z8
-	VSUBPS       Z18, Z8, Z4
-	VMOVAPS      Z18, Z9
-	VFMADD231PS  Z15, Z1, Z9
-	VSUBPS       Z18, Z9, Z5
-	VMOVAPS      Z18, Z10
-	VFMADD231PS  Z15, Z2, Z10
-	VSUBPS       Z18, Z10, Z6
-	VMOVAPS      Z18, Z11
-	VFMADD231PS  Z15, Z3, Z11
-	VSUBPS       Z18, Z11, Z7
-	VFNMADD231PS Z16, Z4, Z0
-	VFNMADD231PS Z16, Z5, Z1
-	VFNMADD231PS Z16, Z6, Z2
-	VFNMADD231PS Z16, Z7, Z3
-	VFNMADD231PS Z17, Z4, Z0
-	VFNMADD231PS Z17, Z5, Z1
-	VFNMADD231PS Z17, Z6, Z2
-	VFNMADD231PS Z17, Z7, Z3
-	VPERMPS      Z19, Z8, Z30
-	VPERMPS      Z20, Z8, Z8
-	VMOVAPS      Z21, Z31
-	VFMADD231PS  Z22, Z0, Z31
-	VFMADD231PS  Z30, Z0, Z8
-	VFMADD213PS  Z23, Z31, Z0
-	VFMADD213PS  Z30, Z8, Z0
-	VSCALEFPS    Z4, Z0, Z0
-	VPERMPS      Z19, Z9, Z30
-	VPERMPS      Z20, Z9, Z9
-	VMOVAPS      Z21, Z31
-	VFMADD231PS  Z22, Z1, Z31
-	VFMADD231PS  Z30, Z1, Z9
-	VFMADD213PS  Z23, Z31, Z1
-	VFMADD213PS  Z30, Z9, Z1
-	VSCALEFPS    Z5, Z1, Z1
-	VPERMPS      Z19, Z10, Z30
-	VPERMPS      Z20, Z10, Z10
-	VMOVAPS      Z21, Z31
-	VFMADD231PS  Z22, Z2, Z31
-	VFMADD231PS  Z30, Z2, Z10
-	VFMADD213PS  Z23, Z31, Z2
-	VFMADD213PS  Z30, Z10, Z2
-	VSCALEFPS    Z6, Z2, Z2
-	VPERMPS      Z19, Z11, Z30
-	VPERMPS      Z20, Z11, Z11
-	VMOVAPS      Z21, Z31
-	VFMADD231PS  Z22, Z3, Z31
-	VFMADD231PS  Z30, Z3, Z11
-	VFMADD213PS  Z23, Z31, Z3
-	VFMADD213PS  Z30, Z11, Z3
-	VSCALEFPS    Z7, Z3, Z3
-	VADDPS       Z23, Z0, Z0
-	VADDPS       Z23, Z1, Z1
-	VADDPS       Z23, Z2, Z2
-	VADDPS       Z23, Z3, Z3
-	VDIVPS       Z0, Z23, Z0
-	VDIVPS       Z1, Z23, Z1
-	VDIVPS       Z2, Z23, Z2
-	VDIVPS       Z3, Z23, Z3
-	VMOVUPS      Z0, (DI)
-	VMOVUPS      Z1, 64(DI)
-	VMOVUPS      Z2, 128(DI)
-	VMOVUPS      Z3, 192(DI)
+turn:
+	CMPQ         CX, $0x00000004
+	JLT          under
+	VMOVUPS      constSign<>+0(SB), Z0
+	VPXORD       (SI), Z0, Z0
+	VPADDD       Z0, Z0, Z11
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VMOVUPS      constSign<>+0(SB), Z1
+	VPXORD       64(SI), Z1, Z1
+	VPADDD       Z1, Z1, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z5
+	VFMADD231PS  Z17, Z1, Z5
+	VSUBPS       Z12, Z5, Z9
+	VFNMADD231PS Z18, Z9, Z1
+	VFNMADD231PS Z19, Z9, Z1
+	VMOVUPS      constSign<>+0(SB), Z2
+	VPXORD       128(SI), Z2, Z2
+	VPADDD       Z2, Z2, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z6
+	VFMADD231PS  Z17, Z2, Z6
+	VSUBPS       Z12, Z6, Z9
+	VFNMADD231PS Z18, Z9, Z2
+	VFNMADD231PS Z19, Z9, Z2
+	VMOVUPS      constSign<>+0(SB), Z3
+	VPXORD       192(SI), Z3, Z3
+	VPADDD       Z3, Z3, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z7
+	VFMADD231PS  Z17, Z3, Z7
+	VSUBPS       Z12, Z7, Z9
+	VFNMADD231PS Z18, Z9, Z3
+	VFNMADD231PS Z19, Z9, Z3
+	VPCMPUD      $0x06, constExpPlain2<>+0(SB), Z11, K1
+	KORTESTW     K1, K1
+	JNZ          beyond
+
+ahead:
+	CMPQ         CX, $0x00000008
+	JLT          finish
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VPSLLD       $0x13, Z4, Z4
+	VPANDD       Z21, Z4, Z4
+	VPADDD       Z4, Z0, Z8
+	VADDPS       Z15, Z8, Z8
+	VMOVAPS      Z15, Z9
+	VDIVPS       Z8, Z9, Z8
+	VMOVUPS      Z8, (DI)
+	VMOVUPS      constSign<>+0(SB), Z0
+	VPXORD       256(SI), Z0, Z0
+	VPADDD       Z0, Z0, Z11
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VPERMPS      Z13, Z5, Z9
+	VPERMPS      Z14, Z5, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z1, Z10
+	VFMADD231PS  Z9, Z1, Z8
+	VFMADD213PS  Z15, Z10, Z1
+	VFMADD213PS  Z9, Z8, Z1
+	VPSLLD       $0x13, Z5, Z5
+	VPANDD       Z21, Z5, Z5
+	VPADDD       Z5, Z1, Z8
+	VADDPS       Z15, Z8, Z8
+	VMOVAPS      Z15, Z9
+	VDIVPS       Z8, Z9, Z8
+	VMOVUPS      Z8, 64(DI)
+	VMOVUPS      constSign<>+0(SB), Z1
+	VPXORD       320(SI), Z1, Z1
+	VPADDD       Z1, Z1, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z5
+	VFMADD231PS  Z17, Z1, Z5
+	VSUBPS       Z12, Z5, Z9
+	VFNMADD231PS Z18, Z9, Z1
+	VFNMADD231PS Z19, Z9, Z1
+	VPERMPS      Z13, Z6, Z9
+	VPERMPS      Z14, Z6, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z2, Z10
+	VFMADD231PS  Z9, Z2, Z8
+	VFMADD213PS  Z15, Z10, Z2
+	VFMADD213PS  Z9, Z8, Z2
+	VPSLLD       $0x13, Z6, Z6
+	VPANDD       Z21, Z6, Z6
+	VPADDD       Z6, Z2, Z8
+	VADDPS       Z15, Z8, Z8
+	VMOVAPS      Z15, Z9
+	VDIVPS       Z8, Z9, Z8
+	VMOVUPS      Z8, 128(DI)
+	VMOVUPS      constSign<>+0(SB), Z2
+	VPXORD       384(SI), Z2, Z2
+	VPADDD       Z2, Z2, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z6
+	VFMADD231PS  Z17, Z2, Z6
+	VSUBPS       Z12, Z6, Z9
+	VFNMADD231PS Z18, Z9, Z2
+	VFNMADD231PS Z19, Z9, Z2
+	VPERMPS      Z13, Z7, Z9
+	VPERMPS      Z14, Z7, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z3, Z10
+	VFMADD231PS  Z9, Z3, Z8
+	VFMADD213PS  Z15, Z10, Z3
+	VFMADD213PS  Z9, Z8, Z3
+	VPSLLD       $0x13, Z7, Z7
+	VPANDD       Z21, Z7, Z7
+	VPADDD       Z7, Z3, Z8
+	VADDPS       Z15, Z8, Z8
+	VMOVAPS      Z15, Z9
+	VDIVPS       Z8, Z9, Z8
+	VMOVUPS      Z8, 192(DI)
+	VMOVUPS      constSign<>+0(SB), Z3
+	VPXORD       448(SI), Z3, Z3
+	VPADDD       Z3, Z3, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z7
+	VFMADD231PS  Z17, Z3, Z7
+	VSUBPS       Z12, Z7, Z9
+	VFNMADD231PS Z18, Z9, Z3
+	VFNMADD231PS Z19, Z9, Z3
 	ADDQ         $0x00000100, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, CX
-	JMP          turn4
+	VPCMPUD      $0x06, constExpPlain2<>+0(SB), Z11, K1
+	KORTESTW     K1, K1
+	JNZ          beyond
+	JMP          ahead
 
-under4:
+finish:
+	VPERMPS     Z13, Z4, Z9
+	VPERMPS     Z14, Z4, Z8
+	VMOVAPS     Z20, Z10
+	VFMADD213PS Z16, Z0, Z10
+	VFMADD231PS Z9, Z0, Z8
+	VFMADD213PS Z15, Z10, Z0
+	VFMADD213PS Z9, Z8, Z0
+	VPSLLD      $0x13, Z4, Z4
+	VPANDD      Z21, Z4, Z4
+	VPADDD      Z4, Z0, Z8
+	VADDPS      Z15, Z8, Z8
+	VMOVAPS     Z15, Z9
+	VDIVPS      Z8, Z9, Z8
+	VMOVUPS     Z8, (DI)
+	VPERMPS     Z13, Z5, Z9
+	VPERMPS     Z14, Z5, Z8
+	VMOVAPS     Z20, Z10
+	VFMADD213PS Z16, Z1, Z10
+	VFMADD231PS Z9, Z1, Z8
+	VFMADD213PS Z15, Z10, Z1
+	VFMADD213PS Z9, Z8, Z1
+	VPSLLD      $0x13, Z5, Z5
+	VPANDD      Z21, Z5, Z5
+	VPADDD      Z5, Z1, Z8
+	VADDPS      Z15, Z8, Z8
+	VMOVAPS     Z15, Z9
+	VDIVPS      Z8, Z9, Z8
+	VMOVUPS     Z8, 64(DI)
+	VPERMPS     Z13, Z6, Z9
+	VPERMPS     Z14, Z6, Z8
+	VMOVAPS     Z20, Z10
+	VFMADD213PS Z16, Z2, Z10
+	VFMADD231PS Z9, Z2, Z8
+	VFMADD213PS Z15, Z10, Z2
+	VFMADD213PS Z9, Z8, Z2
+	VPSLLD      $0x13, Z6, Z6
+	VPANDD      Z21, Z6, Z6
+	VPADDD      Z6, Z2, Z8
+	VADDPS      Z15, Z8, Z8
+	VMOVAPS     Z15, Z9
+	VDIVPS      Z8, Z9, Z8
+	VMOVUPS     Z8, 128(DI)
+	VPERMPS     Z13, Z7, Z9
+	VPERMPS     Z14, Z7, Z8
+	VMOVAPS     Z20, Z10
+	VFMADD213PS Z16, Z3, Z10
+	VFMADD231PS Z9, Z3, Z8
+	VFMADD213PS Z15, Z10, Z3
+	VFMADD213PS Z9, Z8, Z3
+	VPSLLD      $0x13, Z7, Z7
+	VPANDD      Z21, Z7, Z7
+	VPADDD      Z7, Z3, Z8
+	VADDPS      Z15, Z8, Z8
+	VMOVAPS     Z15, Z9
+	VDIVPS      Z8, Z9, Z8
+	VMOVUPS     Z8, 192(DI)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x04, CX
+	JMP         turn
+
+under:
 turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
-	VMOVUPS      (SI), Z0
-	VPXORD       Z12, Z0, Z0
-	VMINPS       Z0, Z14, Z0
-	VMAXPS       Z0, Z13, Z0
-	VMOVAPS      Z18, Z8
-	VFMADD231PS  Z15, Z0, Z8
-	VSUBPS       Z18, Z8, Z4
-	VFNMADD231PS Z16, Z4, Z0
-	VFNMADD231PS Z17, Z4, Z0
-	VPERMPS      Z19, Z8, Z30
-	VPERMPS      Z20, Z8, Z8
-	VMOVAPS      Z21, Z31
-	VFMADD231PS  Z22, Z0, Z31
-	VFMADD231PS  Z30, Z0, Z8
-	VFMADD213PS  Z23, Z31, Z0
-	VFMADD213PS  Z30, Z8, Z0
-	VSCALEFPS    Z4, Z0, Z0
-	VADDPS       Z23, Z0, Z0
-	VDIVPS       Z0, Z23, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         $0x00000040, SI
-	ADDQ         $0x00000040, DI
-	SUBQ         $0x01, CX
-	JMP          turn1
+	VMOVUPS      constSign<>+0(SB), Z0
+	VPXORD       (SI), Z0, Z0
+	VPADDD       Z0, Z0, Z11
+	VPCMPUD      $0x06, constExpPlain2<>+0(SB), Z11, K1
+	KORTESTW     K1, K1
+	JNZ          one_beyond
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VPSLLD       $0x13, Z4, Z4
+	VPANDD       Z21, Z4, Z4
+	VPADDD       Z4, Z0, Z8
+
+one_keep:
+	VADDPS  Z15, Z8, Z8
+	VMOVAPS Z15, Z9
+	VDIVPS  Z8, Z9, Z8
+	VMOVUPS Z8, (DI)
+	ADDQ    $0x00000040, SI
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x01, CX
+	JMP     turn1
 
 under1:
 	VZEROUPPER
 	RET
 
-DATA constSixteenths<>+0(SB)/4, $0x49400000
-DATA constSixteenths<>+4(SB)/4, $0x49400000
-DATA constSixteenths<>+8(SB)/4, $0x49400000
-DATA constSixteenths<>+12(SB)/4, $0x49400000
-DATA constSixteenths<>+16(SB)/4, $0x49400000
-DATA constSixteenths<>+20(SB)/4, $0x49400000
-DATA constSixteenths<>+24(SB)/4, $0x49400000
-DATA constSixteenths<>+28(SB)/4, $0x49400000
-DATA constSixteenths<>+32(SB)/4, $0x49400000
-DATA constSixteenths<>+36(SB)/4, $0x49400000
-DATA constSixteenths<>+40(SB)/4, $0x49400000
-DATA constSixteenths<>+44(SB)/4, $0x49400000
-DATA constSixteenths<>+48(SB)/4, $0x49400000
-DATA constSixteenths<>+52(SB)/4, $0x49400000
-DATA constSixteenths<>+56(SB)/4, $0x49400000
-DATA constSixteenths<>+60(SB)/4, $0x49400000
-GLOBL constSixteenths<>(SB), RODATA|NOPTR, $64
+beyond:
+	VMOVUPS      constSign<>+0(SB), Z0
+	VPXORD       (SI), Z0, Z0
+	VMOVUPS      constExpTop<>+0(SB), Z8
+	VMINPS       Z0, Z8, Z0
+	VMOVUPS      constExpLow<>+0(SB), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VMOVAPS      Z9, Z11
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VSCALEFPS    Z11, Z0, Z8
+	VADDPS       Z15, Z8, Z8
+	VMOVAPS      Z15, Z9
+	VDIVPS       Z8, Z9, Z8
+	VMOVUPS      Z8, (DI)
+	VMOVUPS      constSign<>+0(SB), Z0
+	VPXORD       64(SI), Z0, Z0
+	VMOVUPS      constExpTop<>+0(SB), Z8
+	VMINPS       Z0, Z8, Z0
+	VMOVUPS      constExpLow<>+0(SB), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VMOVAPS      Z9, Z11
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VSCALEFPS    Z11, Z0, Z8
+	VADDPS       Z15, Z8, Z8
+	VMOVAPS      Z15, Z9
+	VDIVPS       Z8, Z9, Z8
+	VMOVUPS      Z8, 64(DI)
+	VMOVUPS      constSign<>+0(SB), Z0
+	VPXORD       128(SI), Z0, Z0
+	VMOVUPS      constExpTop<>+0(SB), Z8
+	VMINPS       Z0, Z8, Z0
+	VMOVUPS      constExpLow<>+0(SB), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VMOVAPS      Z9, Z11
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VSCALEFPS    Z11, Z0, Z8
+	VADDPS       Z15, Z8, Z8
+	VMOVAPS      Z15, Z9
+	VDIVPS       Z8, Z9, Z8
+	VMOVUPS      Z8, 128(DI)
+	VMOVUPS      constSign<>+0(SB), Z0
+	VPXORD       192(SI), Z0, Z0
+	VMOVUPS      constExpTop<>+0(SB), Z8
+	VMINPS       Z0, Z8, Z0
+	VMOVUPS      constExpLow<>+0(SB), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VMOVAPS      Z9, Z11
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VSCALEFPS    Z11, Z0, Z8
+	VADDPS       Z15, Z8, Z8
+	VMOVAPS      Z15, Z9
+	VDIVPS       Z8, Z9, Z8
+	VMOVUPS      Z8, 192(DI)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, CX
+	JMP          turn
 
-DATA constT<>+0(SB)/4, $0x3f800000
-DATA constT<>+4(SB)/4, $0x3f85aac3
-DATA constT<>+8(SB)/4, $0x3f8b95c2
-DATA constT<>+12(SB)/4, $0x3f91c3d3
-DATA constT<>+16(SB)/4, $0x3f9837f0
-DATA constT<>+20(SB)/4, $0x3f9ef532
-DATA constT<>+24(SB)/4, $0x3fa5fed7
-DATA constT<>+28(SB)/4, $0x3fad583f
-DATA constT<>+32(SB)/4, $0x3fb504f3
-DATA constT<>+36(SB)/4, $0x3fbd08a4
-DATA constT<>+40(SB)/4, $0x3fc5672a
-DATA constT<>+44(SB)/4, $0x3fce248c
-DATA constT<>+48(SB)/4, $0x3fd744fd
-DATA constT<>+52(SB)/4, $0x3fe0ccdf
-DATA constT<>+56(SB)/4, $0x3feac0c7
-DATA constT<>+60(SB)/4, $0x3ff5257d
-GLOBL constT<>(SB), RODATA|NOPTR, $64
+one_beyond:
+	VMOVUPS      constExpTop<>+0(SB), Z8
+	VMINPS       Z0, Z8, Z0
+	VMOVUPS      constExpLow<>+0(SB), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VMOVAPS      Z9, Z11
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VSCALEFPS    Z11, Z0, Z8
+	JMP          one_keep
 
-DATA constTLow<>+0(SB)/4, $0x00000000
-DATA constTLow<>+4(SB)/4, $0x334f9891
-DATA constTLow<>+8(SB)/4, $0xb260aba1
-DATA constTLow<>+12(SB)/4, $0x33675624
-DATA constTLow<>+16(SB)/4, $0x33231b71
-DATA constTLow<>+20(SB)/4, $0x33412342
-DATA constTLow<>+24(SB)/4, $0xb32c9d5e
-DATA constTLow<>+28(SB)/4, $0xb22deaf6
-DATA constTLow<>+32(SB)/4, $0x32cfe77a
-DATA constTLow<>+36(SB)/4, $0xb3414fe8
-DATA constTLow<>+40(SB)/4, $0x320aa837
-DATA constTLow<>+44(SB)/4, $0x3228fc24
-DATA constTLow<>+48(SB)/4, $0xb2d4a58a
-DATA constTLow<>+52(SB)/4, $0xb21eab59
-DATA constTLow<>+56(SB)/4, $0xb24116de
-DATA constTLow<>+60(SB)/4, $0x32292436
-GLOBL constTLow<>(SB), RODATA|NOPTR, $64
+DATA constSteps16<>+0(SB)/4, $0x49400000
+DATA constSteps16<>+4(SB)/4, $0x49400000
+DATA constSteps16<>+8(SB)/4, $0x49400000
+DATA constSteps16<>+12(SB)/4, $0x49400000
+DATA constSteps16<>+16(SB)/4, $0x49400000
+DATA constSteps16<>+20(SB)/4, $0x49400000
+DATA constSteps16<>+24(SB)/4, $0x49400000
+DATA constSteps16<>+28(SB)/4, $0x49400000
+DATA constSteps16<>+32(SB)/4, $0x49400000
+DATA constSteps16<>+36(SB)/4, $0x49400000
+DATA constSteps16<>+40(SB)/4, $0x49400000
+DATA constSteps16<>+44(SB)/4, $0x49400000
+DATA constSteps16<>+48(SB)/4, $0x49400000
+DATA constSteps16<>+52(SB)/4, $0x49400000
+DATA constSteps16<>+56(SB)/4, $0x49400000
+DATA constSteps16<>+60(SB)/4, $0x49400000
+GLOBL constSteps16<>(SB), RODATA|NOPTR, $64
 
-DATA constF0<>+0(SB)/4, $0x3f000110
-DATA constF0<>+4(SB)/4, $0x3f000110
-DATA constF0<>+8(SB)/4, $0x3f000110
-DATA constF0<>+12(SB)/4, $0x3f000110
-DATA constF0<>+16(SB)/4, $0x3f000110
-DATA constF0<>+20(SB)/4, $0x3f000110
-DATA constF0<>+24(SB)/4, $0x3f000110
-DATA constF0<>+28(SB)/4, $0x3f000110
-DATA constF0<>+32(SB)/4, $0x3f000110
-DATA constF0<>+36(SB)/4, $0x3f000110
-DATA constF0<>+40(SB)/4, $0x3f000110
-DATA constF0<>+44(SB)/4, $0x3f000110
-DATA constF0<>+48(SB)/4, $0x3f000110
-DATA constF0<>+52(SB)/4, $0x3f000110
-DATA constF0<>+56(SB)/4, $0x3f000110
-DATA constF0<>+60(SB)/4, $0x3f000110
-GLOBL constF0<>(SB), RODATA|NOPTR, $64
+DATA constT16<>+0(SB)/4, $0x3f800000
+DATA constT16<>+4(SB)/4, $0x3f85aac3
+DATA constT16<>+8(SB)/4, $0x3f8b95c2
+DATA constT16<>+12(SB)/4, $0x3f91c3d3
+DATA constT16<>+16(SB)/4, $0x3f9837f0
+DATA constT16<>+20(SB)/4, $0x3f9ef532
+DATA constT16<>+24(SB)/4, $0x3fa5fed7
+DATA constT16<>+28(SB)/4, $0x3fad583f
+DATA constT16<>+32(SB)/4, $0x3fb504f3
+DATA constT16<>+36(SB)/4, $0x3fbd08a4
+DATA constT16<>+40(SB)/4, $0x3fc5672a
+DATA constT16<>+44(SB)/4, $0x3fce248c
+DATA constT16<>+48(SB)/4, $0x3fd744fd
+DATA constT16<>+52(SB)/4, $0x3fe0ccdf
+DATA constT16<>+56(SB)/4, $0x3feac0c7
+DATA constT16<>+60(SB)/4, $0x3ff5257d
+GLOBL constT16<>(SB), RODATA|NOPTR, $64
 
-DATA constF1<>+0(SB)/4, $0x3e2aaacd
-DATA constF1<>+4(SB)/4, $0x3e2aaacd
-DATA constF1<>+8(SB)/4, $0x3e2aaacd
-DATA constF1<>+12(SB)/4, $0x3e2aaacd
-DATA constF1<>+16(SB)/4, $0x3e2aaacd
-DATA constF1<>+20(SB)/4, $0x3e2aaacd
-DATA constF1<>+24(SB)/4, $0x3e2aaacd
-DATA constF1<>+28(SB)/4, $0x3e2aaacd
-DATA constF1<>+32(SB)/4, $0x3e2aaacd
-DATA constF1<>+36(SB)/4, $0x3e2aaacd
-DATA constF1<>+40(SB)/4, $0x3e2aaacd
-DATA constF1<>+44(SB)/4, $0x3e2aaacd
-DATA constF1<>+48(SB)/4, $0x3e2aaacd
-DATA constF1<>+52(SB)/4, $0x3e2aaacd
-DATA constF1<>+56(SB)/4, $0x3e2aaacd
-DATA constF1<>+60(SB)/4, $0x3e2aaacd
-GLOBL constF1<>(SB), RODATA|NOPTR, $64
+DATA constTLow16<>+0(SB)/4, $0x00000000
+DATA constTLow16<>+4(SB)/4, $0x334f9891
+DATA constTLow16<>+8(SB)/4, $0xb260aba1
+DATA constTLow16<>+12(SB)/4, $0x33675624
+DATA constTLow16<>+16(SB)/4, $0x33231b71
+DATA constTLow16<>+20(SB)/4, $0x33412342
+DATA constTLow16<>+24(SB)/4, $0xb32c9d5e
+DATA constTLow16<>+28(SB)/4, $0xb22deaf6
+DATA constTLow16<>+32(SB)/4, $0x32cfe77a
+DATA constTLow16<>+36(SB)/4, $0xb3414fe8
+DATA constTLow16<>+40(SB)/4, $0x320aa837
+DATA constTLow16<>+44(SB)/4, $0x3228fc24
+DATA constTLow16<>+48(SB)/4, $0xb2d4a58a
+DATA constTLow16<>+52(SB)/4, $0xb21eab59
+DATA constTLow16<>+56(SB)/4, $0xb24116de
+DATA constTLow16<>+60(SB)/4, $0x32292436
+GLOBL constTLow16<>(SB), RODATA|NOPTR, $64
+
+DATA constF016<>+0(SB)/4, $0x3f000110
+DATA constF016<>+4(SB)/4, $0x3f000110
+DATA constF016<>+8(SB)/4, $0x3f000110
+DATA constF016<>+12(SB)/4, $0x3f000110
+DATA constF016<>+16(SB)/4, $0x3f000110
+DATA constF016<>+20(SB)/4, $0x3f000110
+DATA constF016<>+24(SB)/4, $0x3f000110
+DATA constF016<>+28(SB)/4, $0x3f000110
+DATA constF016<>+32(SB)/4, $0x3f000110
+DATA constF016<>+36(SB)/4, $0x3f000110
+DATA constF016<>+40(SB)/4, $0x3f000110
+DATA constF016<>+44(SB)/4, $0x3f000110
+DATA constF016<>+48(SB)/4, $0x3f000110
+DATA constF016<>+52(SB)/4, $0x3f000110
+DATA constF016<>+56(SB)/4, $0x3f000110
+DATA constF016<>+60(SB)/4, $0x3f000110
+GLOBL constF016<>(SB), RODATA|NOPTR, $64
+
+DATA constF116<>+0(SB)/4, $0x3e2aaacd
+DATA constF116<>+4(SB)/4, $0x3e2aaacd
+DATA constF116<>+8(SB)/4, $0x3e2aaacd
+DATA constF116<>+12(SB)/4, $0x3e2aaacd
+DATA constF116<>+16(SB)/4, $0x3e2aaacd
+DATA constF116<>+20(SB)/4, $0x3e2aaacd
+DATA constF116<>+24(SB)/4, $0x3e2aaacd
+DATA constF116<>+28(SB)/4, $0x3e2aaacd
+DATA constF116<>+32(SB)/4, $0x3e2aaacd
+DATA constF116<>+36(SB)/4, $0x3e2aaacd
+DATA constF116<>+40(SB)/4, $0x3e2aaacd
+DATA constF116<>+44(SB)/4, $0x3e2aaacd
+DATA constF116<>+48(SB)/4, $0x3e2aaacd
+DATA constF116<>+52(SB)/4, $0x3e2aaacd
+DATA constF116<>+56(SB)/4, $0x3e2aaacd
+DATA constF116<>+60(SB)/4, $0x3e2aaacd
+GLOBL constF116<>(SB), RODATA|NOPTR, $64
+
+DATA constWholeSteps16<>+0(SB)/4, $0xff800000
+DATA constWholeSteps16<>+4(SB)/4, $0xff800000
+DATA constWholeSteps16<>+8(SB)/4, $0xff800000
+DATA constWholeSteps16<>+12(SB)/4, $0xff800000
+DATA constWholeSteps16<>+16(SB)/4, $0xff800000
+DATA constWholeSteps16<>+20(SB)/4, $0xff800000
+DATA constWholeSteps16<>+24(SB)/4, $0xff800000
+DATA constWholeSteps16<>+28(SB)/4, $0xff800000
+DATA constWholeSteps16<>+32(SB)/4, $0xff800000
+DATA constWholeSteps16<>+36(SB)/4, $0xff800000
+DATA constWholeSteps16<>+40(SB)/4, $0xff800000
+DATA constWholeSteps16<>+44(SB)/4, $0xff800000
+DATA constWholeSteps16<>+48(SB)/4, $0xff800000
+DATA constWholeSteps16<>+52(SB)/4, $0xff800000
+DATA constWholeSteps16<>+56(SB)/4, $0xff800000
+DATA constWholeSteps16<>+60(SB)/4, $0xff800000
+GLOBL constWholeSteps16<>(SB), RODATA|NOPTR, $64
+
+DATA constExpPlain2<>+0(SB)/4, $0x855b999a
+DATA constExpPlain2<>+4(SB)/4, $0x855b999a
+DATA constExpPlain2<>+8(SB)/4, $0x855b999a
+DATA constExpPlain2<>+12(SB)/4, $0x855b999a
+DATA constExpPlain2<>+16(SB)/4, $0x855b999a
+DATA constExpPlain2<>+20(SB)/4, $0x855b999a
+DATA constExpPlain2<>+24(SB)/4, $0x855b999a
+DATA constExpPlain2<>+28(SB)/4, $0x855b999a
+DATA constExpPlain2<>+32(SB)/4, $0x855b999a
+DATA constExpPlain2<>+36(SB)/4, $0x855b999a
+DATA constExpPlain2<>+40(SB)/4, $0x855b999a
+DATA constExpPlain2<>+44(SB)/4, $0x855b999a
+DATA constExpPlain2<>+48(SB)/4, $0x855b999a
+DATA constExpPlain2<>+52(SB)/4, $0x855b999a
+DATA constExpPlain2<>+56(SB)/4, $0x855b999a
+DATA constExpPlain2<>+60(SB)/4, $0x855b999a
+GLOBL constExpPlain2<>(SB), RODATA|NOPTR, $64
 
 // func expAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F
@@ -1684,123 +2241,333 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    src+8(FP), SI
 	MOVQ    n+16(FP), CX
-	VMOVUPS constExpLow<>+0(SB), Z12
-	VMOVUPS constExpTop<>+0(SB), Z13
-	VMOVUPS constLog2e<>+0(SB), Z14
-	VMOVUPS constLn2Hi<>+0(SB), Z15
-	VMOVUPS constLn2Lo<>+0(SB), Z16
-	VMOVUPS constSixteenths<>+0(SB), Z17
-	VMOVUPS constT<>+0(SB), Z18
-	VMOVUPS constTLow<>+0(SB), Z19
-	VMOVUPS constF0<>+0(SB), Z20
-	VMOVUPS constF1<>+0(SB), Z21
-	VMOVUPS constOne<>+0(SB), Z22
+	VMOVUPS constSteps16<>+0(SB), Z12
+	VMOVUPS constT16<>+0(SB), Z13
+	VMOVUPS constTLow16<>+0(SB), Z14
+	VMOVUPS constOne<>+0(SB), Z15
+	VMOVUPS constF016<>+0(SB), Z16
+	VMOVUPS constLog2e<>+0(SB), Z17
+	VMOVUPS constLn2Hi<>+0(SB), Z18
+	VMOVUPS constLn2Lo<>+0(SB), Z19
+	VMOVUPS constF116<>+0(SB), Z20
+	VMOVUPS constWholeSteps16<>+0(SB), Z21
 
-turn4:
-	CMPQ         CX, $0x04
-	JLT          under4
+turn:
+	CMPQ         CX, $0x00000004
+	JLT          under
 	VMOVUPS      (SI), Z0
+	VPADDD       Z0, Z0, Z11
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
 	VMOVUPS      64(SI), Z1
+	VPADDD       Z1, Z1, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z5
+	VFMADD231PS  Z17, Z1, Z5
+	VSUBPS       Z12, Z5, Z9
+	VFNMADD231PS Z18, Z9, Z1
+	VFNMADD231PS Z19, Z9, Z1
 	VMOVUPS      128(SI), Z2
+	VPADDD       Z2, Z2, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z6
+	VFMADD231PS  Z17, Z2, Z6
+	VSUBPS       Z12, Z6, Z9
+	VFNMADD231PS Z18, Z9, Z2
+	VFNMADD231PS Z19, Z9, Z2
 	VMOVUPS      192(SI), Z3
-	VMINPS       Z0, Z13, Z0
-	VMINPS       Z1, Z13, Z1
-	VMINPS       Z2, Z13, Z2
-	VMINPS       Z3, Z13, Z3
-	VMAXPS       Z0, Z12, Z0
-	VMAXPS       Z1, Z12, Z1
-	VMAXPS       Z2, Z12, Z2
-	VMAXPS       Z3, Z12, Z3
-	VMOVAPS      Z17, Z8
-	VFMADD231PS  Z14, Z0, Z8
-	VSUBPS       Z17, Z8, Z4
-	VMOVAPS      Z17, Z9
-	VFMADD231PS  Z14, Z1, Z9
-	VSUBPS       Z17, Z9, Z5
-	VMOVAPS      Z17, Z10
-	VFMADD231PS  Z14, Z2, Z10
-	VSUBPS       Z17, Z10, Z6
-	VMOVAPS      Z17, Z11
-	VFMADD231PS  Z14, Z3, Z11
-	VSUBPS       Z17, Z11, Z7
-	VFNMADD231PS Z15, Z4, Z0
-	VFNMADD231PS Z15, Z5, Z1
-	VFNMADD231PS Z15, Z6, Z2
-	VFNMADD231PS Z15, Z7, Z3
-	VFNMADD231PS Z16, Z4, Z0
-	VFNMADD231PS Z16, Z5, Z1
-	VFNMADD231PS Z16, Z6, Z2
-	VFNMADD231PS Z16, Z7, Z3
-	VPERMPS      Z18, Z8, Z30
-	VPERMPS      Z19, Z8, Z8
-	VMOVAPS      Z20, Z31
-	VFMADD231PS  Z21, Z0, Z31
-	VFMADD231PS  Z30, Z0, Z8
-	VFMADD213PS  Z22, Z31, Z0
-	VFMADD213PS  Z30, Z8, Z0
-	VSCALEFPS    Z4, Z0, Z0
-	VPERMPS      Z18, Z9, Z30
-	VPERMPS      Z19, Z9, Z9
-	VMOVAPS      Z20, Z31
-	VFMADD231PS  Z21, Z1, Z31
-	VFMADD231PS  Z30, Z1, Z9
-	VFMADD213PS  Z22, Z31, Z1
-	VFMADD213PS  Z30, Z9, Z1
-	VSCALEFPS    Z5, Z1, Z1
-	VPERMPS      Z18, Z10, Z30
-	VPERMPS      Z19, Z10, Z10
-	VMOVAPS      Z20, Z31
-	VFMADD231PS  Z21, Z2, Z31
-	VFMADD231PS  Z30, Z2, Z10
-	VFMADD213PS  Z22, Z31, Z2
-	VFMADD213PS  Z30, Z10, Z2
-	VSCALEFPS    Z6, Z2, Z2
-	VPERMPS      Z18, Z11, Z30
-	VPERMPS      Z19, Z11, Z11
-	VMOVAPS      Z20, Z31
-	VFMADD231PS  Z21, Z3, Z31
-	VFMADD231PS  Z30, Z3, Z11
-	VFMADD213PS  Z22, Z31, Z3
-	VFMADD213PS  Z30, Z11, Z3
-	VSCALEFPS    Z7, Z3, Z3
-	VMOVUPS      Z0, (DI)
-	VMOVUPS      Z1, 64(DI)
-	VMOVUPS      Z2, 128(DI)
-	VMOVUPS      Z3, 192(DI)
+	VPADDD       Z3, Z3, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z7
+	VFMADD231PS  Z17, Z3, Z7
+	VSUBPS       Z12, Z7, Z9
+	VFNMADD231PS Z18, Z9, Z3
+	VFNMADD231PS Z19, Z9, Z3
+	VPCMPUD      $0x06, constExpPlain2<>+0(SB), Z11, K1
+	KORTESTW     K1, K1
+	JNZ          beyond
+
+ahead:
+	CMPQ         CX, $0x00000008
+	JLT          finish
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VPSLLD       $0x13, Z4, Z4
+	VPANDD       Z21, Z4, Z4
+	VPADDD       Z4, Z0, Z8
+	VMOVUPS      Z8, (DI)
+	VMOVUPS      256(SI), Z0
+	VPADDD       Z0, Z0, Z11
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VPERMPS      Z13, Z5, Z9
+	VPERMPS      Z14, Z5, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z1, Z10
+	VFMADD231PS  Z9, Z1, Z8
+	VFMADD213PS  Z15, Z10, Z1
+	VFMADD213PS  Z9, Z8, Z1
+	VPSLLD       $0x13, Z5, Z5
+	VPANDD       Z21, Z5, Z5
+	VPADDD       Z5, Z1, Z8
+	VMOVUPS      Z8, 64(DI)
+	VMOVUPS      320(SI), Z1
+	VPADDD       Z1, Z1, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z5
+	VFMADD231PS  Z17, Z1, Z5
+	VSUBPS       Z12, Z5, Z9
+	VFNMADD231PS Z18, Z9, Z1
+	VFNMADD231PS Z19, Z9, Z1
+	VPERMPS      Z13, Z6, Z9
+	VPERMPS      Z14, Z6, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z2, Z10
+	VFMADD231PS  Z9, Z2, Z8
+	VFMADD213PS  Z15, Z10, Z2
+	VFMADD213PS  Z9, Z8, Z2
+	VPSLLD       $0x13, Z6, Z6
+	VPANDD       Z21, Z6, Z6
+	VPADDD       Z6, Z2, Z8
+	VMOVUPS      Z8, 128(DI)
+	VMOVUPS      384(SI), Z2
+	VPADDD       Z2, Z2, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z6
+	VFMADD231PS  Z17, Z2, Z6
+	VSUBPS       Z12, Z6, Z9
+	VFNMADD231PS Z18, Z9, Z2
+	VFNMADD231PS Z19, Z9, Z2
+	VPERMPS      Z13, Z7, Z9
+	VPERMPS      Z14, Z7, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z3, Z10
+	VFMADD231PS  Z9, Z3, Z8
+	VFMADD213PS  Z15, Z10, Z3
+	VFMADD213PS  Z9, Z8, Z3
+	VPSLLD       $0x13, Z7, Z7
+	VPANDD       Z21, Z7, Z7
+	VPADDD       Z7, Z3, Z8
+	VMOVUPS      Z8, 192(DI)
+	VMOVUPS      448(SI), Z3
+	VPADDD       Z3, Z3, Z8
+	VPMAXUD      Z8, Z11, Z11
+	VMOVAPS      Z12, Z7
+	VFMADD231PS  Z17, Z3, Z7
+	VSUBPS       Z12, Z7, Z9
+	VFNMADD231PS Z18, Z9, Z3
+	VFNMADD231PS Z19, Z9, Z3
 	ADDQ         $0x00000100, SI
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, CX
-	JMP          turn4
+	VPCMPUD      $0x06, constExpPlain2<>+0(SB), Z11, K1
+	KORTESTW     K1, K1
+	JNZ          beyond
+	JMP          ahead
 
-under4:
+finish:
+	VPERMPS     Z13, Z4, Z9
+	VPERMPS     Z14, Z4, Z8
+	VMOVAPS     Z20, Z10
+	VFMADD213PS Z16, Z0, Z10
+	VFMADD231PS Z9, Z0, Z8
+	VFMADD213PS Z15, Z10, Z0
+	VFMADD213PS Z9, Z8, Z0
+	VPSLLD      $0x13, Z4, Z4
+	VPANDD      Z21, Z4, Z4
+	VPADDD      Z4, Z0, Z8
+	VMOVUPS     Z8, (DI)
+	VPERMPS     Z13, Z5, Z9
+	VPERMPS     Z14, Z5, Z8
+	VMOVAPS     Z20, Z10
+	VFMADD213PS Z16, Z1, Z10
+	VFMADD231PS Z9, Z1, Z8
+	VFMADD213PS Z15, Z10, Z1
+	VFMADD213PS Z9, Z8, Z1
+	VPSLLD      $0x13, Z5, Z5
+	VPANDD      Z21, Z5, Z5
+	VPADDD      Z5, Z1, Z8
+	VMOVUPS     Z8, 64(DI)
+	VPERMPS     Z13, Z6, Z9
+	VPERMPS     Z14, Z6, Z8
+	VMOVAPS     Z20, Z10
+	VFMADD213PS Z16, Z2, Z10
+	VFMADD231PS Z9, Z2, Z8
+	VFMADD213PS Z15, Z10, Z2
+	VFMADD213PS Z9, Z8, Z2
+	VPSLLD      $0x13, Z6, Z6
+	VPANDD      Z21, Z6, Z6
+	VPADDD      Z6, Z2, Z8
+	VMOVUPS     Z8, 128(DI)
+	VPERMPS     Z13, Z7, Z9
+	VPERMPS     Z14, Z7, Z8
+	VMOVAPS     Z20, Z10
+	VFMADD213PS Z16, Z3, Z10
+	VFMADD231PS Z9, Z3, Z8
+	VFMADD213PS Z15, Z10, Z3
+	VFMADD213PS Z9, Z8, Z3
+	VPSLLD      $0x13, Z7, Z7
+	VPANDD      Z21, Z7, Z7
+	VPADDD      Z7, Z3, Z8
+	VMOVUPS     Z8, 192(DI)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x04, CX
+	JMP         turn
+
+under:
 turn1:
 	CMPQ         CX, $0x01
 	JLT          under1
 	VMOVUPS      (SI), Z0
-	VMINPS       Z0, Z13, Z0
-	VMAXPS       Z0, Z12, Z0
-	VMOVAPS      Z17, Z8
-	VFMADD231PS  Z14, Z0, Z8
-	VSUBPS       Z17, Z8, Z4
-	VFNMADD231PS Z15, Z4, Z0
-	VFNMADD231PS Z16, Z4, Z0
-	VPERMPS      Z18, Z8, Z30
-	VPERMPS      Z19, Z8, Z8
-	VMOVAPS      Z20, Z31
-	VFMADD231PS  Z21, Z0, Z31
-	VFMADD231PS  Z30, Z0, Z8
-	VFMADD213PS  Z22, Z31, Z0
-	VFMADD213PS  Z30, Z8, Z0
-	VSCALEFPS    Z4, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         $0x00000040, SI
-	ADDQ         $0x00000040, DI
-	SUBQ         $0x01, CX
-	JMP          turn1
+	VPADDD       Z0, Z0, Z11
+	VPCMPUD      $0x06, constExpPlain2<>+0(SB), Z11, K1
+	KORTESTW     K1, K1
+	JNZ          one_beyond
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VPSLLD       $0x13, Z4, Z4
+	VPANDD       Z21, Z4, Z4
+	VPADDD       Z4, Z0, Z8
+
+one_keep:
+	VMOVUPS Z8, (DI)
+	ADDQ    $0x00000040, SI
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x01, CX
+	JMP     turn1
 
 under1:
 	VZEROUPPER
 	RET
+
+beyond:
+	VMOVUPS      (SI), Z0
+	VMOVUPS      constExpTop<>+0(SB), Z8
+	VMINPS       Z0, Z8, Z0
+	VMOVUPS      constExpLow<>+0(SB), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VMOVAPS      Z9, Z11
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VSCALEFPS    Z11, Z0, Z8
+	VMOVUPS      Z8, (DI)
+	VMOVUPS      64(SI), Z0
+	VMOVUPS      constExpTop<>+0(SB), Z8
+	VMINPS       Z0, Z8, Z0
+	VMOVUPS      constExpLow<>+0(SB), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VMOVAPS      Z9, Z11
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VSCALEFPS    Z11, Z0, Z8
+	VMOVUPS      Z8, 64(DI)
+	VMOVUPS      128(SI), Z0
+	VMOVUPS      constExpTop<>+0(SB), Z8
+	VMINPS       Z0, Z8, Z0
+	VMOVUPS      constExpLow<>+0(SB), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VMOVAPS      Z9, Z11
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VSCALEFPS    Z11, Z0, Z8
+	VMOVUPS      Z8, 128(DI)
+	VMOVUPS      192(SI), Z0
+	VMOVUPS      constExpTop<>+0(SB), Z8
+	VMINPS       Z0, Z8, Z0
+	VMOVUPS      constExpLow<>+0(SB), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VMOVAPS      Z9, Z11
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VSCALEFPS    Z11, Z0, Z8
+	VMOVUPS      Z8, 192(DI)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, CX
+	JMP          turn
+
+one_beyond:
+	VMOVUPS      constExpTop<>+0(SB), Z8
+	VMINPS       Z0, Z8, Z0
+	VMOVUPS      constExpLow<>+0(SB), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  Z17, Z0, Z4
+	VSUBPS       Z12, Z4, Z9
+	VFNMADD231PS Z18, Z9, Z0
+	VFNMADD231PS Z19, Z9, Z0
+	VMOVAPS      Z9, Z11
+	VPERMPS      Z13, Z4, Z9
+	VPERMPS      Z14, Z4, Z8
+	VMOVAPS      Z20, Z10
+	VFMADD213PS  Z16, Z0, Z10
+	VFMADD231PS  Z9, Z0, Z8
+	VFMADD213PS  Z15, Z10, Z0
+	VFMADD213PS  Z9, Z8, Z0
+	VSCALEFPS    Z11, Z0, Z8
+	JMP          one_keep
 
 // func reluAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F

@@ -22,6 +22,15 @@ func sqrtAVX2(dst *float32, src *float32, n int)
 //go:noescape
 func reciprocalAVX2(dst *float32, src *float32, n int)
 
+// cubeAVX2 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = src[i]*src[i]*src[i] of float64
+//	}
+//
+//go:noescape
+func cubeAVX2(dst *float32, src *float32, n int)
+
 // absAVX2 is, for n vectors of elements,
 //
 //	for i := range dst {
@@ -169,7 +178,7 @@ func erfAVX2(dst *float32, src *float32, n int)
 // geluAVX2 is, for n vectors of elements,
 //
 //	for i := range dst {
-//		dst[i] = src[i]/2 * (1 + erf(src[i]/sqrt 2))
+//		dst[i] = src[i] * (1/2 + erf(src[i]/sqrt 2)/2)
 //	}
 //
 //go:noescape
@@ -192,6 +201,15 @@ func sqrtAVX512(dst *float32, src *float32, n int)
 //
 //go:noescape
 func reciprocalAVX512(dst *float32, src *float32, n int)
+
+// cubeAVX512 is, for n vectors of elements,
+//
+//	for i := range dst {
+//		dst[i] = src[i]*src[i]*src[i] of float64
+//	}
+//
+//go:noescape
+func cubeAVX512(dst *float32, src *float32, n int)
 
 // absAVX512 is, for n vectors of elements,
 //
@@ -340,7 +358,7 @@ func erfAVX512(dst *float32, src *float32, n int)
 // geluAVX512 is, for n vectors of elements,
 //
 //	for i := range dst {
-//		dst[i] = src[i]/2 * (1 + erf(src[i]/sqrt 2))
+//		dst[i] = src[i] * (1/2 + erf(src[i]/sqrt 2)/2)
 //	}
 //
 //go:noescape

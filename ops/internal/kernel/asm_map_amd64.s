@@ -113,6 +113,89 @@ DATA constOne<>+56(SB)/4, $0x3f800000
 DATA constOne<>+60(SB)/4, $0x3f800000
 GLOBL constOne<>(SB), RODATA|NOPTR, $64
 
+// func cubeAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·cubeAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+
+turn4:
+	CMPQ        CX, $0x04
+	JLT         under4
+	VMOVUPS     (SI), Y0
+	VMOVUPS     32(SI), Y1
+	VMOVUPS     64(SI), Y2
+	VMOVUPS     96(SI), Y3
+	VCVTPS2PD   (SI), Y4
+	VMULPD      Y4, Y4, Y0
+	VMULPD      Y4, Y0, Y4
+	VCVTPS2PD   16(SI), Y8
+	VMULPD      Y8, Y8, Y0
+	VMULPD      Y8, Y0, Y8
+	VCVTPD2PSY  Y4, X0
+	VCVTPD2PSY  Y8, X8
+	VINSERTF128 $0x01, X8, Y0, Y0
+	VCVTPS2PD   32(SI), Y5
+	VMULPD      Y5, Y5, Y1
+	VMULPD      Y5, Y1, Y5
+	VCVTPS2PD   48(SI), Y9
+	VMULPD      Y9, Y9, Y1
+	VMULPD      Y9, Y1, Y9
+	VCVTPD2PSY  Y5, X1
+	VCVTPD2PSY  Y9, X9
+	VINSERTF128 $0x01, X9, Y1, Y1
+	VCVTPS2PD   64(SI), Y6
+	VMULPD      Y6, Y6, Y2
+	VMULPD      Y6, Y2, Y6
+	VCVTPS2PD   80(SI), Y10
+	VMULPD      Y10, Y10, Y2
+	VMULPD      Y10, Y2, Y10
+	VCVTPD2PSY  Y6, X2
+	VCVTPD2PSY  Y10, X10
+	VINSERTF128 $0x01, X10, Y2, Y2
+	VCVTPS2PD   96(SI), Y7
+	VMULPD      Y7, Y7, Y3
+	VMULPD      Y7, Y3, Y7
+	VCVTPS2PD   112(SI), Y11
+	VMULPD      Y11, Y11, Y3
+	VMULPD      Y11, Y3, Y11
+	VCVTPD2PSY  Y7, X3
+	VCVTPD2PSY  Y11, X11
+	VINSERTF128 $0x01, X11, Y3, Y3
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, 32(DI)
+	VMOVUPS     Y2, 64(DI)
+	VMOVUPS     Y3, 96(DI)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x04, CX
+	JMP         turn4
+
+under4:
+turn1:
+	CMPQ        CX, $0x01
+	JLT         under1
+	VMOVUPS     (SI), Y0
+	VCVTPS2PD   (SI), Y4
+	VMULPD      Y4, Y4, Y0
+	VMULPD      Y4, Y0, Y4
+	VCVTPS2PD   16(SI), Y8
+	VMULPD      Y8, Y8, Y0
+	VMULPD      Y8, Y0, Y8
+	VCVTPD2PSY  Y4, X0
+	VCVTPD2PSY  Y8, X8
+	VINSERTF128 $0x01, X8, Y0, Y0
+	VMOVUPS     Y0, (DI)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x01, CX
+	JMP         turn1
+
+under1:
+	VZEROUPPER
+	RET
+
 // func absAVX2(dst *float32, src *float32, n int)
 // Requires: AVX
 TEXT ·absAVX2(SB), NOSPLIT, $0-24
@@ -2214,209 +2297,281 @@ TEXT ·erfAVX2(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 
-turn2:
-	CMPQ         CX, $0x02
-	JLT          under2
-	VMOVUPS      (SI), Y0
-	VMOVUPS      32(SI), Y1
-	VMOVUPS      constMagnitude<>+0(SB), Y12
-	VMOVUPS      constErfTop<>+0(SB), Y13
-	VANDPS       Y12, Y0, Y2
-	VMINPS       Y2, Y13, Y4
-	VMOVAPS      Y4, Y10
-	VANDPS       Y12, Y1, Y3
-	VMINPS       Y3, Y13, Y5
-	VMOVAPS      Y5, Y11
-	VMOVUPS      constL7<>+0(SB), Y14
-	VMOVAPS      Y14, Y4
-	VMOVAPS      Y14, Y5
-	VMOVUPS      constL6<>+0(SB), Y15
-	VFMADD213PS  Y15, Y10, Y4
-	VFMADD213PS  Y15, Y11, Y5
-	VMOVUPS      constL5<>+0(SB), Y12
-	VFMADD213PS  Y12, Y10, Y4
-	VFMADD213PS  Y12, Y11, Y5
-	VMOVUPS      constL4<>+0(SB), Y13
-	VFMADD213PS  Y13, Y10, Y4
-	VFMADD213PS  Y13, Y11, Y5
-	VMOVUPS      constL3<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y4
-	VFMADD213PS  Y14, Y11, Y5
-	VMOVUPS      constL2<>+0(SB), Y15
-	VFMADD213PS  Y15, Y10, Y4
-	VFMADD213PS  Y15, Y11, Y5
-	VMOVUPS      constL1<>+0(SB), Y12
-	VFMADD213PS  Y12, Y10, Y4
-	VFMADD213PS  Y12, Y11, Y5
-	VMOVUPS      constL0<>+0(SB), Y13
-	VFMADD213PS  Y13, Y10, Y4
-	VFMADD213PS  Y13, Y11, Y5
-	VMULPS       Y10, Y4, Y4
-	VMULPS       Y11, Y5, Y5
-	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMOVUPS      constWhole<>+0(SB), Y15
-	VMOVAPS      Y15, Y8
-	VFMADD231PS  Y14, Y4, Y8
-	VSUBPS       Y15, Y8, Y6
-	VMOVAPS      Y15, Y9
-	VFMADD231PS  Y14, Y5, Y9
-	VSUBPS       Y15, Y9, Y7
-	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y6, Y4
-	VFNMADD231PS Y12, Y7, Y5
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
-	VFNMADD231PS Y13, Y6, Y4
-	VFNMADD231PS Y13, Y7, Y5
-	VPSLLD       $0x17, Y8, Y6
-	VPSLLD       $0x17, Y9, Y7
-	VMOVUPS      constE1<>+0(SB), Y14
-	VMOVUPS      constE3<>+0(SB), Y15
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y4, Y12
-	VMOVAPS      Y15, Y8
-	VFMADD213PS  constE2<>+0(SB), Y4, Y8
-	VMULPS       Y4, Y4, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y8
-	VFMADD213PS  Y12, Y13, Y8
-	VFMADD213PS  Y4, Y13, Y8
-	VADDPS       constOne<>+0(SB), Y8, Y8
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y5, Y12
-	VMOVAPS      Y15, Y9
-	VFMADD213PS  constE2<>+0(SB), Y5, Y9
-	VMULPS       Y5, Y5, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y9
-	VFMADD213PS  Y12, Y13, Y9
-	VFMADD213PS  Y5, Y13, Y9
-	VADDPS       constOne<>+0(SB), Y9, Y9
-	VMOVUPS      constOne<>+0(SB), Y14
-	VPADDD       Y14, Y6, Y6
-	VPADDD       Y14, Y7, Y7
-	VMULPS       Y6, Y8, Y4
-	VMULPS       Y7, Y9, Y5
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMOVUPS      constSign<>+0(SB), Y12
-	VSUBPS       Y4, Y15, Y4
-	VANDPS       Y12, Y0, Y10
-	VORPS        Y10, Y4, Y4
-	VMULPS       Y0, Y0, Y6
-	VSUBPS       Y5, Y15, Y5
-	VANDPS       Y12, Y1, Y11
-	VORPS        Y11, Y5, Y5
-	VMULPS       Y1, Y1, Y7
-	VMOVUPS      constS5<>+0(SB), Y13
-	VMOVAPS      Y13, Y8
-	VMOVAPS      Y13, Y9
-	VMOVUPS      constS4<>+0(SB), Y14
-	VFMADD213PS  Y14, Y6, Y8
-	VFMADD213PS  Y14, Y7, Y9
-	VMOVUPS      constS3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y6, Y8
-	VFMADD213PS  Y15, Y7, Y9
-	VMOVUPS      constS2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VFMADD213PS  Y12, Y7, Y9
-	VMOVUPS      constS1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y6, Y8
-	VFMADD213PS  Y13, Y7, Y9
-	VMOVUPS      constS0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y6, Y8
-	VFMADD213PS  Y14, Y7, Y9
-	VMOVUPS      constErfBound<>+0(SB), Y15
-	VFMADD213PS  Y0, Y0, Y8
-	VMOVAPS      Y8, Y0
-	VCMPPS       $0x1e, Y15, Y2, Y10
-	VBLENDVPS    Y10, Y4, Y0, Y0
-	VFMADD213PS  Y1, Y1, Y9
-	VMOVAPS      Y9, Y1
-	VCMPPS       $0x1e, Y15, Y3, Y11
-	VBLENDVPS    Y11, Y5, Y1, Y1
-	VMOVUPS      Y0, (DI)
-	VMOVUPS      Y1, 32(DI)
-	ADDQ         $0x00000040, SI
-	ADDQ         $0x00000040, DI
-	SUBQ         $0x02, CX
-	JMP          turn2
+turn4:
+	CMPQ        CX, $0x04
+	JLT         under4
+	VMOVUPS     (SI), Y0
+	VMOVUPS     32(SI), Y1
+	VMOVUPS     64(SI), Y2
+	VMOVUPS     96(SI), Y3
+	VMOVUPS     constMagnitude<>+0(SB), Y12
+	VMOVUPS     constErfTop<>+0(SB), Y13
+	VANDPS      Y12, Y0, Y0
+	VANDPS      Y12, Y1, Y1
+	VANDPS      Y12, Y2, Y2
+	VANDPS      Y12, Y3, Y3
+	VMINPS      Y0, Y13, Y4
+	VMINPS      Y1, Y13, Y5
+	VMINPS      Y2, Y13, Y6
+	VMINPS      Y3, Y13, Y7
+	VMOVUPS     constErfL7<>+0(SB), Y14
+	VMOVAPS     Y14, Y8
+	VMOVAPS     Y14, Y9
+	VMOVAPS     Y14, Y10
+	VMOVAPS     Y14, Y11
+	VMOVUPS     constErfL6<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VFMADD213PS Y15, Y5, Y9
+	VFMADD213PS Y15, Y6, Y10
+	VFMADD213PS Y15, Y7, Y11
+	VMOVUPS     constErfL5<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     constErfL4<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VMOVUPS     constErfL3<>+0(SB), Y14
+	VFMADD213PS Y14, Y4, Y8
+	VFMADD213PS Y14, Y5, Y9
+	VFMADD213PS Y14, Y6, Y10
+	VFMADD213PS Y14, Y7, Y11
+	VMOVUPS     constErfL2<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VFMADD213PS Y15, Y5, Y9
+	VFMADD213PS Y15, Y6, Y10
+	VFMADD213PS Y15, Y7, Y11
+	VMOVUPS     constErfL1<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     constErfL0<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VMULPS      Y8, Y4, Y4
+	VMULPS      Y9, Y5, Y5
+	VMULPS      Y10, Y6, Y6
+	VMULPS      Y11, Y7, Y7
+	VMOVUPS     constWhole<>+0(SB), Y14
+	VADDPS      Y14, Y4, Y8
+	VADDPS      Y14, Y5, Y9
+	VADDPS      Y14, Y6, Y10
+	VADDPS      Y14, Y7, Y11
+	VSUBPS      Y14, Y8, Y0
+	VSUBPS      Y0, Y4, Y4
+	VPSLLD      $0x17, Y8, Y0
+	VSUBPS      Y14, Y9, Y1
+	VSUBPS      Y1, Y5, Y5
+	VPSLLD      $0x17, Y9, Y1
+	VSUBPS      Y14, Y10, Y2
+	VSUBPS      Y2, Y6, Y6
+	VPSLLD      $0x17, Y10, Y2
+	VSUBPS      Y14, Y11, Y3
+	VSUBPS      Y3, Y7, Y7
+	VPSLLD      $0x17, Y11, Y3
+	VMOVUPS     constErfG5<>+0(SB), Y15
+	VMOVAPS     Y15, Y8
+	VMOVAPS     Y15, Y9
+	VMOVAPS     Y15, Y10
+	VMOVAPS     Y15, Y11
+	VMOVUPS     constErfG4<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     constErfG3<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VMOVUPS     constErfG2<>+0(SB), Y14
+	VFMADD213PS Y14, Y4, Y8
+	VFMADD213PS Y14, Y5, Y9
+	VFMADD213PS Y14, Y6, Y10
+	VFMADD213PS Y14, Y7, Y11
+	VMOVUPS     constErfG1<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VFMADD213PS Y15, Y5, Y9
+	VFMADD213PS Y15, Y6, Y10
+	VFMADD213PS Y15, Y7, Y11
+	VMOVUPS     constErfG0<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     constErfOne<>+0(SB), Y13
+	VMOVUPS     constSign<>+0(SB), Y14
+	VPADDD      Y0, Y8, Y4
+	VSUBPS      Y4, Y13, Y4
+	VANDPS      (SI), Y14, Y0
+	VORPS       Y0, Y4, Y4
+	VPADDD      Y1, Y9, Y5
+	VSUBPS      Y5, Y13, Y5
+	VANDPS      32(SI), Y14, Y1
+	VORPS       Y1, Y5, Y5
+	VPADDD      Y2, Y10, Y6
+	VSUBPS      Y6, Y13, Y6
+	VANDPS      64(SI), Y14, Y2
+	VORPS       Y2, Y6, Y6
+	VPADDD      Y3, Y11, Y7
+	VSUBPS      Y7, Y13, Y7
+	VANDPS      96(SI), Y14, Y3
+	VORPS       Y3, Y7, Y7
+	VMOVUPS     (SI), Y0
+	VMULPS      Y0, Y0, Y0
+	VMOVUPS     32(SI), Y1
+	VMULPS      Y1, Y1, Y1
+	VMOVUPS     64(SI), Y2
+	VMULPS      Y2, Y2, Y2
+	VMOVUPS     96(SI), Y3
+	VMULPS      Y3, Y3, Y3
+	VMOVUPS     constErfS5<>+0(SB), Y15
+	VMOVAPS     Y15, Y8
+	VMOVAPS     Y15, Y9
+	VMOVAPS     Y15, Y10
+	VMOVAPS     Y15, Y11
+	VMOVUPS     constErfS4<>+0(SB), Y12
+	VFMADD213PS Y12, Y0, Y8
+	VFMADD213PS Y12, Y1, Y9
+	VFMADD213PS Y12, Y2, Y10
+	VFMADD213PS Y12, Y3, Y11
+	VMOVUPS     constErfS3<>+0(SB), Y13
+	VFMADD213PS Y13, Y0, Y8
+	VFMADD213PS Y13, Y1, Y9
+	VFMADD213PS Y13, Y2, Y10
+	VFMADD213PS Y13, Y3, Y11
+	VMOVUPS     constErfS2<>+0(SB), Y14
+	VFMADD213PS Y14, Y0, Y8
+	VFMADD213PS Y14, Y1, Y9
+	VFMADD213PS Y14, Y2, Y10
+	VFMADD213PS Y14, Y3, Y11
+	VMOVUPS     constErfS1<>+0(SB), Y15
+	VFMADD213PS Y15, Y0, Y8
+	VFMADD213PS Y15, Y1, Y9
+	VFMADD213PS Y15, Y2, Y10
+	VFMADD213PS Y15, Y3, Y11
+	VMOVUPS     constErfS0<>+0(SB), Y12
+	VFMADD213PS Y12, Y0, Y8
+	VFMADD213PS Y12, Y1, Y9
+	VFMADD213PS Y12, Y2, Y10
+	VFMADD213PS Y12, Y3, Y11
+	VMOVUPS     (SI), Y0
+	VMOVUPS     32(SI), Y1
+	VMOVUPS     64(SI), Y2
+	VMOVUPS     96(SI), Y3
+	VFMADD213PS Y0, Y0, Y8
+	VFMADD213PS Y1, Y1, Y9
+	VFMADD213PS Y2, Y2, Y10
+	VFMADD213PS Y3, Y3, Y11
+	VMOVUPS     constMagnitude<>+0(SB), Y13
+	VMOVUPS     constErfBound<>+0(SB), Y14
+	VANDPS      Y13, Y0, Y0
+	VCMPPS      $0x1e, Y14, Y0, Y0
+	VBLENDVPS   Y0, Y4, Y8, Y8
+	VANDPS      Y13, Y1, Y1
+	VCMPPS      $0x1e, Y14, Y1, Y1
+	VBLENDVPS   Y1, Y5, Y9, Y9
+	VANDPS      Y13, Y2, Y2
+	VCMPPS      $0x1e, Y14, Y2, Y2
+	VBLENDVPS   Y2, Y6, Y10, Y10
+	VANDPS      Y13, Y3, Y3
+	VCMPPS      $0x1e, Y14, Y3, Y3
+	VBLENDVPS   Y3, Y7, Y11, Y11
+	VMOVAPS     Y8, Y0
+	VMOVAPS     Y9, Y1
+	VMOVAPS     Y10, Y2
+	VMOVAPS     Y11, Y3
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, 32(DI)
+	VMOVUPS     Y2, 64(DI)
+	VMOVUPS     Y3, 96(DI)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x04, CX
+	JMP         turn4
 
-under2:
+under4:
 turn1:
-	CMPQ         CX, $0x01
-	JLT          under1
-	VMOVUPS      (SI), Y0
-	VMOVUPS      constMagnitude<>+0(SB), Y12
-	VMOVUPS      constErfTop<>+0(SB), Y13
-	VANDPS       Y12, Y0, Y2
-	VMINPS       Y2, Y13, Y4
-	VMOVAPS      Y4, Y10
-	VMOVUPS      constL7<>+0(SB), Y14
-	VMOVAPS      Y14, Y4
-	VMOVUPS      constL6<>+0(SB), Y15
-	VFMADD213PS  Y15, Y10, Y4
-	VMOVUPS      constL5<>+0(SB), Y12
-	VFMADD213PS  Y12, Y10, Y4
-	VMOVUPS      constL4<>+0(SB), Y13
-	VFMADD213PS  Y13, Y10, Y4
-	VMOVUPS      constL3<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y4
-	VMOVUPS      constL2<>+0(SB), Y15
-	VFMADD213PS  Y15, Y10, Y4
-	VMOVUPS      constL1<>+0(SB), Y12
-	VFMADD213PS  Y12, Y10, Y4
-	VMOVUPS      constL0<>+0(SB), Y13
-	VFMADD213PS  Y13, Y10, Y4
-	VMULPS       Y10, Y4, Y4
-	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMOVUPS      constWhole<>+0(SB), Y15
-	VMOVAPS      Y15, Y8
-	VFMADD231PS  Y14, Y4, Y8
-	VSUBPS       Y15, Y8, Y6
-	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y6, Y4
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
-	VFNMADD231PS Y13, Y6, Y4
-	VPSLLD       $0x17, Y8, Y6
-	VMOVUPS      constE1<>+0(SB), Y14
-	VMOVUPS      constE3<>+0(SB), Y15
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y4, Y12
-	VMOVAPS      Y15, Y8
-	VFMADD213PS  constE2<>+0(SB), Y4, Y8
-	VMULPS       Y4, Y4, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y8
-	VFMADD213PS  Y12, Y13, Y8
-	VFMADD213PS  Y4, Y13, Y8
-	VADDPS       constOne<>+0(SB), Y8, Y8
-	VMOVUPS      constOne<>+0(SB), Y14
-	VPADDD       Y14, Y6, Y6
-	VMULPS       Y6, Y8, Y4
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMOVUPS      constSign<>+0(SB), Y12
-	VSUBPS       Y4, Y15, Y4
-	VANDPS       Y12, Y0, Y10
-	VORPS        Y10, Y4, Y4
-	VMULPS       Y0, Y0, Y6
-	VMOVUPS      constS5<>+0(SB), Y13
-	VMOVAPS      Y13, Y8
-	VMOVUPS      constS4<>+0(SB), Y14
-	VFMADD213PS  Y14, Y6, Y8
-	VMOVUPS      constS3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y6, Y8
-	VMOVUPS      constS2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VMOVUPS      constS1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y6, Y8
-	VMOVUPS      constS0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y6, Y8
-	VMOVUPS      constErfBound<>+0(SB), Y15
-	VFMADD213PS  Y0, Y0, Y8
-	VMOVAPS      Y8, Y0
-	VCMPPS       $0x1e, Y15, Y2, Y10
-	VBLENDVPS    Y10, Y4, Y0, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000020, DI
-	SUBQ         $0x01, CX
-	JMP          turn1
+	CMPQ        CX, $0x01
+	JLT         under1
+	VMOVUPS     (SI), Y0
+	VMOVUPS     constMagnitude<>+0(SB), Y15
+	VMOVUPS     constErfTop<>+0(SB), Y12
+	VANDPS      Y15, Y0, Y0
+	VMINPS      Y0, Y12, Y4
+	VMOVUPS     constErfL7<>+0(SB), Y13
+	VMOVAPS     Y13, Y8
+	VMOVUPS     constErfL6<>+0(SB), Y14
+	VFMADD213PS Y14, Y4, Y8
+	VMOVUPS     constErfL5<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VMOVUPS     constErfL4<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VMOVUPS     constErfL3<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VMOVUPS     constErfL2<>+0(SB), Y14
+	VFMADD213PS Y14, Y4, Y8
+	VMOVUPS     constErfL1<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VMOVUPS     constErfL0<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VMULPS      Y8, Y4, Y4
+	VMOVUPS     constWhole<>+0(SB), Y13
+	VADDPS      Y13, Y4, Y8
+	VSUBPS      Y13, Y8, Y0
+	VSUBPS      Y0, Y4, Y4
+	VPSLLD      $0x17, Y8, Y0
+	VMOVUPS     constErfG5<>+0(SB), Y14
+	VMOVAPS     Y14, Y8
+	VMOVUPS     constErfG4<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VMOVUPS     constErfG3<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VMOVUPS     constErfG2<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VMOVUPS     constErfG1<>+0(SB), Y14
+	VFMADD213PS Y14, Y4, Y8
+	VMOVUPS     constErfG0<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VMOVUPS     constErfOne<>+0(SB), Y12
+	VMOVUPS     constSign<>+0(SB), Y13
+	VPADDD      Y0, Y8, Y4
+	VSUBPS      Y4, Y12, Y4
+	VANDPS      (SI), Y13, Y0
+	VORPS       Y0, Y4, Y4
+	VMOVUPS     (SI), Y0
+	VMULPS      Y0, Y0, Y0
+	VMOVUPS     constErfS5<>+0(SB), Y14
+	VMOVAPS     Y14, Y8
+	VMOVUPS     constErfS4<>+0(SB), Y15
+	VFMADD213PS Y15, Y0, Y8
+	VMOVUPS     constErfS3<>+0(SB), Y12
+	VFMADD213PS Y12, Y0, Y8
+	VMOVUPS     constErfS2<>+0(SB), Y13
+	VFMADD213PS Y13, Y0, Y8
+	VMOVUPS     constErfS1<>+0(SB), Y14
+	VFMADD213PS Y14, Y0, Y8
+	VMOVUPS     constErfS0<>+0(SB), Y15
+	VFMADD213PS Y15, Y0, Y8
+	VMOVUPS     (SI), Y0
+	VFMADD213PS Y0, Y0, Y8
+	VMOVUPS     constMagnitude<>+0(SB), Y12
+	VMOVUPS     constErfBound<>+0(SB), Y13
+	VANDPS      Y12, Y0, Y0
+	VCMPPS      $0x1e, Y13, Y0, Y0
+	VBLENDVPS   Y0, Y4, Y8, Y8
+	VMOVAPS     Y8, Y0
+	VMOVUPS     Y0, (DI)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x01, CX
+	JMP         turn1
 
 under1:
 	VZEROUPPER
@@ -2440,257 +2595,383 @@ DATA constErfTop<>+56(SB)/4, $0x407ccccd
 DATA constErfTop<>+60(SB)/4, $0x407ccccd
 GLOBL constErfTop<>(SB), RODATA|NOPTR, $64
 
-DATA constL7<>+0(SB)/4, $0xb6a5ae9b
-DATA constL7<>+4(SB)/4, $0xb6a5ae9b
-DATA constL7<>+8(SB)/4, $0xb6a5ae9b
-DATA constL7<>+12(SB)/4, $0xb6a5ae9b
-DATA constL7<>+16(SB)/4, $0xb6a5ae9b
-DATA constL7<>+20(SB)/4, $0xb6a5ae9b
-DATA constL7<>+24(SB)/4, $0xb6a5ae9b
-DATA constL7<>+28(SB)/4, $0xb6a5ae9b
-DATA constL7<>+32(SB)/4, $0xb6a5ae9b
-DATA constL7<>+36(SB)/4, $0xb6a5ae9b
-DATA constL7<>+40(SB)/4, $0xb6a5ae9b
-DATA constL7<>+44(SB)/4, $0xb6a5ae9b
-DATA constL7<>+48(SB)/4, $0xb6a5ae9b
-DATA constL7<>+52(SB)/4, $0xb6a5ae9b
-DATA constL7<>+56(SB)/4, $0xb6a5ae9b
-DATA constL7<>+60(SB)/4, $0xb6a5ae9b
-GLOBL constL7<>(SB), RODATA|NOPTR, $64
+DATA constErfL7<>+0(SB)/4, $0xb6ef0758
+DATA constErfL7<>+4(SB)/4, $0xb6ef0758
+DATA constErfL7<>+8(SB)/4, $0xb6ef0758
+DATA constErfL7<>+12(SB)/4, $0xb6ef0758
+DATA constErfL7<>+16(SB)/4, $0xb6ef0758
+DATA constErfL7<>+20(SB)/4, $0xb6ef0758
+DATA constErfL7<>+24(SB)/4, $0xb6ef0758
+DATA constErfL7<>+28(SB)/4, $0xb6ef0758
+DATA constErfL7<>+32(SB)/4, $0xb6ef0758
+DATA constErfL7<>+36(SB)/4, $0xb6ef0758
+DATA constErfL7<>+40(SB)/4, $0xb6ef0758
+DATA constErfL7<>+44(SB)/4, $0xb6ef0758
+DATA constErfL7<>+48(SB)/4, $0xb6ef0758
+DATA constErfL7<>+52(SB)/4, $0xb6ef0758
+DATA constErfL7<>+56(SB)/4, $0xb6ef0758
+DATA constErfL7<>+60(SB)/4, $0xb6ef0758
+GLOBL constErfL7<>(SB), RODATA|NOPTR, $64
 
-DATA constL6<>+0(SB)/4, $0x383f27f4
-DATA constL6<>+4(SB)/4, $0x383f27f4
-DATA constL6<>+8(SB)/4, $0x383f27f4
-DATA constL6<>+12(SB)/4, $0x383f27f4
-DATA constL6<>+16(SB)/4, $0x383f27f4
-DATA constL6<>+20(SB)/4, $0x383f27f4
-DATA constL6<>+24(SB)/4, $0x383f27f4
-DATA constL6<>+28(SB)/4, $0x383f27f4
-DATA constL6<>+32(SB)/4, $0x383f27f4
-DATA constL6<>+36(SB)/4, $0x383f27f4
-DATA constL6<>+40(SB)/4, $0x383f27f4
-DATA constL6<>+44(SB)/4, $0x383f27f4
-DATA constL6<>+48(SB)/4, $0x383f27f4
-DATA constL6<>+52(SB)/4, $0x383f27f4
-DATA constL6<>+56(SB)/4, $0x383f27f4
-DATA constL6<>+60(SB)/4, $0x383f27f4
-GLOBL constL6<>(SB), RODATA|NOPTR, $64
+DATA constErfL6<>+0(SB)/4, $0x3889e3d4
+DATA constErfL6<>+4(SB)/4, $0x3889e3d4
+DATA constErfL6<>+8(SB)/4, $0x3889e3d4
+DATA constErfL6<>+12(SB)/4, $0x3889e3d4
+DATA constErfL6<>+16(SB)/4, $0x3889e3d4
+DATA constErfL6<>+20(SB)/4, $0x3889e3d4
+DATA constErfL6<>+24(SB)/4, $0x3889e3d4
+DATA constErfL6<>+28(SB)/4, $0x3889e3d4
+DATA constErfL6<>+32(SB)/4, $0x3889e3d4
+DATA constErfL6<>+36(SB)/4, $0x3889e3d4
+DATA constErfL6<>+40(SB)/4, $0x3889e3d4
+DATA constErfL6<>+44(SB)/4, $0x3889e3d4
+DATA constErfL6<>+48(SB)/4, $0x3889e3d4
+DATA constErfL6<>+52(SB)/4, $0x3889e3d4
+DATA constErfL6<>+56(SB)/4, $0x3889e3d4
+DATA constErfL6<>+60(SB)/4, $0x3889e3d4
+GLOBL constErfL6<>(SB), RODATA|NOPTR, $64
 
-DATA constL5<>+0(SB)/4, $0x38501b98
-DATA constL5<>+4(SB)/4, $0x38501b98
-DATA constL5<>+8(SB)/4, $0x38501b98
-DATA constL5<>+12(SB)/4, $0x38501b98
-DATA constL5<>+16(SB)/4, $0x38501b98
-DATA constL5<>+20(SB)/4, $0x38501b98
-DATA constL5<>+24(SB)/4, $0x38501b98
-DATA constL5<>+28(SB)/4, $0x38501b98
-DATA constL5<>+32(SB)/4, $0x38501b98
-DATA constL5<>+36(SB)/4, $0x38501b98
-DATA constL5<>+40(SB)/4, $0x38501b98
-DATA constL5<>+44(SB)/4, $0x38501b98
-DATA constL5<>+48(SB)/4, $0x38501b98
-DATA constL5<>+52(SB)/4, $0x38501b98
-DATA constL5<>+56(SB)/4, $0x38501b98
-DATA constL5<>+60(SB)/4, $0x38501b98
-GLOBL constL5<>(SB), RODATA|NOPTR, $64
+DATA constErfL5<>+0(SB)/4, $0x38961e38
+DATA constErfL5<>+4(SB)/4, $0x38961e38
+DATA constErfL5<>+8(SB)/4, $0x38961e38
+DATA constErfL5<>+12(SB)/4, $0x38961e38
+DATA constErfL5<>+16(SB)/4, $0x38961e38
+DATA constErfL5<>+20(SB)/4, $0x38961e38
+DATA constErfL5<>+24(SB)/4, $0x38961e38
+DATA constErfL5<>+28(SB)/4, $0x38961e38
+DATA constErfL5<>+32(SB)/4, $0x38961e38
+DATA constErfL5<>+36(SB)/4, $0x38961e38
+DATA constErfL5<>+40(SB)/4, $0x38961e38
+DATA constErfL5<>+44(SB)/4, $0x38961e38
+DATA constErfL5<>+48(SB)/4, $0x38961e38
+DATA constErfL5<>+52(SB)/4, $0x38961e38
+DATA constErfL5<>+56(SB)/4, $0x38961e38
+DATA constErfL5<>+60(SB)/4, $0x38961e38
+GLOBL constErfL5<>(SB), RODATA|NOPTR, $64
 
-DATA constL4<>+0(SB)/4, $0xbb40093e
-DATA constL4<>+4(SB)/4, $0xbb40093e
-DATA constL4<>+8(SB)/4, $0xbb40093e
-DATA constL4<>+12(SB)/4, $0xbb40093e
-DATA constL4<>+16(SB)/4, $0xbb40093e
-DATA constL4<>+20(SB)/4, $0xbb40093e
-DATA constL4<>+24(SB)/4, $0xbb40093e
-DATA constL4<>+28(SB)/4, $0xbb40093e
-DATA constL4<>+32(SB)/4, $0xbb40093e
-DATA constL4<>+36(SB)/4, $0xbb40093e
-DATA constL4<>+40(SB)/4, $0xbb40093e
-DATA constL4<>+44(SB)/4, $0xbb40093e
-DATA constL4<>+48(SB)/4, $0xbb40093e
-DATA constL4<>+52(SB)/4, $0xbb40093e
-DATA constL4<>+56(SB)/4, $0xbb40093e
-DATA constL4<>+60(SB)/4, $0xbb40093e
-GLOBL constL4<>(SB), RODATA|NOPTR, $64
+DATA constErfL4<>+0(SB)/4, $0xbb8a8657
+DATA constErfL4<>+4(SB)/4, $0xbb8a8657
+DATA constErfL4<>+8(SB)/4, $0xbb8a8657
+DATA constErfL4<>+12(SB)/4, $0xbb8a8657
+DATA constErfL4<>+16(SB)/4, $0xbb8a8657
+DATA constErfL4<>+20(SB)/4, $0xbb8a8657
+DATA constErfL4<>+24(SB)/4, $0xbb8a8657
+DATA constErfL4<>+28(SB)/4, $0xbb8a8657
+DATA constErfL4<>+32(SB)/4, $0xbb8a8657
+DATA constErfL4<>+36(SB)/4, $0xbb8a8657
+DATA constErfL4<>+40(SB)/4, $0xbb8a8657
+DATA constErfL4<>+44(SB)/4, $0xbb8a8657
+DATA constErfL4<>+48(SB)/4, $0xbb8a8657
+DATA constErfL4<>+52(SB)/4, $0xbb8a8657
+DATA constErfL4<>+56(SB)/4, $0xbb8a8657
+DATA constErfL4<>+60(SB)/4, $0xbb8a8657
+GLOBL constErfL4<>(SB), RODATA|NOPTR, $64
 
-DATA constL3<>+0(SB)/4, $0x3cb9bf61
-DATA constL3<>+4(SB)/4, $0x3cb9bf61
-DATA constL3<>+8(SB)/4, $0x3cb9bf61
-DATA constL3<>+12(SB)/4, $0x3cb9bf61
-DATA constL3<>+16(SB)/4, $0x3cb9bf61
-DATA constL3<>+20(SB)/4, $0x3cb9bf61
-DATA constL3<>+24(SB)/4, $0x3cb9bf61
-DATA constL3<>+28(SB)/4, $0x3cb9bf61
-DATA constL3<>+32(SB)/4, $0x3cb9bf61
-DATA constL3<>+36(SB)/4, $0x3cb9bf61
-DATA constL3<>+40(SB)/4, $0x3cb9bf61
-DATA constL3<>+44(SB)/4, $0x3cb9bf61
-DATA constL3<>+48(SB)/4, $0x3cb9bf61
-DATA constL3<>+52(SB)/4, $0x3cb9bf61
-DATA constL3<>+56(SB)/4, $0x3cb9bf61
-DATA constL3<>+60(SB)/4, $0x3cb9bf61
-GLOBL constL3<>(SB), RODATA|NOPTR, $64
+DATA constErfL3<>+0(SB)/4, $0x3d05fd12
+DATA constErfL3<>+4(SB)/4, $0x3d05fd12
+DATA constErfL3<>+8(SB)/4, $0x3d05fd12
+DATA constErfL3<>+12(SB)/4, $0x3d05fd12
+DATA constErfL3<>+16(SB)/4, $0x3d05fd12
+DATA constErfL3<>+20(SB)/4, $0x3d05fd12
+DATA constErfL3<>+24(SB)/4, $0x3d05fd12
+DATA constErfL3<>+28(SB)/4, $0x3d05fd12
+DATA constErfL3<>+32(SB)/4, $0x3d05fd12
+DATA constErfL3<>+36(SB)/4, $0x3d05fd12
+DATA constErfL3<>+40(SB)/4, $0x3d05fd12
+DATA constErfL3<>+44(SB)/4, $0x3d05fd12
+DATA constErfL3<>+48(SB)/4, $0x3d05fd12
+DATA constErfL3<>+52(SB)/4, $0x3d05fd12
+DATA constErfL3<>+56(SB)/4, $0x3d05fd12
+DATA constErfL3<>+60(SB)/4, $0x3d05fd12
+GLOBL constErfL3<>(SB), RODATA|NOPTR, $64
 
-DATA constL2<>+0(SB)/4, $0xbdd79408
-DATA constL2<>+4(SB)/4, $0xbdd79408
-DATA constL2<>+8(SB)/4, $0xbdd79408
-DATA constL2<>+12(SB)/4, $0xbdd79408
-DATA constL2<>+16(SB)/4, $0xbdd79408
-DATA constL2<>+20(SB)/4, $0xbdd79408
-DATA constL2<>+24(SB)/4, $0xbdd79408
-DATA constL2<>+28(SB)/4, $0xbdd79408
-DATA constL2<>+32(SB)/4, $0xbdd79408
-DATA constL2<>+36(SB)/4, $0xbdd79408
-DATA constL2<>+40(SB)/4, $0xbdd79408
-DATA constL2<>+44(SB)/4, $0xbdd79408
-DATA constL2<>+48(SB)/4, $0xbdd79408
-DATA constL2<>+52(SB)/4, $0xbdd79408
-DATA constL2<>+56(SB)/4, $0xbdd79408
-DATA constL2<>+60(SB)/4, $0xbdd79408
-GLOBL constL2<>(SB), RODATA|NOPTR, $64
+DATA constErfL2<>+0(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+4(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+8(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+12(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+16(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+20(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+24(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+28(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+32(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+36(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+40(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+44(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+48(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+52(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+56(SB)/4, $0xbe1b81c0
+DATA constErfL2<>+60(SB)/4, $0xbe1b81c0
+GLOBL constErfL2<>(SB), RODATA|NOPTR, $64
 
-DATA constL1<>+0(SB)/4, $0xbf22b856
-DATA constL1<>+4(SB)/4, $0xbf22b856
-DATA constL1<>+8(SB)/4, $0xbf22b856
-DATA constL1<>+12(SB)/4, $0xbf22b856
-DATA constL1<>+16(SB)/4, $0xbf22b856
-DATA constL1<>+20(SB)/4, $0xbf22b856
-DATA constL1<>+24(SB)/4, $0xbf22b856
-DATA constL1<>+28(SB)/4, $0xbf22b856
-DATA constL1<>+32(SB)/4, $0xbf22b856
-DATA constL1<>+36(SB)/4, $0xbf22b856
-DATA constL1<>+40(SB)/4, $0xbf22b856
-DATA constL1<>+44(SB)/4, $0xbf22b856
-DATA constL1<>+48(SB)/4, $0xbf22b856
-DATA constL1<>+52(SB)/4, $0xbf22b856
-DATA constL1<>+56(SB)/4, $0xbf22b856
-DATA constL1<>+60(SB)/4, $0xbf22b856
-GLOBL constL1<>(SB), RODATA|NOPTR, $64
+DATA constErfL1<>+0(SB)/4, $0xbf6ac163
+DATA constErfL1<>+4(SB)/4, $0xbf6ac163
+DATA constErfL1<>+8(SB)/4, $0xbf6ac163
+DATA constErfL1<>+12(SB)/4, $0xbf6ac163
+DATA constErfL1<>+16(SB)/4, $0xbf6ac163
+DATA constErfL1<>+20(SB)/4, $0xbf6ac163
+DATA constErfL1<>+24(SB)/4, $0xbf6ac163
+DATA constErfL1<>+28(SB)/4, $0xbf6ac163
+DATA constErfL1<>+32(SB)/4, $0xbf6ac163
+DATA constErfL1<>+36(SB)/4, $0xbf6ac163
+DATA constErfL1<>+40(SB)/4, $0xbf6ac163
+DATA constErfL1<>+44(SB)/4, $0xbf6ac163
+DATA constErfL1<>+48(SB)/4, $0xbf6ac163
+DATA constErfL1<>+52(SB)/4, $0xbf6ac163
+DATA constErfL1<>+56(SB)/4, $0xbf6ac163
+DATA constErfL1<>+60(SB)/4, $0xbf6ac163
+GLOBL constErfL1<>(SB), RODATA|NOPTR, $64
 
-DATA constL0<>+0(SB)/4, $0xbf907462
-DATA constL0<>+4(SB)/4, $0xbf907462
-DATA constL0<>+8(SB)/4, $0xbf907462
-DATA constL0<>+12(SB)/4, $0xbf907462
-DATA constL0<>+16(SB)/4, $0xbf907462
-DATA constL0<>+20(SB)/4, $0xbf907462
-DATA constL0<>+24(SB)/4, $0xbf907462
-DATA constL0<>+28(SB)/4, $0xbf907462
-DATA constL0<>+32(SB)/4, $0xbf907462
-DATA constL0<>+36(SB)/4, $0xbf907462
-DATA constL0<>+40(SB)/4, $0xbf907462
-DATA constL0<>+44(SB)/4, $0xbf907462
-DATA constL0<>+48(SB)/4, $0xbf907462
-DATA constL0<>+52(SB)/4, $0xbf907462
-DATA constL0<>+56(SB)/4, $0xbf907462
-DATA constL0<>+60(SB)/4, $0xbf907462
-GLOBL constL0<>(SB), RODATA|NOPTR, $64
+DATA constErfL0<>+0(SB)/4, $0xbfd0676b
+DATA constErfL0<>+4(SB)/4, $0xbfd0676b
+DATA constErfL0<>+8(SB)/4, $0xbfd0676b
+DATA constErfL0<>+12(SB)/4, $0xbfd0676b
+DATA constErfL0<>+16(SB)/4, $0xbfd0676b
+DATA constErfL0<>+20(SB)/4, $0xbfd0676b
+DATA constErfL0<>+24(SB)/4, $0xbfd0676b
+DATA constErfL0<>+28(SB)/4, $0xbfd0676b
+DATA constErfL0<>+32(SB)/4, $0xbfd0676b
+DATA constErfL0<>+36(SB)/4, $0xbfd0676b
+DATA constErfL0<>+40(SB)/4, $0xbfd0676b
+DATA constErfL0<>+44(SB)/4, $0xbfd0676b
+DATA constErfL0<>+48(SB)/4, $0xbfd0676b
+DATA constErfL0<>+52(SB)/4, $0xbfd0676b
+DATA constErfL0<>+56(SB)/4, $0xbfd0676b
+DATA constErfL0<>+60(SB)/4, $0xbfd0676b
+GLOBL constErfL0<>(SB), RODATA|NOPTR, $64
 
-DATA constS5<>+0(SB)/4, $0xba1c1665
-DATA constS5<>+4(SB)/4, $0xba1c1665
-DATA constS5<>+8(SB)/4, $0xba1c1665
-DATA constS5<>+12(SB)/4, $0xba1c1665
-DATA constS5<>+16(SB)/4, $0xba1c1665
-DATA constS5<>+20(SB)/4, $0xba1c1665
-DATA constS5<>+24(SB)/4, $0xba1c1665
-DATA constS5<>+28(SB)/4, $0xba1c1665
-DATA constS5<>+32(SB)/4, $0xba1c1665
-DATA constS5<>+36(SB)/4, $0xba1c1665
-DATA constS5<>+40(SB)/4, $0xba1c1665
-DATA constS5<>+44(SB)/4, $0xba1c1665
-DATA constS5<>+48(SB)/4, $0xba1c1665
-DATA constS5<>+52(SB)/4, $0xba1c1665
-DATA constS5<>+56(SB)/4, $0xba1c1665
-DATA constS5<>+60(SB)/4, $0xba1c1665
-GLOBL constS5<>(SB), RODATA|NOPTR, $64
+DATA constErfG5<>+0(SB)/4, $0x3aae0474
+DATA constErfG5<>+4(SB)/4, $0x3aae0474
+DATA constErfG5<>+8(SB)/4, $0x3aae0474
+DATA constErfG5<>+12(SB)/4, $0x3aae0474
+DATA constErfG5<>+16(SB)/4, $0x3aae0474
+DATA constErfG5<>+20(SB)/4, $0x3aae0474
+DATA constErfG5<>+24(SB)/4, $0x3aae0474
+DATA constErfG5<>+28(SB)/4, $0x3aae0474
+DATA constErfG5<>+32(SB)/4, $0x3aae0474
+DATA constErfG5<>+36(SB)/4, $0x3aae0474
+DATA constErfG5<>+40(SB)/4, $0x3aae0474
+DATA constErfG5<>+44(SB)/4, $0x3aae0474
+DATA constErfG5<>+48(SB)/4, $0x3aae0474
+DATA constErfG5<>+52(SB)/4, $0x3aae0474
+DATA constErfG5<>+56(SB)/4, $0x3aae0474
+DATA constErfG5<>+60(SB)/4, $0x3aae0474
+GLOBL constErfG5<>(SB), RODATA|NOPTR, $64
 
-DATA constS4<>+0(SB)/4, $0x3ba36226
-DATA constS4<>+4(SB)/4, $0x3ba36226
-DATA constS4<>+8(SB)/4, $0x3ba36226
-DATA constS4<>+12(SB)/4, $0x3ba36226
-DATA constS4<>+16(SB)/4, $0x3ba36226
-DATA constS4<>+20(SB)/4, $0x3ba36226
-DATA constS4<>+24(SB)/4, $0x3ba36226
-DATA constS4<>+28(SB)/4, $0x3ba36226
-DATA constS4<>+32(SB)/4, $0x3ba36226
-DATA constS4<>+36(SB)/4, $0x3ba36226
-DATA constS4<>+40(SB)/4, $0x3ba36226
-DATA constS4<>+44(SB)/4, $0x3ba36226
-DATA constS4<>+48(SB)/4, $0x3ba36226
-DATA constS4<>+52(SB)/4, $0x3ba36226
-DATA constS4<>+56(SB)/4, $0x3ba36226
-DATA constS4<>+60(SB)/4, $0x3ba36226
-GLOBL constS4<>(SB), RODATA|NOPTR, $64
+DATA constErfG4<>+0(SB)/4, $0x3c1e8629
+DATA constErfG4<>+4(SB)/4, $0x3c1e8629
+DATA constErfG4<>+8(SB)/4, $0x3c1e8629
+DATA constErfG4<>+12(SB)/4, $0x3c1e8629
+DATA constErfG4<>+16(SB)/4, $0x3c1e8629
+DATA constErfG4<>+20(SB)/4, $0x3c1e8629
+DATA constErfG4<>+24(SB)/4, $0x3c1e8629
+DATA constErfG4<>+28(SB)/4, $0x3c1e8629
+DATA constErfG4<>+32(SB)/4, $0x3c1e8629
+DATA constErfG4<>+36(SB)/4, $0x3c1e8629
+DATA constErfG4<>+40(SB)/4, $0x3c1e8629
+DATA constErfG4<>+44(SB)/4, $0x3c1e8629
+DATA constErfG4<>+48(SB)/4, $0x3c1e8629
+DATA constErfG4<>+52(SB)/4, $0x3c1e8629
+DATA constErfG4<>+56(SB)/4, $0x3c1e8629
+DATA constErfG4<>+60(SB)/4, $0x3c1e8629
+GLOBL constErfG4<>(SB), RODATA|NOPTR, $64
 
-DATA constS3<>+0(SB)/4, $0xbcdb3b9f
-DATA constS3<>+4(SB)/4, $0xbcdb3b9f
-DATA constS3<>+8(SB)/4, $0xbcdb3b9f
-DATA constS3<>+12(SB)/4, $0xbcdb3b9f
-DATA constS3<>+16(SB)/4, $0xbcdb3b9f
-DATA constS3<>+20(SB)/4, $0xbcdb3b9f
-DATA constS3<>+24(SB)/4, $0xbcdb3b9f
-DATA constS3<>+28(SB)/4, $0xbcdb3b9f
-DATA constS3<>+32(SB)/4, $0xbcdb3b9f
-DATA constS3<>+36(SB)/4, $0xbcdb3b9f
-DATA constS3<>+40(SB)/4, $0xbcdb3b9f
-DATA constS3<>+44(SB)/4, $0xbcdb3b9f
-DATA constS3<>+48(SB)/4, $0xbcdb3b9f
-DATA constS3<>+52(SB)/4, $0xbcdb3b9f
-DATA constS3<>+56(SB)/4, $0xbcdb3b9f
-DATA constS3<>+60(SB)/4, $0xbcdb3b9f
-GLOBL constS3<>(SB), RODATA|NOPTR, $64
+DATA constErfG3<>+0(SB)/4, $0x3d635b72
+DATA constErfG3<>+4(SB)/4, $0x3d635b72
+DATA constErfG3<>+8(SB)/4, $0x3d635b72
+DATA constErfG3<>+12(SB)/4, $0x3d635b72
+DATA constErfG3<>+16(SB)/4, $0x3d635b72
+DATA constErfG3<>+20(SB)/4, $0x3d635b72
+DATA constErfG3<>+24(SB)/4, $0x3d635b72
+DATA constErfG3<>+28(SB)/4, $0x3d635b72
+DATA constErfG3<>+32(SB)/4, $0x3d635b72
+DATA constErfG3<>+36(SB)/4, $0x3d635b72
+DATA constErfG3<>+40(SB)/4, $0x3d635b72
+DATA constErfG3<>+44(SB)/4, $0x3d635b72
+DATA constErfG3<>+48(SB)/4, $0x3d635b72
+DATA constErfG3<>+52(SB)/4, $0x3d635b72
+DATA constErfG3<>+56(SB)/4, $0x3d635b72
+DATA constErfG3<>+60(SB)/4, $0x3d635b72
+GLOBL constErfG3<>(SB), RODATA|NOPTR, $64
 
-DATA constS2<>+0(SB)/4, $0x3de70c88
-DATA constS2<>+4(SB)/4, $0x3de70c88
-DATA constS2<>+8(SB)/4, $0x3de70c88
-DATA constS2<>+12(SB)/4, $0x3de70c88
-DATA constS2<>+16(SB)/4, $0x3de70c88
-DATA constS2<>+20(SB)/4, $0x3de70c88
-DATA constS2<>+24(SB)/4, $0x3de70c88
-DATA constS2<>+28(SB)/4, $0x3de70c88
-DATA constS2<>+32(SB)/4, $0x3de70c88
-DATA constS2<>+36(SB)/4, $0x3de70c88
-DATA constS2<>+40(SB)/4, $0x3de70c88
-DATA constS2<>+44(SB)/4, $0x3de70c88
-DATA constS2<>+48(SB)/4, $0x3de70c88
-DATA constS2<>+52(SB)/4, $0x3de70c88
-DATA constS2<>+56(SB)/4, $0x3de70c88
-DATA constS2<>+60(SB)/4, $0x3de70c88
-GLOBL constS2<>(SB), RODATA|NOPTR, $64
+DATA constErfG2<>+0(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+4(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+8(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+12(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+16(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+20(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+24(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+28(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+32(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+36(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+40(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+44(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+48(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+52(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+56(SB)/4, $0x3e75fc8c
+DATA constErfG2<>+60(SB)/4, $0x3e75fc8c
+GLOBL constErfG2<>(SB), RODATA|NOPTR, $64
 
-DATA constS1<>+0(SB)/4, $0xbec0936f
-DATA constS1<>+4(SB)/4, $0xbec0936f
-DATA constS1<>+8(SB)/4, $0xbec0936f
-DATA constS1<>+12(SB)/4, $0xbec0936f
-DATA constS1<>+16(SB)/4, $0xbec0936f
-DATA constS1<>+20(SB)/4, $0xbec0936f
-DATA constS1<>+24(SB)/4, $0xbec0936f
-DATA constS1<>+28(SB)/4, $0xbec0936f
-DATA constS1<>+32(SB)/4, $0xbec0936f
-DATA constS1<>+36(SB)/4, $0xbec0936f
-DATA constS1<>+40(SB)/4, $0xbec0936f
-DATA constS1<>+44(SB)/4, $0xbec0936f
-DATA constS1<>+48(SB)/4, $0xbec0936f
-DATA constS1<>+52(SB)/4, $0xbec0936f
-DATA constS1<>+56(SB)/4, $0xbec0936f
-DATA constS1<>+60(SB)/4, $0xbec0936f
-GLOBL constS1<>(SB), RODATA|NOPTR, $64
+DATA constErfG1<>+0(SB)/4, $0x3f317214
+DATA constErfG1<>+4(SB)/4, $0x3f317214
+DATA constErfG1<>+8(SB)/4, $0x3f317214
+DATA constErfG1<>+12(SB)/4, $0x3f317214
+DATA constErfG1<>+16(SB)/4, $0x3f317214
+DATA constErfG1<>+20(SB)/4, $0x3f317214
+DATA constErfG1<>+24(SB)/4, $0x3f317214
+DATA constErfG1<>+28(SB)/4, $0x3f317214
+DATA constErfG1<>+32(SB)/4, $0x3f317214
+DATA constErfG1<>+36(SB)/4, $0x3f317214
+DATA constErfG1<>+40(SB)/4, $0x3f317214
+DATA constErfG1<>+44(SB)/4, $0x3f317214
+DATA constErfG1<>+48(SB)/4, $0x3f317214
+DATA constErfG1<>+52(SB)/4, $0x3f317214
+DATA constErfG1<>+56(SB)/4, $0x3f317214
+DATA constErfG1<>+60(SB)/4, $0x3f317214
+GLOBL constErfG1<>(SB), RODATA|NOPTR, $64
 
-DATA constS0<>+0(SB)/4, $0x3e0375d3
-DATA constS0<>+4(SB)/4, $0x3e0375d3
-DATA constS0<>+8(SB)/4, $0x3e0375d3
-DATA constS0<>+12(SB)/4, $0x3e0375d3
-DATA constS0<>+16(SB)/4, $0x3e0375d3
-DATA constS0<>+20(SB)/4, $0x3e0375d3
-DATA constS0<>+24(SB)/4, $0x3e0375d3
-DATA constS0<>+28(SB)/4, $0x3e0375d3
-DATA constS0<>+32(SB)/4, $0x3e0375d3
-DATA constS0<>+36(SB)/4, $0x3e0375d3
-DATA constS0<>+40(SB)/4, $0x3e0375d3
-DATA constS0<>+44(SB)/4, $0x3e0375d3
-DATA constS0<>+48(SB)/4, $0x3e0375d3
-DATA constS0<>+52(SB)/4, $0x3e0375d3
-DATA constS0<>+56(SB)/4, $0x3e0375d3
-DATA constS0<>+60(SB)/4, $0x3e0375d3
-GLOBL constS0<>(SB), RODATA|NOPTR, $64
+DATA constErfG0<>+0(SB)/4, $0x3f800001
+DATA constErfG0<>+4(SB)/4, $0x3f800001
+DATA constErfG0<>+8(SB)/4, $0x3f800001
+DATA constErfG0<>+12(SB)/4, $0x3f800001
+DATA constErfG0<>+16(SB)/4, $0x3f800001
+DATA constErfG0<>+20(SB)/4, $0x3f800001
+DATA constErfG0<>+24(SB)/4, $0x3f800001
+DATA constErfG0<>+28(SB)/4, $0x3f800001
+DATA constErfG0<>+32(SB)/4, $0x3f800001
+DATA constErfG0<>+36(SB)/4, $0x3f800001
+DATA constErfG0<>+40(SB)/4, $0x3f800001
+DATA constErfG0<>+44(SB)/4, $0x3f800001
+DATA constErfG0<>+48(SB)/4, $0x3f800001
+DATA constErfG0<>+52(SB)/4, $0x3f800001
+DATA constErfG0<>+56(SB)/4, $0x3f800001
+DATA constErfG0<>+60(SB)/4, $0x3f800001
+GLOBL constErfG0<>(SB), RODATA|NOPTR, $64
+
+DATA constErfOne<>+0(SB)/4, $0x3f800000
+DATA constErfOne<>+4(SB)/4, $0x3f800000
+DATA constErfOne<>+8(SB)/4, $0x3f800000
+DATA constErfOne<>+12(SB)/4, $0x3f800000
+DATA constErfOne<>+16(SB)/4, $0x3f800000
+DATA constErfOne<>+20(SB)/4, $0x3f800000
+DATA constErfOne<>+24(SB)/4, $0x3f800000
+DATA constErfOne<>+28(SB)/4, $0x3f800000
+DATA constErfOne<>+32(SB)/4, $0x3f800000
+DATA constErfOne<>+36(SB)/4, $0x3f800000
+DATA constErfOne<>+40(SB)/4, $0x3f800000
+DATA constErfOne<>+44(SB)/4, $0x3f800000
+DATA constErfOne<>+48(SB)/4, $0x3f800000
+DATA constErfOne<>+52(SB)/4, $0x3f800000
+DATA constErfOne<>+56(SB)/4, $0x3f800000
+DATA constErfOne<>+60(SB)/4, $0x3f800000
+GLOBL constErfOne<>(SB), RODATA|NOPTR, $64
+
+DATA constErfS5<>+0(SB)/4, $0xba1c1665
+DATA constErfS5<>+4(SB)/4, $0xba1c1665
+DATA constErfS5<>+8(SB)/4, $0xba1c1665
+DATA constErfS5<>+12(SB)/4, $0xba1c1665
+DATA constErfS5<>+16(SB)/4, $0xba1c1665
+DATA constErfS5<>+20(SB)/4, $0xba1c1665
+DATA constErfS5<>+24(SB)/4, $0xba1c1665
+DATA constErfS5<>+28(SB)/4, $0xba1c1665
+DATA constErfS5<>+32(SB)/4, $0xba1c1665
+DATA constErfS5<>+36(SB)/4, $0xba1c1665
+DATA constErfS5<>+40(SB)/4, $0xba1c1665
+DATA constErfS5<>+44(SB)/4, $0xba1c1665
+DATA constErfS5<>+48(SB)/4, $0xba1c1665
+DATA constErfS5<>+52(SB)/4, $0xba1c1665
+DATA constErfS5<>+56(SB)/4, $0xba1c1665
+DATA constErfS5<>+60(SB)/4, $0xba1c1665
+GLOBL constErfS5<>(SB), RODATA|NOPTR, $64
+
+DATA constErfS4<>+0(SB)/4, $0x3ba36226
+DATA constErfS4<>+4(SB)/4, $0x3ba36226
+DATA constErfS4<>+8(SB)/4, $0x3ba36226
+DATA constErfS4<>+12(SB)/4, $0x3ba36226
+DATA constErfS4<>+16(SB)/4, $0x3ba36226
+DATA constErfS4<>+20(SB)/4, $0x3ba36226
+DATA constErfS4<>+24(SB)/4, $0x3ba36226
+DATA constErfS4<>+28(SB)/4, $0x3ba36226
+DATA constErfS4<>+32(SB)/4, $0x3ba36226
+DATA constErfS4<>+36(SB)/4, $0x3ba36226
+DATA constErfS4<>+40(SB)/4, $0x3ba36226
+DATA constErfS4<>+44(SB)/4, $0x3ba36226
+DATA constErfS4<>+48(SB)/4, $0x3ba36226
+DATA constErfS4<>+52(SB)/4, $0x3ba36226
+DATA constErfS4<>+56(SB)/4, $0x3ba36226
+DATA constErfS4<>+60(SB)/4, $0x3ba36226
+GLOBL constErfS4<>(SB), RODATA|NOPTR, $64
+
+DATA constErfS3<>+0(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+4(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+8(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+12(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+16(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+20(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+24(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+28(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+32(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+36(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+40(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+44(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+48(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+52(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+56(SB)/4, $0xbcdb3b9f
+DATA constErfS3<>+60(SB)/4, $0xbcdb3b9f
+GLOBL constErfS3<>(SB), RODATA|NOPTR, $64
+
+DATA constErfS2<>+0(SB)/4, $0x3de70c88
+DATA constErfS2<>+4(SB)/4, $0x3de70c88
+DATA constErfS2<>+8(SB)/4, $0x3de70c88
+DATA constErfS2<>+12(SB)/4, $0x3de70c88
+DATA constErfS2<>+16(SB)/4, $0x3de70c88
+DATA constErfS2<>+20(SB)/4, $0x3de70c88
+DATA constErfS2<>+24(SB)/4, $0x3de70c88
+DATA constErfS2<>+28(SB)/4, $0x3de70c88
+DATA constErfS2<>+32(SB)/4, $0x3de70c88
+DATA constErfS2<>+36(SB)/4, $0x3de70c88
+DATA constErfS2<>+40(SB)/4, $0x3de70c88
+DATA constErfS2<>+44(SB)/4, $0x3de70c88
+DATA constErfS2<>+48(SB)/4, $0x3de70c88
+DATA constErfS2<>+52(SB)/4, $0x3de70c88
+DATA constErfS2<>+56(SB)/4, $0x3de70c88
+DATA constErfS2<>+60(SB)/4, $0x3de70c88
+GLOBL constErfS2<>(SB), RODATA|NOPTR, $64
+
+DATA constErfS1<>+0(SB)/4, $0xbec0936f
+DATA constErfS1<>+4(SB)/4, $0xbec0936f
+DATA constErfS1<>+8(SB)/4, $0xbec0936f
+DATA constErfS1<>+12(SB)/4, $0xbec0936f
+DATA constErfS1<>+16(SB)/4, $0xbec0936f
+DATA constErfS1<>+20(SB)/4, $0xbec0936f
+DATA constErfS1<>+24(SB)/4, $0xbec0936f
+DATA constErfS1<>+28(SB)/4, $0xbec0936f
+DATA constErfS1<>+32(SB)/4, $0xbec0936f
+DATA constErfS1<>+36(SB)/4, $0xbec0936f
+DATA constErfS1<>+40(SB)/4, $0xbec0936f
+DATA constErfS1<>+44(SB)/4, $0xbec0936f
+DATA constErfS1<>+48(SB)/4, $0xbec0936f
+DATA constErfS1<>+52(SB)/4, $0xbec0936f
+DATA constErfS1<>+56(SB)/4, $0xbec0936f
+DATA constErfS1<>+60(SB)/4, $0xbec0936f
+GLOBL constErfS1<>(SB), RODATA|NOPTR, $64
+
+DATA constErfS0<>+0(SB)/4, $0x3e0375d3
+DATA constErfS0<>+4(SB)/4, $0x3e0375d3
+DATA constErfS0<>+8(SB)/4, $0x3e0375d3
+DATA constErfS0<>+12(SB)/4, $0x3e0375d3
+DATA constErfS0<>+16(SB)/4, $0x3e0375d3
+DATA constErfS0<>+20(SB)/4, $0x3e0375d3
+DATA constErfS0<>+24(SB)/4, $0x3e0375d3
+DATA constErfS0<>+28(SB)/4, $0x3e0375d3
+DATA constErfS0<>+32(SB)/4, $0x3e0375d3
+DATA constErfS0<>+36(SB)/4, $0x3e0375d3
+DATA constErfS0<>+40(SB)/4, $0x3e0375d3
+DATA constErfS0<>+44(SB)/4, $0x3e0375d3
+DATA constErfS0<>+48(SB)/4, $0x3e0375d3
+DATA constErfS0<>+52(SB)/4, $0x3e0375d3
+DATA constErfS0<>+56(SB)/4, $0x3e0375d3
+DATA constErfS0<>+60(SB)/4, $0x3e0375d3
+GLOBL constErfS0<>(SB), RODATA|NOPTR, $64
 
 DATA constErfBound<>+0(SB)/4, $0x3f6ccccd
 DATA constErfBound<>+4(SB)/4, $0x3f6ccccd
@@ -2717,231 +2998,706 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 
-turn2:
-	CMPQ         CX, $0x02
-	JLT          under2
-	VMOVUPS      (SI), Y0
-	VMOVUPS      32(SI), Y1
-	VMOVUPS      constSqrtHalf<>+0(SB), Y12
-	VMULPS       Y12, Y0, Y0
-	VMULPS       Y12, Y1, Y1
-	VMOVUPS      constMagnitude<>+0(SB), Y13
-	VMOVUPS      constErfTop<>+0(SB), Y14
-	VANDPS       Y13, Y0, Y2
-	VMINPS       Y2, Y14, Y4
-	VMOVAPS      Y4, Y10
-	VANDPS       Y13, Y1, Y3
-	VMINPS       Y3, Y14, Y5
-	VMOVAPS      Y5, Y11
-	VMOVUPS      constL7<>+0(SB), Y15
-	VMOVAPS      Y15, Y4
-	VMOVAPS      Y15, Y5
-	VMOVUPS      constL6<>+0(SB), Y12
-	VFMADD213PS  Y12, Y10, Y4
-	VFMADD213PS  Y12, Y11, Y5
-	VMOVUPS      constL5<>+0(SB), Y13
-	VFMADD213PS  Y13, Y10, Y4
-	VFMADD213PS  Y13, Y11, Y5
-	VMOVUPS      constL4<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y4
-	VFMADD213PS  Y14, Y11, Y5
-	VMOVUPS      constL3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y10, Y4
-	VFMADD213PS  Y15, Y11, Y5
-	VMOVUPS      constL2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y10, Y4
-	VFMADD213PS  Y12, Y11, Y5
-	VMOVUPS      constL1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y10, Y4
-	VFMADD213PS  Y13, Y11, Y5
-	VMOVUPS      constL0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y4
-	VFMADD213PS  Y14, Y11, Y5
-	VMULPS       Y10, Y4, Y4
-	VMULPS       Y11, Y5, Y5
-	VMOVUPS      constLog2e<>+0(SB), Y15
-	VMOVUPS      constWhole<>+0(SB), Y12
-	VMOVAPS      Y12, Y8
-	VFMADD231PS  Y15, Y4, Y8
-	VSUBPS       Y12, Y8, Y6
-	VMOVAPS      Y12, Y9
-	VFMADD231PS  Y15, Y5, Y9
-	VSUBPS       Y12, Y9, Y7
-	VMOVUPS      constLn2Hi<>+0(SB), Y13
-	VFNMADD231PS Y13, Y6, Y4
-	VFNMADD231PS Y13, Y7, Y5
-	VMOVUPS      constLn2Lo<>+0(SB), Y14
-	VFNMADD231PS Y14, Y6, Y4
-	VFNMADD231PS Y14, Y7, Y5
-	VPSLLD       $0x17, Y8, Y6
-	VPSLLD       $0x17, Y9, Y7
-	VMOVUPS      constE1<>+0(SB), Y14
-	VMOVUPS      constE3<>+0(SB), Y15
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y4, Y12
-	VMOVAPS      Y15, Y8
-	VFMADD213PS  constE2<>+0(SB), Y4, Y8
-	VMULPS       Y4, Y4, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y8
-	VFMADD213PS  Y12, Y13, Y8
-	VFMADD213PS  Y4, Y13, Y8
-	VADDPS       constOne<>+0(SB), Y8, Y8
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y5, Y12
-	VMOVAPS      Y15, Y9
-	VFMADD213PS  constE2<>+0(SB), Y5, Y9
-	VMULPS       Y5, Y5, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y9
-	VFMADD213PS  Y12, Y13, Y9
-	VFMADD213PS  Y5, Y13, Y9
-	VADDPS       constOne<>+0(SB), Y9, Y9
-	VMOVUPS      constOne<>+0(SB), Y15
-	VPADDD       Y15, Y6, Y6
-	VPADDD       Y15, Y7, Y7
-	VMULPS       Y6, Y8, Y4
-	VMULPS       Y7, Y9, Y5
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMOVUPS      constSign<>+0(SB), Y13
-	VSUBPS       Y4, Y12, Y4
-	VANDPS       Y13, Y0, Y10
-	VORPS        Y10, Y4, Y4
-	VMULPS       Y0, Y0, Y6
-	VSUBPS       Y5, Y12, Y5
-	VANDPS       Y13, Y1, Y11
-	VORPS        Y11, Y5, Y5
-	VMULPS       Y1, Y1, Y7
-	VMOVUPS      constS5<>+0(SB), Y14
-	VMOVAPS      Y14, Y8
-	VMOVAPS      Y14, Y9
-	VMOVUPS      constS4<>+0(SB), Y15
-	VFMADD213PS  Y15, Y6, Y8
-	VFMADD213PS  Y15, Y7, Y9
-	VMOVUPS      constS3<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VFMADD213PS  Y12, Y7, Y9
-	VMOVUPS      constS2<>+0(SB), Y13
-	VFMADD213PS  Y13, Y6, Y8
-	VFMADD213PS  Y13, Y7, Y9
-	VMOVUPS      constS1<>+0(SB), Y14
-	VFMADD213PS  Y14, Y6, Y8
-	VFMADD213PS  Y14, Y7, Y9
-	VMOVUPS      constS0<>+0(SB), Y15
-	VFMADD213PS  Y15, Y6, Y8
-	VFMADD213PS  Y15, Y7, Y9
-	VMOVUPS      constErfBound<>+0(SB), Y12
-	VFMADD213PS  Y0, Y0, Y8
-	VMOVAPS      Y8, Y0
-	VCMPPS       $0x1e, Y12, Y2, Y10
-	VBLENDVPS    Y10, Y4, Y0, Y0
-	VFMADD213PS  Y1, Y1, Y9
-	VMOVAPS      Y9, Y1
-	VCMPPS       $0x1e, Y12, Y3, Y11
-	VBLENDVPS    Y11, Y5, Y1, Y1
-	VMOVUPS      constOne<>+0(SB), Y13
-	VMOVUPS      constHalf<>+0(SB), Y14
-	VADDPS       Y13, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VMULPS       (SI), Y0, Y0
-	VADDPS       Y13, Y1, Y1
-	VMULPS       Y14, Y1, Y1
-	VMULPS       32(SI), Y1, Y1
-	VMOVUPS      Y0, (DI)
-	VMOVUPS      Y1, 32(DI)
-	ADDQ         $0x00000040, SI
-	ADDQ         $0x00000040, DI
-	SUBQ         $0x02, CX
-	JMP          turn2
+turn4:
+	CMPQ        CX, $0x04
+	JLT         under4
+	VMOVUPS     (SI), Y0
+	VMOVUPS     32(SI), Y1
+	VMOVUPS     64(SI), Y2
+	VMOVUPS     96(SI), Y3
+	VMOVUPS     constMagnitude<>+0(SB), Y12
+	VMOVUPS     constGeluTop<>+0(SB), Y13
+	VANDPS      Y12, Y0, Y0
+	VANDPS      Y12, Y1, Y1
+	VANDPS      Y12, Y2, Y2
+	VANDPS      Y12, Y3, Y3
+	VMINPS      Y0, Y13, Y4
+	VMINPS      Y1, Y13, Y5
+	VMINPS      Y2, Y13, Y6
+	VMINPS      Y3, Y13, Y7
+	VMOVUPS     constGeluL7<>+0(SB), Y14
+	VMOVAPS     Y14, Y8
+	VMOVAPS     Y14, Y9
+	VMOVAPS     Y14, Y10
+	VMOVAPS     Y14, Y11
+	VMOVUPS     constGeluL6<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VFMADD213PS Y15, Y5, Y9
+	VFMADD213PS Y15, Y6, Y10
+	VFMADD213PS Y15, Y7, Y11
+	VMOVUPS     constGeluL5<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     constGeluL4<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VMOVUPS     constGeluL3<>+0(SB), Y14
+	VFMADD213PS Y14, Y4, Y8
+	VFMADD213PS Y14, Y5, Y9
+	VFMADD213PS Y14, Y6, Y10
+	VFMADD213PS Y14, Y7, Y11
+	VMOVUPS     constGeluL2<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VFMADD213PS Y15, Y5, Y9
+	VFMADD213PS Y15, Y6, Y10
+	VFMADD213PS Y15, Y7, Y11
+	VMOVUPS     constGeluL1<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     constGeluL0<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VMULPS      Y8, Y4, Y4
+	VMULPS      Y9, Y5, Y5
+	VMULPS      Y10, Y6, Y6
+	VMULPS      Y11, Y7, Y7
+	VMOVUPS     constWhole<>+0(SB), Y14
+	VADDPS      Y14, Y4, Y8
+	VADDPS      Y14, Y5, Y9
+	VADDPS      Y14, Y6, Y10
+	VADDPS      Y14, Y7, Y11
+	VSUBPS      Y14, Y8, Y0
+	VSUBPS      Y0, Y4, Y4
+	VPSLLD      $0x17, Y8, Y0
+	VSUBPS      Y14, Y9, Y1
+	VSUBPS      Y1, Y5, Y5
+	VPSLLD      $0x17, Y9, Y1
+	VSUBPS      Y14, Y10, Y2
+	VSUBPS      Y2, Y6, Y6
+	VPSLLD      $0x17, Y10, Y2
+	VSUBPS      Y14, Y11, Y3
+	VSUBPS      Y3, Y7, Y7
+	VPSLLD      $0x17, Y11, Y3
+	VMOVUPS     constGeluG5<>+0(SB), Y15
+	VMOVAPS     Y15, Y8
+	VMOVAPS     Y15, Y9
+	VMOVAPS     Y15, Y10
+	VMOVAPS     Y15, Y11
+	VMOVUPS     constGeluG4<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     constGeluG3<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VMOVUPS     constGeluG2<>+0(SB), Y14
+	VFMADD213PS Y14, Y4, Y8
+	VFMADD213PS Y14, Y5, Y9
+	VFMADD213PS Y14, Y6, Y10
+	VFMADD213PS Y14, Y7, Y11
+	VMOVUPS     constGeluG1<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VFMADD213PS Y15, Y5, Y9
+	VFMADD213PS Y15, Y6, Y10
+	VFMADD213PS Y15, Y7, Y11
+	VMOVUPS     constGeluG0<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     constGeluOne<>+0(SB), Y13
+	VMOVUPS     constSign<>+0(SB), Y14
+	VPADDD      Y0, Y8, Y4
+	VSUBPS      Y4, Y13, Y4
+	VANDPS      (SI), Y14, Y0
+	VORPS       Y0, Y4, Y4
+	VPADDD      Y1, Y9, Y5
+	VSUBPS      Y5, Y13, Y5
+	VANDPS      32(SI), Y14, Y1
+	VORPS       Y1, Y5, Y5
+	VPADDD      Y2, Y10, Y6
+	VSUBPS      Y6, Y13, Y6
+	VANDPS      64(SI), Y14, Y2
+	VORPS       Y2, Y6, Y6
+	VPADDD      Y3, Y11, Y7
+	VSUBPS      Y7, Y13, Y7
+	VANDPS      96(SI), Y14, Y3
+	VORPS       Y3, Y7, Y7
+	VMOVUPS     (SI), Y0
+	VMULPS      Y0, Y0, Y0
+	VMOVUPS     32(SI), Y1
+	VMULPS      Y1, Y1, Y1
+	VMOVUPS     64(SI), Y2
+	VMULPS      Y2, Y2, Y2
+	VMOVUPS     96(SI), Y3
+	VMULPS      Y3, Y3, Y3
+	VMOVUPS     constGeluS5<>+0(SB), Y15
+	VMOVAPS     Y15, Y8
+	VMOVAPS     Y15, Y9
+	VMOVAPS     Y15, Y10
+	VMOVAPS     Y15, Y11
+	VMOVUPS     constGeluS4<>+0(SB), Y12
+	VFMADD213PS Y12, Y0, Y8
+	VFMADD213PS Y12, Y1, Y9
+	VFMADD213PS Y12, Y2, Y10
+	VFMADD213PS Y12, Y3, Y11
+	VMOVUPS     constGeluS3<>+0(SB), Y13
+	VFMADD213PS Y13, Y0, Y8
+	VFMADD213PS Y13, Y1, Y9
+	VFMADD213PS Y13, Y2, Y10
+	VFMADD213PS Y13, Y3, Y11
+	VMOVUPS     constGeluS2<>+0(SB), Y14
+	VFMADD213PS Y14, Y0, Y8
+	VFMADD213PS Y14, Y1, Y9
+	VFMADD213PS Y14, Y2, Y10
+	VFMADD213PS Y14, Y3, Y11
+	VMOVUPS     constGeluS1<>+0(SB), Y15
+	VFMADD213PS Y15, Y0, Y8
+	VFMADD213PS Y15, Y1, Y9
+	VFMADD213PS Y15, Y2, Y10
+	VFMADD213PS Y15, Y3, Y11
+	VMOVUPS     constGeluS0<>+0(SB), Y12
+	VFMADD213PS Y12, Y0, Y8
+	VFMADD213PS Y12, Y1, Y9
+	VFMADD213PS Y12, Y2, Y10
+	VFMADD213PS Y12, Y3, Y11
+	VMOVUPS     (SI), Y0
+	VMOVUPS     32(SI), Y1
+	VMOVUPS     64(SI), Y2
+	VMOVUPS     96(SI), Y3
+	VMULPS      Y0, Y8, Y8
+	VMULPS      Y1, Y9, Y9
+	VMULPS      Y2, Y10, Y10
+	VMULPS      Y3, Y11, Y11
+	VMOVUPS     constMagnitude<>+0(SB), Y13
+	VMOVUPS     constGeluBound<>+0(SB), Y14
+	VANDPS      Y13, Y0, Y0
+	VCMPPS      $0x1e, Y14, Y0, Y0
+	VBLENDVPS   Y0, Y4, Y8, Y8
+	VANDPS      Y13, Y1, Y1
+	VCMPPS      $0x1e, Y14, Y1, Y1
+	VBLENDVPS   Y1, Y5, Y9, Y9
+	VANDPS      Y13, Y2, Y2
+	VCMPPS      $0x1e, Y14, Y2, Y2
+	VBLENDVPS   Y2, Y6, Y10, Y10
+	VANDPS      Y13, Y3, Y3
+	VCMPPS      $0x1e, Y14, Y3, Y3
+	VBLENDVPS   Y3, Y7, Y11, Y11
+	VMOVUPS     constHalf<>+0(SB), Y15
+	VADDPS      Y15, Y8, Y0
+	VMULPS      (SI), Y0, Y0
+	VADDPS      Y15, Y9, Y1
+	VMULPS      32(SI), Y1, Y1
+	VADDPS      Y15, Y10, Y2
+	VMULPS      64(SI), Y2, Y2
+	VADDPS      Y15, Y11, Y3
+	VMULPS      96(SI), Y3, Y3
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, 32(DI)
+	VMOVUPS     Y2, 64(DI)
+	VMOVUPS     Y3, 96(DI)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x04, CX
+	JMP         turn4
 
-under2:
+under4:
 turn1:
-	CMPQ         CX, $0x01
-	JLT          under1
-	VMOVUPS      (SI), Y0
-	VMOVUPS      constSqrtHalf<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y0
-	VMOVUPS      constMagnitude<>+0(SB), Y12
-	VMOVUPS      constErfTop<>+0(SB), Y13
-	VANDPS       Y12, Y0, Y2
-	VMINPS       Y2, Y13, Y4
-	VMOVAPS      Y4, Y10
-	VMOVUPS      constL7<>+0(SB), Y14
-	VMOVAPS      Y14, Y4
-	VMOVUPS      constL6<>+0(SB), Y15
-	VFMADD213PS  Y15, Y10, Y4
-	VMOVUPS      constL5<>+0(SB), Y12
-	VFMADD213PS  Y12, Y10, Y4
-	VMOVUPS      constL4<>+0(SB), Y13
-	VFMADD213PS  Y13, Y10, Y4
-	VMOVUPS      constL3<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y4
-	VMOVUPS      constL2<>+0(SB), Y15
-	VFMADD213PS  Y15, Y10, Y4
-	VMOVUPS      constL1<>+0(SB), Y12
-	VFMADD213PS  Y12, Y10, Y4
-	VMOVUPS      constL0<>+0(SB), Y13
-	VFMADD213PS  Y13, Y10, Y4
-	VMULPS       Y10, Y4, Y4
-	VMOVUPS      constLog2e<>+0(SB), Y14
-	VMOVUPS      constWhole<>+0(SB), Y15
-	VMOVAPS      Y15, Y8
-	VFMADD231PS  Y14, Y4, Y8
-	VSUBPS       Y15, Y8, Y6
-	VMOVUPS      constLn2Hi<>+0(SB), Y12
-	VFNMADD231PS Y12, Y6, Y4
-	VMOVUPS      constLn2Lo<>+0(SB), Y13
-	VFNMADD231PS Y13, Y6, Y4
-	VPSLLD       $0x17, Y8, Y6
-	VMOVUPS      constE1<>+0(SB), Y14
-	VMOVUPS      constE3<>+0(SB), Y15
-	VMOVAPS      Y14, Y12
-	VFMADD213PS  constE0<>+0(SB), Y4, Y12
-	VMOVAPS      Y15, Y8
-	VFMADD213PS  constE2<>+0(SB), Y4, Y8
-	VMULPS       Y4, Y4, Y13
-	VFMADD231PS  constE4<>+0(SB), Y13, Y8
-	VFMADD213PS  Y12, Y13, Y8
-	VFMADD213PS  Y4, Y13, Y8
-	VADDPS       constOne<>+0(SB), Y8, Y8
-	VMOVUPS      constOne<>+0(SB), Y14
-	VPADDD       Y14, Y6, Y6
-	VMULPS       Y6, Y8, Y4
-	VMOVUPS      constOne<>+0(SB), Y15
-	VMOVUPS      constSign<>+0(SB), Y12
-	VSUBPS       Y4, Y15, Y4
-	VANDPS       Y12, Y0, Y10
-	VORPS        Y10, Y4, Y4
-	VMULPS       Y0, Y0, Y6
-	VMOVUPS      constS5<>+0(SB), Y13
-	VMOVAPS      Y13, Y8
-	VMOVUPS      constS4<>+0(SB), Y14
-	VFMADD213PS  Y14, Y6, Y8
-	VMOVUPS      constS3<>+0(SB), Y15
-	VFMADD213PS  Y15, Y6, Y8
-	VMOVUPS      constS2<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VMOVUPS      constS1<>+0(SB), Y13
-	VFMADD213PS  Y13, Y6, Y8
-	VMOVUPS      constS0<>+0(SB), Y14
-	VFMADD213PS  Y14, Y6, Y8
-	VMOVUPS      constErfBound<>+0(SB), Y15
-	VFMADD213PS  Y0, Y0, Y8
-	VMOVAPS      Y8, Y0
-	VCMPPS       $0x1e, Y15, Y2, Y10
-	VBLENDVPS    Y10, Y4, Y0, Y0
-	VMOVUPS      constOne<>+0(SB), Y12
-	VMOVUPS      constHalf<>+0(SB), Y13
-	VADDPS       Y12, Y0, Y0
-	VMULPS       Y13, Y0, Y0
-	VMULPS       (SI), Y0, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         $0x00000020, SI
-	ADDQ         $0x00000020, DI
-	SUBQ         $0x01, CX
-	JMP          turn1
+	CMPQ        CX, $0x01
+	JLT         under1
+	VMOVUPS     (SI), Y0
+	VMOVUPS     constMagnitude<>+0(SB), Y12
+	VMOVUPS     constGeluTop<>+0(SB), Y13
+	VANDPS      Y12, Y0, Y0
+	VMINPS      Y0, Y13, Y4
+	VMOVUPS     constGeluL7<>+0(SB), Y14
+	VMOVAPS     Y14, Y8
+	VMOVUPS     constGeluL6<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VMOVUPS     constGeluL5<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VMOVUPS     constGeluL4<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VMOVUPS     constGeluL3<>+0(SB), Y14
+	VFMADD213PS Y14, Y4, Y8
+	VMOVUPS     constGeluL2<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VMOVUPS     constGeluL1<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VMOVUPS     constGeluL0<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VMULPS      Y8, Y4, Y4
+	VMOVUPS     constWhole<>+0(SB), Y14
+	VADDPS      Y14, Y4, Y8
+	VSUBPS      Y14, Y8, Y0
+	VSUBPS      Y0, Y4, Y4
+	VPSLLD      $0x17, Y8, Y0
+	VMOVUPS     constGeluG5<>+0(SB), Y15
+	VMOVAPS     Y15, Y8
+	VMOVUPS     constGeluG4<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VMOVUPS     constGeluG3<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VMOVUPS     constGeluG2<>+0(SB), Y14
+	VFMADD213PS Y14, Y4, Y8
+	VMOVUPS     constGeluG1<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VMOVUPS     constGeluG0<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VMOVUPS     constGeluOne<>+0(SB), Y13
+	VMOVUPS     constSign<>+0(SB), Y14
+	VPADDD      Y0, Y8, Y4
+	VSUBPS      Y4, Y13, Y4
+	VANDPS      (SI), Y14, Y0
+	VORPS       Y0, Y4, Y4
+	VMOVUPS     (SI), Y0
+	VMULPS      Y0, Y0, Y0
+	VMOVUPS     constGeluS5<>+0(SB), Y15
+	VMOVAPS     Y15, Y8
+	VMOVUPS     constGeluS4<>+0(SB), Y12
+	VFMADD213PS Y12, Y0, Y8
+	VMOVUPS     constGeluS3<>+0(SB), Y13
+	VFMADD213PS Y13, Y0, Y8
+	VMOVUPS     constGeluS2<>+0(SB), Y14
+	VFMADD213PS Y14, Y0, Y8
+	VMOVUPS     constGeluS1<>+0(SB), Y15
+	VFMADD213PS Y15, Y0, Y8
+	VMOVUPS     constGeluS0<>+0(SB), Y12
+	VFMADD213PS Y12, Y0, Y8
+	VMOVUPS     (SI), Y0
+	VMULPS      Y0, Y8, Y8
+	VMOVUPS     constMagnitude<>+0(SB), Y13
+	VMOVUPS     constGeluBound<>+0(SB), Y14
+	VANDPS      Y13, Y0, Y0
+	VCMPPS      $0x1e, Y14, Y0, Y0
+	VBLENDVPS   Y0, Y4, Y8, Y8
+	VMOVUPS     constHalf<>+0(SB), Y15
+	VADDPS      Y15, Y8, Y0
+	VMULPS      (SI), Y0, Y0
+	VMOVUPS     Y0, (DI)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x01, CX
+	JMP         turn1
 
 under1:
 	VZEROUPPER
 	RET
+
+DATA constGeluTop<>+0(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+4(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+8(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+12(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+16(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+20(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+24(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+28(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+32(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+36(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+40(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+44(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+48(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+52(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+56(SB)/4, $0x40b2c1b0
+DATA constGeluTop<>+60(SB)/4, $0x40b2c1b0
+GLOBL constGeluTop<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluL7<>+0(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+4(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+8(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+12(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+16(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+20(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+24(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+28(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+32(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+36(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+40(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+44(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+48(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+52(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+56(SB)/4, $0xb4ef0758
+DATA constGeluL7<>+60(SB)/4, $0xb4ef0758
+GLOBL constGeluL7<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluL6<>+0(SB)/4, $0x36c3017f
+DATA constGeluL6<>+4(SB)/4, $0x36c3017f
+DATA constGeluL6<>+8(SB)/4, $0x36c3017f
+DATA constGeluL6<>+12(SB)/4, $0x36c3017f
+DATA constGeluL6<>+16(SB)/4, $0x36c3017f
+DATA constGeluL6<>+20(SB)/4, $0x36c3017f
+DATA constGeluL6<>+24(SB)/4, $0x36c3017f
+DATA constGeluL6<>+28(SB)/4, $0x36c3017f
+DATA constGeluL6<>+32(SB)/4, $0x36c3017f
+DATA constGeluL6<>+36(SB)/4, $0x36c3017f
+DATA constGeluL6<>+40(SB)/4, $0x36c3017f
+DATA constGeluL6<>+44(SB)/4, $0x36c3017f
+DATA constGeluL6<>+48(SB)/4, $0x36c3017f
+DATA constGeluL6<>+52(SB)/4, $0x36c3017f
+DATA constGeluL6<>+56(SB)/4, $0x36c3017f
+DATA constGeluL6<>+60(SB)/4, $0x36c3017f
+GLOBL constGeluL6<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluL5<>+0(SB)/4, $0x37161e38
+DATA constGeluL5<>+4(SB)/4, $0x37161e38
+DATA constGeluL5<>+8(SB)/4, $0x37161e38
+DATA constGeluL5<>+12(SB)/4, $0x37161e38
+DATA constGeluL5<>+16(SB)/4, $0x37161e38
+DATA constGeluL5<>+20(SB)/4, $0x37161e38
+DATA constGeluL5<>+24(SB)/4, $0x37161e38
+DATA constGeluL5<>+28(SB)/4, $0x37161e38
+DATA constGeluL5<>+32(SB)/4, $0x37161e38
+DATA constGeluL5<>+36(SB)/4, $0x37161e38
+DATA constGeluL5<>+40(SB)/4, $0x37161e38
+DATA constGeluL5<>+44(SB)/4, $0x37161e38
+DATA constGeluL5<>+48(SB)/4, $0x37161e38
+DATA constGeluL5<>+52(SB)/4, $0x37161e38
+DATA constGeluL5<>+56(SB)/4, $0x37161e38
+DATA constGeluL5<>+60(SB)/4, $0x37161e38
+GLOBL constGeluL5<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluL4<>+0(SB)/4, $0xba43e752
+DATA constGeluL4<>+4(SB)/4, $0xba43e752
+DATA constGeluL4<>+8(SB)/4, $0xba43e752
+DATA constGeluL4<>+12(SB)/4, $0xba43e752
+DATA constGeluL4<>+16(SB)/4, $0xba43e752
+DATA constGeluL4<>+20(SB)/4, $0xba43e752
+DATA constGeluL4<>+24(SB)/4, $0xba43e752
+DATA constGeluL4<>+28(SB)/4, $0xba43e752
+DATA constGeluL4<>+32(SB)/4, $0xba43e752
+DATA constGeluL4<>+36(SB)/4, $0xba43e752
+DATA constGeluL4<>+40(SB)/4, $0xba43e752
+DATA constGeluL4<>+44(SB)/4, $0xba43e752
+DATA constGeluL4<>+48(SB)/4, $0xba43e752
+DATA constGeluL4<>+52(SB)/4, $0xba43e752
+DATA constGeluL4<>+56(SB)/4, $0xba43e752
+DATA constGeluL4<>+60(SB)/4, $0xba43e752
+GLOBL constGeluL4<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluL3<>+0(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+4(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+8(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+12(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+16(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+20(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+24(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+28(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+32(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+36(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+40(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+44(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+48(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+52(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+56(SB)/4, $0x3c05fd12
+DATA constGeluL3<>+60(SB)/4, $0x3c05fd12
+GLOBL constGeluL3<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluL2<>+0(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+4(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+8(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+12(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+16(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+20(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+24(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+28(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+32(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+36(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+40(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+44(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+48(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+52(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+56(SB)/4, $0xbd5beb7d
+DATA constGeluL2<>+60(SB)/4, $0xbd5beb7d
+GLOBL constGeluL2<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluL1<>+0(SB)/4, $0xbeeac163
+DATA constGeluL1<>+4(SB)/4, $0xbeeac163
+DATA constGeluL1<>+8(SB)/4, $0xbeeac163
+DATA constGeluL1<>+12(SB)/4, $0xbeeac163
+DATA constGeluL1<>+16(SB)/4, $0xbeeac163
+DATA constGeluL1<>+20(SB)/4, $0xbeeac163
+DATA constGeluL1<>+24(SB)/4, $0xbeeac163
+DATA constGeluL1<>+28(SB)/4, $0xbeeac163
+DATA constGeluL1<>+32(SB)/4, $0xbeeac163
+DATA constGeluL1<>+36(SB)/4, $0xbeeac163
+DATA constGeluL1<>+40(SB)/4, $0xbeeac163
+DATA constGeluL1<>+44(SB)/4, $0xbeeac163
+DATA constGeluL1<>+48(SB)/4, $0xbeeac163
+DATA constGeluL1<>+52(SB)/4, $0xbeeac163
+DATA constGeluL1<>+56(SB)/4, $0xbeeac163
+DATA constGeluL1<>+60(SB)/4, $0xbeeac163
+GLOBL constGeluL1<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluL0<>+0(SB)/4, $0xbf935d26
+DATA constGeluL0<>+4(SB)/4, $0xbf935d26
+DATA constGeluL0<>+8(SB)/4, $0xbf935d26
+DATA constGeluL0<>+12(SB)/4, $0xbf935d26
+DATA constGeluL0<>+16(SB)/4, $0xbf935d26
+DATA constGeluL0<>+20(SB)/4, $0xbf935d26
+DATA constGeluL0<>+24(SB)/4, $0xbf935d26
+DATA constGeluL0<>+28(SB)/4, $0xbf935d26
+DATA constGeluL0<>+32(SB)/4, $0xbf935d26
+DATA constGeluL0<>+36(SB)/4, $0xbf935d26
+DATA constGeluL0<>+40(SB)/4, $0xbf935d26
+DATA constGeluL0<>+44(SB)/4, $0xbf935d26
+DATA constGeluL0<>+48(SB)/4, $0xbf935d26
+DATA constGeluL0<>+52(SB)/4, $0xbf935d26
+DATA constGeluL0<>+56(SB)/4, $0xbf935d26
+DATA constGeluL0<>+60(SB)/4, $0xbf935d26
+GLOBL constGeluL0<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluG5<>+0(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+4(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+8(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+12(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+16(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+20(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+24(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+28(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+32(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+36(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+40(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+44(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+48(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+52(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+56(SB)/4, $0x3a2e0474
+DATA constGeluG5<>+60(SB)/4, $0x3a2e0474
+GLOBL constGeluG5<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluG4<>+0(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+4(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+8(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+12(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+16(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+20(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+24(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+28(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+32(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+36(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+40(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+44(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+48(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+52(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+56(SB)/4, $0x3b9e8629
+DATA constGeluG4<>+60(SB)/4, $0x3b9e8629
+GLOBL constGeluG4<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluG3<>+0(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+4(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+8(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+12(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+16(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+20(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+24(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+28(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+32(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+36(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+40(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+44(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+48(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+52(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+56(SB)/4, $0x3ce35b72
+DATA constGeluG3<>+60(SB)/4, $0x3ce35b72
+GLOBL constGeluG3<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluG2<>+0(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+4(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+8(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+12(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+16(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+20(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+24(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+28(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+32(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+36(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+40(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+44(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+48(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+52(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+56(SB)/4, $0x3df5fc8c
+DATA constGeluG2<>+60(SB)/4, $0x3df5fc8c
+GLOBL constGeluG2<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluG1<>+0(SB)/4, $0x3eb17214
+DATA constGeluG1<>+4(SB)/4, $0x3eb17214
+DATA constGeluG1<>+8(SB)/4, $0x3eb17214
+DATA constGeluG1<>+12(SB)/4, $0x3eb17214
+DATA constGeluG1<>+16(SB)/4, $0x3eb17214
+DATA constGeluG1<>+20(SB)/4, $0x3eb17214
+DATA constGeluG1<>+24(SB)/4, $0x3eb17214
+DATA constGeluG1<>+28(SB)/4, $0x3eb17214
+DATA constGeluG1<>+32(SB)/4, $0x3eb17214
+DATA constGeluG1<>+36(SB)/4, $0x3eb17214
+DATA constGeluG1<>+40(SB)/4, $0x3eb17214
+DATA constGeluG1<>+44(SB)/4, $0x3eb17214
+DATA constGeluG1<>+48(SB)/4, $0x3eb17214
+DATA constGeluG1<>+52(SB)/4, $0x3eb17214
+DATA constGeluG1<>+56(SB)/4, $0x3eb17214
+DATA constGeluG1<>+60(SB)/4, $0x3eb17214
+GLOBL constGeluG1<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluG0<>+0(SB)/4, $0x3f000001
+DATA constGeluG0<>+4(SB)/4, $0x3f000001
+DATA constGeluG0<>+8(SB)/4, $0x3f000001
+DATA constGeluG0<>+12(SB)/4, $0x3f000001
+DATA constGeluG0<>+16(SB)/4, $0x3f000001
+DATA constGeluG0<>+20(SB)/4, $0x3f000001
+DATA constGeluG0<>+24(SB)/4, $0x3f000001
+DATA constGeluG0<>+28(SB)/4, $0x3f000001
+DATA constGeluG0<>+32(SB)/4, $0x3f000001
+DATA constGeluG0<>+36(SB)/4, $0x3f000001
+DATA constGeluG0<>+40(SB)/4, $0x3f000001
+DATA constGeluG0<>+44(SB)/4, $0x3f000001
+DATA constGeluG0<>+48(SB)/4, $0x3f000001
+DATA constGeluG0<>+52(SB)/4, $0x3f000001
+DATA constGeluG0<>+56(SB)/4, $0x3f000001
+DATA constGeluG0<>+60(SB)/4, $0x3f000001
+GLOBL constGeluG0<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluOne<>+0(SB)/4, $0x3f000000
+DATA constGeluOne<>+4(SB)/4, $0x3f000000
+DATA constGeluOne<>+8(SB)/4, $0x3f000000
+DATA constGeluOne<>+12(SB)/4, $0x3f000000
+DATA constGeluOne<>+16(SB)/4, $0x3f000000
+DATA constGeluOne<>+20(SB)/4, $0x3f000000
+DATA constGeluOne<>+24(SB)/4, $0x3f000000
+DATA constGeluOne<>+28(SB)/4, $0x3f000000
+DATA constGeluOne<>+32(SB)/4, $0x3f000000
+DATA constGeluOne<>+36(SB)/4, $0x3f000000
+DATA constGeluOne<>+40(SB)/4, $0x3f000000
+DATA constGeluOne<>+44(SB)/4, $0x3f000000
+DATA constGeluOne<>+48(SB)/4, $0x3f000000
+DATA constGeluOne<>+52(SB)/4, $0x3f000000
+DATA constGeluOne<>+56(SB)/4, $0x3f000000
+DATA constGeluOne<>+60(SB)/4, $0x3f000000
+GLOBL constGeluOne<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluS5<>+0(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+4(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+8(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+12(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+16(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+20(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+24(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+28(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+32(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+36(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+40(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+44(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+48(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+52(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+56(SB)/4, $0xb6dcbdb4
+DATA constGeluS5<>+60(SB)/4, $0xb6dcbdb4
+GLOBL constGeluS5<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluS4<>+0(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+4(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+8(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+12(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+16(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+20(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+24(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+28(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+32(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+36(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+40(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+44(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+48(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+52(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+56(SB)/4, $0x38e70f1c
+DATA constGeluS4<>+60(SB)/4, $0x38e70f1c
+GLOBL constGeluS4<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluS3<>+0(SB)/4, $0xba9b0565
+DATA constGeluS3<>+4(SB)/4, $0xba9b0565
+DATA constGeluS3<>+8(SB)/4, $0xba9b0565
+DATA constGeluS3<>+12(SB)/4, $0xba9b0565
+DATA constGeluS3<>+16(SB)/4, $0xba9b0565
+DATA constGeluS3<>+20(SB)/4, $0xba9b0565
+DATA constGeluS3<>+24(SB)/4, $0xba9b0565
+DATA constGeluS3<>+28(SB)/4, $0xba9b0565
+DATA constGeluS3<>+32(SB)/4, $0xba9b0565
+DATA constGeluS3<>+36(SB)/4, $0xba9b0565
+DATA constGeluS3<>+40(SB)/4, $0xba9b0565
+DATA constGeluS3<>+44(SB)/4, $0xba9b0565
+DATA constGeluS3<>+48(SB)/4, $0xba9b0565
+DATA constGeluS3<>+52(SB)/4, $0xba9b0565
+DATA constGeluS3<>+56(SB)/4, $0xba9b0565
+DATA constGeluS3<>+60(SB)/4, $0xba9b0565
+GLOBL constGeluS3<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluS2<>+0(SB)/4, $0x3c236054
+DATA constGeluS2<>+4(SB)/4, $0x3c236054
+DATA constGeluS2<>+8(SB)/4, $0x3c236054
+DATA constGeluS2<>+12(SB)/4, $0x3c236054
+DATA constGeluS2<>+16(SB)/4, $0x3c236054
+DATA constGeluS2<>+20(SB)/4, $0x3c236054
+DATA constGeluS2<>+24(SB)/4, $0x3c236054
+DATA constGeluS2<>+28(SB)/4, $0x3c236054
+DATA constGeluS2<>+32(SB)/4, $0x3c236054
+DATA constGeluS2<>+36(SB)/4, $0x3c236054
+DATA constGeluS2<>+40(SB)/4, $0x3c236054
+DATA constGeluS2<>+44(SB)/4, $0x3c236054
+DATA constGeluS2<>+48(SB)/4, $0x3c236054
+DATA constGeluS2<>+52(SB)/4, $0x3c236054
+DATA constGeluS2<>+56(SB)/4, $0x3c236054
+DATA constGeluS2<>+60(SB)/4, $0x3c236054
+GLOBL constGeluS2<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluS1<>+0(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+4(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+8(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+12(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+16(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+20(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+24(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+28(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+32(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+36(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+40(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+44(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+48(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+52(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+56(SB)/4, $0xbd882bf6
+DATA constGeluS1<>+60(SB)/4, $0xbd882bf6
+GLOBL constGeluS1<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluS0<>+0(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+4(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+8(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+12(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+16(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+20(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+24(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+28(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+32(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+36(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+40(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+44(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+48(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+52(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+56(SB)/4, $0x3ecc4229
+DATA constGeluS0<>+60(SB)/4, $0x3ecc4229
+GLOBL constGeluS0<>(SB), RODATA|NOPTR, $64
+
+DATA constGeluBound<>+0(SB)/4, $0x3fa77161
+DATA constGeluBound<>+4(SB)/4, $0x3fa77161
+DATA constGeluBound<>+8(SB)/4, $0x3fa77161
+DATA constGeluBound<>+12(SB)/4, $0x3fa77161
+DATA constGeluBound<>+16(SB)/4, $0x3fa77161
+DATA constGeluBound<>+20(SB)/4, $0x3fa77161
+DATA constGeluBound<>+24(SB)/4, $0x3fa77161
+DATA constGeluBound<>+28(SB)/4, $0x3fa77161
+DATA constGeluBound<>+32(SB)/4, $0x3fa77161
+DATA constGeluBound<>+36(SB)/4, $0x3fa77161
+DATA constGeluBound<>+40(SB)/4, $0x3fa77161
+DATA constGeluBound<>+44(SB)/4, $0x3fa77161
+DATA constGeluBound<>+48(SB)/4, $0x3fa77161
+DATA constGeluBound<>+52(SB)/4, $0x3fa77161
+DATA constGeluBound<>+56(SB)/4, $0x3fa77161
+DATA constGeluBound<>+60(SB)/4, $0x3fa77161
+GLOBL constGeluBound<>(SB), RODATA|NOPTR, $64
 
 // func sqrtAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F
@@ -3025,6 +3781,89 @@ turn1:
 	ADDQ    $0x00000040, DI
 	SUBQ    $0x01, CX
 	JMP     turn1
+
+under1:
+	VZEROUPPER
+	RET
+
+// func cubeAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·cubeAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+
+turn4:
+	CMPQ         CX, $0x04
+	JLT          under4
+	VMOVUPS      (SI), Z0
+	VMOVUPS      64(SI), Z1
+	VMOVUPS      128(SI), Z2
+	VMOVUPS      192(SI), Z3
+	VCVTPS2PD    (SI), Z4
+	VMULPD       Z4, Z4, Z0
+	VMULPD       Z4, Z0, Z4
+	VCVTPS2PD    32(SI), Z8
+	VMULPD       Z8, Z8, Z0
+	VMULPD       Z8, Z0, Z8
+	VCVTPD2PS    Z4, Y0
+	VCVTPD2PS    Z8, Y8
+	VINSERTF64X4 $0x01, Y8, Z0, Z0
+	VCVTPS2PD    64(SI), Z5
+	VMULPD       Z5, Z5, Z1
+	VMULPD       Z5, Z1, Z5
+	VCVTPS2PD    96(SI), Z9
+	VMULPD       Z9, Z9, Z1
+	VMULPD       Z9, Z1, Z9
+	VCVTPD2PS    Z5, Y1
+	VCVTPD2PS    Z9, Y9
+	VINSERTF64X4 $0x01, Y9, Z1, Z1
+	VCVTPS2PD    128(SI), Z6
+	VMULPD       Z6, Z6, Z2
+	VMULPD       Z6, Z2, Z6
+	VCVTPS2PD    160(SI), Z10
+	VMULPD       Z10, Z10, Z2
+	VMULPD       Z10, Z2, Z10
+	VCVTPD2PS    Z6, Y2
+	VCVTPD2PS    Z10, Y10
+	VINSERTF64X4 $0x01, Y10, Z2, Z2
+	VCVTPS2PD    192(SI), Z7
+	VMULPD       Z7, Z7, Z3
+	VMULPD       Z7, Z3, Z7
+	VCVTPS2PD    224(SI), Z11
+	VMULPD       Z11, Z11, Z3
+	VMULPD       Z11, Z3, Z11
+	VCVTPD2PS    Z7, Y3
+	VCVTPD2PS    Z11, Y11
+	VINSERTF64X4 $0x01, Y11, Z3, Z3
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, 64(DI)
+	VMOVUPS      Z2, 128(DI)
+	VMOVUPS      Z3, 192(DI)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x04, CX
+	JMP          turn4
+
+under4:
+turn1:
+	CMPQ         CX, $0x01
+	JLT          under1
+	VMOVUPS      (SI), Z0
+	VCVTPS2PD    (SI), Z4
+	VMULPD       Z4, Z4, Z0
+	VMULPD       Z4, Z0, Z4
+	VCVTPS2PD    32(SI), Z8
+	VMULPD       Z8, Z8, Z0
+	VMULPD       Z8, Z0, Z8
+	VCVTPD2PS    Z4, Y0
+	VCVTPD2PS    Z8, Y8
+	VINSERTF64X4 $0x01, Y8, Z0, Z0
+	VMOVUPS      Z0, (DI)
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x01, CX
+	JMP          turn1
 
 under1:
 	VZEROUPPER
@@ -3633,11 +4472,11 @@ TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z16
 	VMOVUPS constLn2Hi<>+0(SB), Z17
 	VMOVUPS constLn2Lo<>+0(SB), Z18
-	VMOVUPS constSixteenths<>+0(SB), Z19
-	VMOVUPS constT<>+0(SB), Z20
-	VMOVUPS constTLow<>+0(SB), Z21
-	VMOVUPS constF0<>+0(SB), Z22
-	VMOVUPS constF1<>+0(SB), Z23
+	VMOVUPS constSteps16<>+0(SB), Z19
+	VMOVUPS constT16<>+0(SB), Z20
+	VMOVUPS constTLow16<>+0(SB), Z21
+	VMOVUPS constF016<>+0(SB), Z22
+	VMOVUPS constF116<>+0(SB), Z23
 	VMOVUPS constOne<>+0(SB), Z24
 
 turn4:
@@ -3781,95 +4620,95 @@ under1:
 	VZEROUPPER
 	RET
 
-DATA constSixteenths<>+0(SB)/4, $0x49400000
-DATA constSixteenths<>+4(SB)/4, $0x49400000
-DATA constSixteenths<>+8(SB)/4, $0x49400000
-DATA constSixteenths<>+12(SB)/4, $0x49400000
-DATA constSixteenths<>+16(SB)/4, $0x49400000
-DATA constSixteenths<>+20(SB)/4, $0x49400000
-DATA constSixteenths<>+24(SB)/4, $0x49400000
-DATA constSixteenths<>+28(SB)/4, $0x49400000
-DATA constSixteenths<>+32(SB)/4, $0x49400000
-DATA constSixteenths<>+36(SB)/4, $0x49400000
-DATA constSixteenths<>+40(SB)/4, $0x49400000
-DATA constSixteenths<>+44(SB)/4, $0x49400000
-DATA constSixteenths<>+48(SB)/4, $0x49400000
-DATA constSixteenths<>+52(SB)/4, $0x49400000
-DATA constSixteenths<>+56(SB)/4, $0x49400000
-DATA constSixteenths<>+60(SB)/4, $0x49400000
-GLOBL constSixteenths<>(SB), RODATA|NOPTR, $64
+DATA constSteps16<>+0(SB)/4, $0x49400000
+DATA constSteps16<>+4(SB)/4, $0x49400000
+DATA constSteps16<>+8(SB)/4, $0x49400000
+DATA constSteps16<>+12(SB)/4, $0x49400000
+DATA constSteps16<>+16(SB)/4, $0x49400000
+DATA constSteps16<>+20(SB)/4, $0x49400000
+DATA constSteps16<>+24(SB)/4, $0x49400000
+DATA constSteps16<>+28(SB)/4, $0x49400000
+DATA constSteps16<>+32(SB)/4, $0x49400000
+DATA constSteps16<>+36(SB)/4, $0x49400000
+DATA constSteps16<>+40(SB)/4, $0x49400000
+DATA constSteps16<>+44(SB)/4, $0x49400000
+DATA constSteps16<>+48(SB)/4, $0x49400000
+DATA constSteps16<>+52(SB)/4, $0x49400000
+DATA constSteps16<>+56(SB)/4, $0x49400000
+DATA constSteps16<>+60(SB)/4, $0x49400000
+GLOBL constSteps16<>(SB), RODATA|NOPTR, $64
 
-DATA constT<>+0(SB)/4, $0x3f800000
-DATA constT<>+4(SB)/4, $0x3f85aac3
-DATA constT<>+8(SB)/4, $0x3f8b95c2
-DATA constT<>+12(SB)/4, $0x3f91c3d3
-DATA constT<>+16(SB)/4, $0x3f9837f0
-DATA constT<>+20(SB)/4, $0x3f9ef532
-DATA constT<>+24(SB)/4, $0x3fa5fed7
-DATA constT<>+28(SB)/4, $0x3fad583f
-DATA constT<>+32(SB)/4, $0x3fb504f3
-DATA constT<>+36(SB)/4, $0x3fbd08a4
-DATA constT<>+40(SB)/4, $0x3fc5672a
-DATA constT<>+44(SB)/4, $0x3fce248c
-DATA constT<>+48(SB)/4, $0x3fd744fd
-DATA constT<>+52(SB)/4, $0x3fe0ccdf
-DATA constT<>+56(SB)/4, $0x3feac0c7
-DATA constT<>+60(SB)/4, $0x3ff5257d
-GLOBL constT<>(SB), RODATA|NOPTR, $64
+DATA constT16<>+0(SB)/4, $0x3f800000
+DATA constT16<>+4(SB)/4, $0x3f85aac3
+DATA constT16<>+8(SB)/4, $0x3f8b95c2
+DATA constT16<>+12(SB)/4, $0x3f91c3d3
+DATA constT16<>+16(SB)/4, $0x3f9837f0
+DATA constT16<>+20(SB)/4, $0x3f9ef532
+DATA constT16<>+24(SB)/4, $0x3fa5fed7
+DATA constT16<>+28(SB)/4, $0x3fad583f
+DATA constT16<>+32(SB)/4, $0x3fb504f3
+DATA constT16<>+36(SB)/4, $0x3fbd08a4
+DATA constT16<>+40(SB)/4, $0x3fc5672a
+DATA constT16<>+44(SB)/4, $0x3fce248c
+DATA constT16<>+48(SB)/4, $0x3fd744fd
+DATA constT16<>+52(SB)/4, $0x3fe0ccdf
+DATA constT16<>+56(SB)/4, $0x3feac0c7
+DATA constT16<>+60(SB)/4, $0x3ff5257d
+GLOBL constT16<>(SB), RODATA|NOPTR, $64
 
-DATA constTLow<>+0(SB)/4, $0x00000000
-DATA constTLow<>+4(SB)/4, $0x334f9891
-DATA constTLow<>+8(SB)/4, $0xb260aba1
-DATA constTLow<>+12(SB)/4, $0x33675624
-DATA constTLow<>+16(SB)/4, $0x33231b71
-DATA constTLow<>+20(SB)/4, $0x33412342
-DATA constTLow<>+24(SB)/4, $0xb32c9d5e
-DATA constTLow<>+28(SB)/4, $0xb22deaf6
-DATA constTLow<>+32(SB)/4, $0x32cfe77a
-DATA constTLow<>+36(SB)/4, $0xb3414fe8
-DATA constTLow<>+40(SB)/4, $0x320aa837
-DATA constTLow<>+44(SB)/4, $0x3228fc24
-DATA constTLow<>+48(SB)/4, $0xb2d4a58a
-DATA constTLow<>+52(SB)/4, $0xb21eab59
-DATA constTLow<>+56(SB)/4, $0xb24116de
-DATA constTLow<>+60(SB)/4, $0x32292436
-GLOBL constTLow<>(SB), RODATA|NOPTR, $64
+DATA constTLow16<>+0(SB)/4, $0x00000000
+DATA constTLow16<>+4(SB)/4, $0x334f9891
+DATA constTLow16<>+8(SB)/4, $0xb260aba1
+DATA constTLow16<>+12(SB)/4, $0x33675624
+DATA constTLow16<>+16(SB)/4, $0x33231b71
+DATA constTLow16<>+20(SB)/4, $0x33412342
+DATA constTLow16<>+24(SB)/4, $0xb32c9d5e
+DATA constTLow16<>+28(SB)/4, $0xb22deaf6
+DATA constTLow16<>+32(SB)/4, $0x32cfe77a
+DATA constTLow16<>+36(SB)/4, $0xb3414fe8
+DATA constTLow16<>+40(SB)/4, $0x320aa837
+DATA constTLow16<>+44(SB)/4, $0x3228fc24
+DATA constTLow16<>+48(SB)/4, $0xb2d4a58a
+DATA constTLow16<>+52(SB)/4, $0xb21eab59
+DATA constTLow16<>+56(SB)/4, $0xb24116de
+DATA constTLow16<>+60(SB)/4, $0x32292436
+GLOBL constTLow16<>(SB), RODATA|NOPTR, $64
 
-DATA constF0<>+0(SB)/4, $0x3f000110
-DATA constF0<>+4(SB)/4, $0x3f000110
-DATA constF0<>+8(SB)/4, $0x3f000110
-DATA constF0<>+12(SB)/4, $0x3f000110
-DATA constF0<>+16(SB)/4, $0x3f000110
-DATA constF0<>+20(SB)/4, $0x3f000110
-DATA constF0<>+24(SB)/4, $0x3f000110
-DATA constF0<>+28(SB)/4, $0x3f000110
-DATA constF0<>+32(SB)/4, $0x3f000110
-DATA constF0<>+36(SB)/4, $0x3f000110
-DATA constF0<>+40(SB)/4, $0x3f000110
-DATA constF0<>+44(SB)/4, $0x3f000110
-DATA constF0<>+48(SB)/4, $0x3f000110
-DATA constF0<>+52(SB)/4, $0x3f000110
-DATA constF0<>+56(SB)/4, $0x3f000110
-DATA constF0<>+60(SB)/4, $0x3f000110
-GLOBL constF0<>(SB), RODATA|NOPTR, $64
+DATA constF016<>+0(SB)/4, $0x3f000110
+DATA constF016<>+4(SB)/4, $0x3f000110
+DATA constF016<>+8(SB)/4, $0x3f000110
+DATA constF016<>+12(SB)/4, $0x3f000110
+DATA constF016<>+16(SB)/4, $0x3f000110
+DATA constF016<>+20(SB)/4, $0x3f000110
+DATA constF016<>+24(SB)/4, $0x3f000110
+DATA constF016<>+28(SB)/4, $0x3f000110
+DATA constF016<>+32(SB)/4, $0x3f000110
+DATA constF016<>+36(SB)/4, $0x3f000110
+DATA constF016<>+40(SB)/4, $0x3f000110
+DATA constF016<>+44(SB)/4, $0x3f000110
+DATA constF016<>+48(SB)/4, $0x3f000110
+DATA constF016<>+52(SB)/4, $0x3f000110
+DATA constF016<>+56(SB)/4, $0x3f000110
+DATA constF016<>+60(SB)/4, $0x3f000110
+GLOBL constF016<>(SB), RODATA|NOPTR, $64
 
-DATA constF1<>+0(SB)/4, $0x3e2aaacd
-DATA constF1<>+4(SB)/4, $0x3e2aaacd
-DATA constF1<>+8(SB)/4, $0x3e2aaacd
-DATA constF1<>+12(SB)/4, $0x3e2aaacd
-DATA constF1<>+16(SB)/4, $0x3e2aaacd
-DATA constF1<>+20(SB)/4, $0x3e2aaacd
-DATA constF1<>+24(SB)/4, $0x3e2aaacd
-DATA constF1<>+28(SB)/4, $0x3e2aaacd
-DATA constF1<>+32(SB)/4, $0x3e2aaacd
-DATA constF1<>+36(SB)/4, $0x3e2aaacd
-DATA constF1<>+40(SB)/4, $0x3e2aaacd
-DATA constF1<>+44(SB)/4, $0x3e2aaacd
-DATA constF1<>+48(SB)/4, $0x3e2aaacd
-DATA constF1<>+52(SB)/4, $0x3e2aaacd
-DATA constF1<>+56(SB)/4, $0x3e2aaacd
-DATA constF1<>+60(SB)/4, $0x3e2aaacd
-GLOBL constF1<>(SB), RODATA|NOPTR, $64
+DATA constF116<>+0(SB)/4, $0x3e2aaacd
+DATA constF116<>+4(SB)/4, $0x3e2aaacd
+DATA constF116<>+8(SB)/4, $0x3e2aaacd
+DATA constF116<>+12(SB)/4, $0x3e2aaacd
+DATA constF116<>+16(SB)/4, $0x3e2aaacd
+DATA constF116<>+20(SB)/4, $0x3e2aaacd
+DATA constF116<>+24(SB)/4, $0x3e2aaacd
+DATA constF116<>+28(SB)/4, $0x3e2aaacd
+DATA constF116<>+32(SB)/4, $0x3e2aaacd
+DATA constF116<>+36(SB)/4, $0x3e2aaacd
+DATA constF116<>+40(SB)/4, $0x3e2aaacd
+DATA constF116<>+44(SB)/4, $0x3e2aaacd
+DATA constF116<>+48(SB)/4, $0x3e2aaacd
+DATA constF116<>+52(SB)/4, $0x3e2aaacd
+DATA constF116<>+56(SB)/4, $0x3e2aaacd
+DATA constF116<>+60(SB)/4, $0x3e2aaacd
+GLOBL constF116<>(SB), RODATA|NOPTR, $64
 
 // func logAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F
@@ -4177,11 +5016,11 @@ TEXT ·softplusAVX512(SB), NOSPLIT, $0-24
 	VMOVUPS constLog2e<>+0(SB), Z15
 	VMOVUPS constLn2Hi<>+0(SB), Z16
 	VMOVUPS constLn2Lo<>+0(SB), Z17
-	VMOVUPS constSixteenths<>+0(SB), Z18
-	VMOVUPS constT<>+0(SB), Z19
-	VMOVUPS constTLow<>+0(SB), Z20
-	VMOVUPS constF0<>+0(SB), Z21
-	VMOVUPS constF1<>+0(SB), Z22
+	VMOVUPS constSteps16<>+0(SB), Z18
+	VMOVUPS constT16<>+0(SB), Z19
+	VMOVUPS constTLow16<>+0(SB), Z20
+	VMOVUPS constF016<>+0(SB), Z21
+	VMOVUPS constF116<>+0(SB), Z22
 	VMOVUPS constOne<>+0(SB), Z23
 	VMOVUPS constSqrtHalf<>+0(SB), Z24
 	VMOVUPS constHalf<>+0(SB), Z25
@@ -4369,186 +5208,266 @@ TEXT ·erfAVX512(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    src+8(FP), SI
 	MOVQ    n+16(FP), CX
-	VMOVUPS constErfBound<>+0(SB), Z12
-	VMOVUPS constErfTop<>+0(SB), Z13
-	VMOVUPS constMagnitude<>+0(SB), Z14
-	VMOVUPS constLog2e<>+0(SB), Z15
-	VMOVUPS constLn2Hi<>+0(SB), Z16
-	VMOVUPS constLn2Lo<>+0(SB), Z17
-	VMOVUPS constSixteenths<>+0(SB), Z18
-	VMOVUPS constT<>+0(SB), Z19
-	VMOVUPS constTLow<>+0(SB), Z20
-	VMOVUPS constF0<>+0(SB), Z21
-	VMOVUPS constF1<>+0(SB), Z22
-	VMOVUPS constOne<>+0(SB), Z23
-	VMOVUPS constL0<>+0(SB), Z24
-	VMOVUPS constL1<>+0(SB), Z25
+	VMOVUPS constWhole<>+0(SB), Z12
+	VMOVUPS constMagnitude<>+0(SB), Z13
+	VMOVUPS constSign<>+0(SB), Z14
+	VMOVUPS constErfL7<>+0(SB), Z15
+	VMOVUPS constErfL6<>+0(SB), Z16
+	VMOVUPS constErfL5<>+0(SB), Z17
+	VMOVUPS constErfL4<>+0(SB), Z18
+	VMOVUPS constErfL3<>+0(SB), Z19
+	VMOVUPS constErfL2<>+0(SB), Z20
+	VMOVUPS constErfL1<>+0(SB), Z21
+	VMOVUPS constErfL0<>+0(SB), Z22
+	VMOVUPS constErfG5<>+0(SB), Z23
+	VMOVUPS constErfG4<>+0(SB), Z24
+	VMOVUPS constErfG3<>+0(SB), Z25
 
-turn2:
-	CMPQ         CX, $0x02
-	JLT          under2
-	VMOVUPS      (SI), Z0
-	VMOVUPS      64(SI), Z1
-	VANDPS       Z14, Z0, Z2
-	VMINPS       Z2, Z13, Z4
-	VMOVAPS      Z4, Z10
-	VANDPS       Z14, Z1, Z3
-	VMINPS       Z3, Z13, Z5
-	VMOVAPS      Z5, Z11
-	VMOVUPS      constL7<>+0(SB), Z28
-	VMOVAPS      Z28, Z4
-	VMOVAPS      Z28, Z5
-	VMOVUPS      constL6<>+0(SB), Z29
-	VFMADD213PS  Z29, Z10, Z4
-	VFMADD213PS  Z29, Z11, Z5
-	VMOVUPS      constL5<>+0(SB), Z30
-	VFMADD213PS  Z30, Z10, Z4
-	VFMADD213PS  Z30, Z11, Z5
-	VMOVUPS      constL4<>+0(SB), Z31
-	VFMADD213PS  Z31, Z10, Z4
-	VFMADD213PS  Z31, Z11, Z5
-	VMOVUPS      constL3<>+0(SB), Z28
-	VFMADD213PS  Z28, Z10, Z4
-	VFMADD213PS  Z28, Z11, Z5
-	VMOVUPS      constL2<>+0(SB), Z29
-	VFMADD213PS  Z29, Z10, Z4
-	VFMADD213PS  Z29, Z11, Z5
-	VFMADD213PS  Z25, Z10, Z4
-	VFMADD213PS  Z25, Z11, Z5
-	VFMADD213PS  Z24, Z10, Z4
-	VFMADD213PS  Z24, Z11, Z5
-	VMULPS       Z10, Z4, Z4
-	VMULPS       Z11, Z5, Z5
-	VMOVAPS      Z18, Z8
-	VFMADD231PS  Z15, Z4, Z8
-	VSUBPS       Z18, Z8, Z6
-	VMOVAPS      Z18, Z9
-	VFMADD231PS  Z15, Z5, Z9
-	VSUBPS       Z18, Z9, Z7
-	VFNMADD231PS Z16, Z6, Z4
-	VFNMADD231PS Z16, Z7, Z5
-	VFNMADD231PS Z17, Z6, Z4
-	VFNMADD231PS Z17, Z7, Z5
-	VPERMPS      Z19, Z8, Z26
-	VPERMPS      Z20, Z8, Z8
-	VMOVAPS      Z21, Z27
-	VFMADD231PS  Z22, Z4, Z27
-	VFMADD231PS  Z26, Z4, Z8
-	VFMADD213PS  Z23, Z27, Z4
-	VFMADD213PS  Z26, Z8, Z4
-	VSCALEFPS    Z6, Z4, Z4
-	VPERMPS      Z19, Z9, Z26
-	VPERMPS      Z20, Z9, Z9
-	VMOVAPS      Z21, Z27
-	VFMADD231PS  Z22, Z5, Z27
-	VFMADD231PS  Z26, Z5, Z9
-	VFMADD213PS  Z23, Z27, Z5
-	VFMADD213PS  Z26, Z9, Z5
-	VSCALEFPS    Z7, Z5, Z5
-	VMOVUPS      constSign<>+0(SB), Z30
-	VSUBPS       Z4, Z23, Z4
-	VANDPS       Z30, Z0, Z10
-	VORPS        Z10, Z4, Z4
-	VMULPS       Z0, Z0, Z6
-	VSUBPS       Z5, Z23, Z5
-	VANDPS       Z30, Z1, Z11
-	VORPS        Z11, Z5, Z5
-	VMULPS       Z1, Z1, Z7
-	VMOVUPS      constS5<>+0(SB), Z31
-	VMOVAPS      Z31, Z8
-	VMOVAPS      Z31, Z9
-	VMOVUPS      constS4<>+0(SB), Z28
-	VFMADD213PS  Z28, Z6, Z8
-	VFMADD213PS  Z28, Z7, Z9
-	VMOVUPS      constS3<>+0(SB), Z29
-	VFMADD213PS  Z29, Z6, Z8
-	VFMADD213PS  Z29, Z7, Z9
-	VMOVUPS      constS2<>+0(SB), Z30
-	VFMADD213PS  Z30, Z6, Z8
-	VFMADD213PS  Z30, Z7, Z9
-	VMOVUPS      constS1<>+0(SB), Z31
-	VFMADD213PS  Z31, Z6, Z8
-	VFMADD213PS  Z31, Z7, Z9
-	VMOVUPS      constS0<>+0(SB), Z28
-	VFMADD213PS  Z28, Z6, Z8
-	VFMADD213PS  Z28, Z7, Z9
-	VFMADD213PS  Z0, Z0, Z8
-	VMOVAPS      Z8, Z0
-	VCMPPS       $0x1e, Z12, Z2, K1
-	VMOVAPS      Z4, K1, Z0
-	VFMADD213PS  Z1, Z1, Z9
-	VMOVAPS      Z9, Z1
-	VCMPPS       $0x1e, Z12, Z3, K1
-	VMOVAPS      Z5, K1, Z1
-	VMOVUPS      Z0, (DI)
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x00000080, DI
-	SUBQ         $0x02, CX
-	JMP          turn2
+turn4:
+	CMPQ        CX, $0x04
+	JLT         under4
+	VMOVUPS     (SI), Z0
+	VMOVUPS     64(SI), Z1
+	VMOVUPS     128(SI), Z2
+	VMOVUPS     192(SI), Z3
+	VMOVUPS     constErfTop<>+0(SB), Z28
+	VANDPS      Z13, Z0, Z0
+	VANDPS      Z13, Z1, Z1
+	VANDPS      Z13, Z2, Z2
+	VANDPS      Z13, Z3, Z3
+	VMINPS      Z0, Z28, Z4
+	VMINPS      Z1, Z28, Z5
+	VMINPS      Z2, Z28, Z6
+	VMINPS      Z3, Z28, Z7
+	VMOVAPS     Z15, Z8
+	VMOVAPS     Z15, Z9
+	VMOVAPS     Z15, Z10
+	VMOVAPS     Z15, Z11
+	VFMADD213PS Z16, Z4, Z8
+	VFMADD213PS Z16, Z5, Z9
+	VFMADD213PS Z16, Z6, Z10
+	VFMADD213PS Z16, Z7, Z11
+	VFMADD213PS Z17, Z4, Z8
+	VFMADD213PS Z17, Z5, Z9
+	VFMADD213PS Z17, Z6, Z10
+	VFMADD213PS Z17, Z7, Z11
+	VFMADD213PS Z18, Z4, Z8
+	VFMADD213PS Z18, Z5, Z9
+	VFMADD213PS Z18, Z6, Z10
+	VFMADD213PS Z18, Z7, Z11
+	VFMADD213PS Z19, Z4, Z8
+	VFMADD213PS Z19, Z5, Z9
+	VFMADD213PS Z19, Z6, Z10
+	VFMADD213PS Z19, Z7, Z11
+	VFMADD213PS Z20, Z4, Z8
+	VFMADD213PS Z20, Z5, Z9
+	VFMADD213PS Z20, Z6, Z10
+	VFMADD213PS Z20, Z7, Z11
+	VFMADD213PS Z21, Z4, Z8
+	VFMADD213PS Z21, Z5, Z9
+	VFMADD213PS Z21, Z6, Z10
+	VFMADD213PS Z21, Z7, Z11
+	VFMADD213PS Z22, Z4, Z8
+	VFMADD213PS Z22, Z5, Z9
+	VFMADD213PS Z22, Z6, Z10
+	VFMADD213PS Z22, Z7, Z11
+	VMULPS      Z8, Z4, Z4
+	VMULPS      Z9, Z5, Z5
+	VMULPS      Z10, Z6, Z6
+	VMULPS      Z11, Z7, Z7
+	VADDPS      Z12, Z4, Z8
+	VADDPS      Z12, Z5, Z9
+	VADDPS      Z12, Z6, Z10
+	VADDPS      Z12, Z7, Z11
+	VSUBPS      Z12, Z8, Z0
+	VSUBPS      Z0, Z4, Z4
+	VPSLLD      $0x17, Z8, Z0
+	VSUBPS      Z12, Z9, Z1
+	VSUBPS      Z1, Z5, Z5
+	VPSLLD      $0x17, Z9, Z1
+	VSUBPS      Z12, Z10, Z2
+	VSUBPS      Z2, Z6, Z6
+	VPSLLD      $0x17, Z10, Z2
+	VSUBPS      Z12, Z11, Z3
+	VSUBPS      Z3, Z7, Z7
+	VPSLLD      $0x17, Z11, Z3
+	VMOVAPS     Z23, Z8
+	VMOVAPS     Z23, Z9
+	VMOVAPS     Z23, Z10
+	VMOVAPS     Z23, Z11
+	VFMADD213PS Z24, Z4, Z8
+	VFMADD213PS Z24, Z5, Z9
+	VFMADD213PS Z24, Z6, Z10
+	VFMADD213PS Z24, Z7, Z11
+	VFMADD213PS Z25, Z4, Z8
+	VFMADD213PS Z25, Z5, Z9
+	VFMADD213PS Z25, Z6, Z10
+	VFMADD213PS Z25, Z7, Z11
+	VMOVUPS     constErfG2<>+0(SB), Z29
+	VFMADD213PS Z29, Z4, Z8
+	VFMADD213PS Z29, Z5, Z9
+	VFMADD213PS Z29, Z6, Z10
+	VFMADD213PS Z29, Z7, Z11
+	VMOVUPS     constErfG1<>+0(SB), Z30
+	VFMADD213PS Z30, Z4, Z8
+	VFMADD213PS Z30, Z5, Z9
+	VFMADD213PS Z30, Z6, Z10
+	VFMADD213PS Z30, Z7, Z11
+	VMOVUPS     constErfG0<>+0(SB), Z31
+	VFMADD213PS Z31, Z4, Z8
+	VFMADD213PS Z31, Z5, Z9
+	VFMADD213PS Z31, Z6, Z10
+	VFMADD213PS Z31, Z7, Z11
+	VMOVUPS     constErfOne<>+0(SB), Z28
+	VPADDD      Z0, Z8, Z4
+	VSUBPS      Z4, Z28, Z4
+	VANDPS      (SI), Z14, Z0
+	VORPS       Z0, Z4, Z4
+	VPADDD      Z1, Z9, Z5
+	VSUBPS      Z5, Z28, Z5
+	VANDPS      64(SI), Z14, Z1
+	VORPS       Z1, Z5, Z5
+	VPADDD      Z2, Z10, Z6
+	VSUBPS      Z6, Z28, Z6
+	VANDPS      128(SI), Z14, Z2
+	VORPS       Z2, Z6, Z6
+	VPADDD      Z3, Z11, Z7
+	VSUBPS      Z7, Z28, Z7
+	VANDPS      192(SI), Z14, Z3
+	VORPS       Z3, Z7, Z7
+	VMOVUPS     (SI), Z0
+	VMULPS      Z0, Z0, Z0
+	VMOVUPS     64(SI), Z1
+	VMULPS      Z1, Z1, Z1
+	VMOVUPS     128(SI), Z2
+	VMULPS      Z2, Z2, Z2
+	VMOVUPS     192(SI), Z3
+	VMULPS      Z3, Z3, Z3
+	VMOVUPS     constErfS5<>+0(SB), Z29
+	VMOVAPS     Z29, Z8
+	VMOVAPS     Z29, Z9
+	VMOVAPS     Z29, Z10
+	VMOVAPS     Z29, Z11
+	VMOVUPS     constErfS4<>+0(SB), Z30
+	VFMADD213PS Z30, Z0, Z8
+	VFMADD213PS Z30, Z1, Z9
+	VFMADD213PS Z30, Z2, Z10
+	VFMADD213PS Z30, Z3, Z11
+	VMOVUPS     constErfS3<>+0(SB), Z31
+	VFMADD213PS Z31, Z0, Z8
+	VFMADD213PS Z31, Z1, Z9
+	VFMADD213PS Z31, Z2, Z10
+	VFMADD213PS Z31, Z3, Z11
+	VMOVUPS     constErfS2<>+0(SB), Z28
+	VFMADD213PS Z28, Z0, Z8
+	VFMADD213PS Z28, Z1, Z9
+	VFMADD213PS Z28, Z2, Z10
+	VFMADD213PS Z28, Z3, Z11
+	VMOVUPS     constErfS1<>+0(SB), Z29
+	VFMADD213PS Z29, Z0, Z8
+	VFMADD213PS Z29, Z1, Z9
+	VFMADD213PS Z29, Z2, Z10
+	VFMADD213PS Z29, Z3, Z11
+	VMOVUPS     constErfS0<>+0(SB), Z30
+	VFMADD213PS Z30, Z0, Z8
+	VFMADD213PS Z30, Z1, Z9
+	VFMADD213PS Z30, Z2, Z10
+	VFMADD213PS Z30, Z3, Z11
+	VMOVUPS     (SI), Z0
+	VMOVUPS     64(SI), Z1
+	VMOVUPS     128(SI), Z2
+	VMOVUPS     192(SI), Z3
+	VFMADD213PS Z0, Z0, Z8
+	VFMADD213PS Z1, Z1, Z9
+	VFMADD213PS Z2, Z2, Z10
+	VFMADD213PS Z3, Z3, Z11
+	VMOVUPS     constErfBound<>+0(SB), Z31
+	VANDPS      Z13, Z0, Z0
+	VCMPPS      $0x1e, Z31, Z0, K1
+	VMOVAPS     Z4, K1, Z8
+	VANDPS      Z13, Z1, Z1
+	VCMPPS      $0x1e, Z31, Z1, K1
+	VMOVAPS     Z5, K1, Z9
+	VANDPS      Z13, Z2, Z2
+	VCMPPS      $0x1e, Z31, Z2, K1
+	VMOVAPS     Z6, K1, Z10
+	VANDPS      Z13, Z3, Z3
+	VCMPPS      $0x1e, Z31, Z3, K1
+	VMOVAPS     Z7, K1, Z11
+	VMOVAPS     Z8, Z0
+	VMOVAPS     Z9, Z1
+	VMOVAPS     Z10, Z2
+	VMOVAPS     Z11, Z3
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z1, 64(DI)
+	VMOVUPS     Z2, 128(DI)
+	VMOVUPS     Z3, 192(DI)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x04, CX
+	JMP         turn4
 
-under2:
+under4:
 turn1:
-	CMPQ         CX, $0x01
-	JLT          under1
-	VMOVUPS      (SI), Z0
-	VANDPS       Z14, Z0, Z2
-	VMINPS       Z2, Z13, Z4
-	VMOVAPS      Z4, Z10
-	VMOVUPS      constL7<>+0(SB), Z29
-	VMOVAPS      Z29, Z4
-	VMOVUPS      constL6<>+0(SB), Z30
-	VFMADD213PS  Z30, Z10, Z4
-	VMOVUPS      constL5<>+0(SB), Z31
-	VFMADD213PS  Z31, Z10, Z4
-	VMOVUPS      constL4<>+0(SB), Z28
-	VFMADD213PS  Z28, Z10, Z4
-	VMOVUPS      constL3<>+0(SB), Z29
-	VFMADD213PS  Z29, Z10, Z4
-	VMOVUPS      constL2<>+0(SB), Z30
-	VFMADD213PS  Z30, Z10, Z4
-	VFMADD213PS  Z25, Z10, Z4
-	VFMADD213PS  Z24, Z10, Z4
-	VMULPS       Z10, Z4, Z4
-	VMOVAPS      Z18, Z8
-	VFMADD231PS  Z15, Z4, Z8
-	VSUBPS       Z18, Z8, Z6
-	VFNMADD231PS Z16, Z6, Z4
-	VFNMADD231PS Z17, Z6, Z4
-	VPERMPS      Z19, Z8, Z26
-	VPERMPS      Z20, Z8, Z8
-	VMOVAPS      Z21, Z27
-	VFMADD231PS  Z22, Z4, Z27
-	VFMADD231PS  Z26, Z4, Z8
-	VFMADD213PS  Z23, Z27, Z4
-	VFMADD213PS  Z26, Z8, Z4
-	VSCALEFPS    Z6, Z4, Z4
-	VMOVUPS      constSign<>+0(SB), Z31
-	VSUBPS       Z4, Z23, Z4
-	VANDPS       Z31, Z0, Z10
-	VORPS        Z10, Z4, Z4
-	VMULPS       Z0, Z0, Z6
-	VMOVUPS      constS5<>+0(SB), Z28
-	VMOVAPS      Z28, Z8
-	VMOVUPS      constS4<>+0(SB), Z29
-	VFMADD213PS  Z29, Z6, Z8
-	VMOVUPS      constS3<>+0(SB), Z30
-	VFMADD213PS  Z30, Z6, Z8
-	VMOVUPS      constS2<>+0(SB), Z31
-	VFMADD213PS  Z31, Z6, Z8
-	VMOVUPS      constS1<>+0(SB), Z28
-	VFMADD213PS  Z28, Z6, Z8
-	VMOVUPS      constS0<>+0(SB), Z29
-	VFMADD213PS  Z29, Z6, Z8
-	VFMADD213PS  Z0, Z0, Z8
-	VMOVAPS      Z8, Z0
-	VCMPPS       $0x1e, Z12, Z2, K1
-	VMOVAPS      Z4, K1, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         $0x00000040, SI
-	ADDQ         $0x00000040, DI
-	SUBQ         $0x01, CX
-	JMP          turn1
+	CMPQ        CX, $0x01
+	JLT         under1
+	VMOVUPS     (SI), Z0
+	VMOVUPS     constErfTop<>+0(SB), Z28
+	VANDPS      Z13, Z0, Z0
+	VMINPS      Z0, Z28, Z4
+	VMOVAPS     Z15, Z8
+	VFMADD213PS Z16, Z4, Z8
+	VFMADD213PS Z17, Z4, Z8
+	VFMADD213PS Z18, Z4, Z8
+	VFMADD213PS Z19, Z4, Z8
+	VFMADD213PS Z20, Z4, Z8
+	VFMADD213PS Z21, Z4, Z8
+	VFMADD213PS Z22, Z4, Z8
+	VMULPS      Z8, Z4, Z4
+	VADDPS      Z12, Z4, Z8
+	VSUBPS      Z12, Z8, Z0
+	VSUBPS      Z0, Z4, Z4
+	VPSLLD      $0x17, Z8, Z0
+	VMOVAPS     Z23, Z8
+	VFMADD213PS Z24, Z4, Z8
+	VFMADD213PS Z25, Z4, Z8
+	VMOVUPS     constErfG2<>+0(SB), Z29
+	VFMADD213PS Z29, Z4, Z8
+	VMOVUPS     constErfG1<>+0(SB), Z30
+	VFMADD213PS Z30, Z4, Z8
+	VMOVUPS     constErfG0<>+0(SB), Z31
+	VFMADD213PS Z31, Z4, Z8
+	VMOVUPS     constErfOne<>+0(SB), Z28
+	VPADDD      Z0, Z8, Z4
+	VSUBPS      Z4, Z28, Z4
+	VANDPS      (SI), Z14, Z0
+	VORPS       Z0, Z4, Z4
+	VMOVUPS     (SI), Z0
+	VMULPS      Z0, Z0, Z0
+	VMOVUPS     constErfS5<>+0(SB), Z29
+	VMOVAPS     Z29, Z8
+	VMOVUPS     constErfS4<>+0(SB), Z30
+	VFMADD213PS Z30, Z0, Z8
+	VMOVUPS     constErfS3<>+0(SB), Z31
+	VFMADD213PS Z31, Z0, Z8
+	VMOVUPS     constErfS2<>+0(SB), Z28
+	VFMADD213PS Z28, Z0, Z8
+	VMOVUPS     constErfS1<>+0(SB), Z29
+	VFMADD213PS Z29, Z0, Z8
+	VMOVUPS     constErfS0<>+0(SB), Z30
+	VFMADD213PS Z30, Z0, Z8
+	VMOVUPS     (SI), Z0
+	VFMADD213PS Z0, Z0, Z8
+	VMOVUPS     constErfBound<>+0(SB), Z31
+	VANDPS      Z13, Z0, Z0
+	VCMPPS      $0x1e, Z31, Z0, K1
+	VMOVAPS     Z4, K1, Z8
+	VMOVAPS     Z8, Z0
+	VMOVUPS     Z0, (DI)
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x01, CX
+	JMP         turn1
 
 under1:
 	VZEROUPPER
@@ -4560,202 +5479,273 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    src+8(FP), SI
 	MOVQ    n+16(FP), CX
-	VMOVUPS constErfBound<>+0(SB), Z12
-	VMOVUPS constErfTop<>+0(SB), Z13
-	VMOVUPS constMagnitude<>+0(SB), Z14
-	VMOVUPS constLog2e<>+0(SB), Z15
-	VMOVUPS constLn2Hi<>+0(SB), Z16
-	VMOVUPS constLn2Lo<>+0(SB), Z17
-	VMOVUPS constSixteenths<>+0(SB), Z18
-	VMOVUPS constT<>+0(SB), Z19
-	VMOVUPS constTLow<>+0(SB), Z20
-	VMOVUPS constF0<>+0(SB), Z21
-	VMOVUPS constF1<>+0(SB), Z22
-	VMOVUPS constOne<>+0(SB), Z23
-	VMOVUPS constL0<>+0(SB), Z24
-	VMOVUPS constL1<>+0(SB), Z25
+	VMOVUPS constWhole<>+0(SB), Z12
+	VMOVUPS constMagnitude<>+0(SB), Z13
+	VMOVUPS constSign<>+0(SB), Z14
+	VMOVUPS constGeluL7<>+0(SB), Z15
+	VMOVUPS constGeluL6<>+0(SB), Z16
+	VMOVUPS constGeluL5<>+0(SB), Z17
+	VMOVUPS constGeluL4<>+0(SB), Z18
+	VMOVUPS constGeluL3<>+0(SB), Z19
+	VMOVUPS constGeluL2<>+0(SB), Z20
+	VMOVUPS constGeluL1<>+0(SB), Z21
+	VMOVUPS constGeluL0<>+0(SB), Z22
+	VMOVUPS constGeluG5<>+0(SB), Z23
+	VMOVUPS constGeluG4<>+0(SB), Z24
+	VMOVUPS constGeluG3<>+0(SB), Z25
 
-turn2:
-	CMPQ         CX, $0x02
-	JLT          under2
-	VMOVUPS      (SI), Z0
-	VMOVUPS      64(SI), Z1
-	VMOVUPS      constSqrtHalf<>+0(SB), Z28
-	VMULPS       Z28, Z0, Z0
-	VMULPS       Z28, Z1, Z1
-	VANDPS       Z14, Z0, Z2
-	VMINPS       Z2, Z13, Z4
-	VMOVAPS      Z4, Z10
-	VANDPS       Z14, Z1, Z3
-	VMINPS       Z3, Z13, Z5
-	VMOVAPS      Z5, Z11
-	VMOVUPS      constL7<>+0(SB), Z29
-	VMOVAPS      Z29, Z4
-	VMOVAPS      Z29, Z5
-	VMOVUPS      constL6<>+0(SB), Z30
-	VFMADD213PS  Z30, Z10, Z4
-	VFMADD213PS  Z30, Z11, Z5
-	VMOVUPS      constL5<>+0(SB), Z31
-	VFMADD213PS  Z31, Z10, Z4
-	VFMADD213PS  Z31, Z11, Z5
-	VMOVUPS      constL4<>+0(SB), Z28
-	VFMADD213PS  Z28, Z10, Z4
-	VFMADD213PS  Z28, Z11, Z5
-	VMOVUPS      constL3<>+0(SB), Z29
-	VFMADD213PS  Z29, Z10, Z4
-	VFMADD213PS  Z29, Z11, Z5
-	VMOVUPS      constL2<>+0(SB), Z30
-	VFMADD213PS  Z30, Z10, Z4
-	VFMADD213PS  Z30, Z11, Z5
-	VFMADD213PS  Z25, Z10, Z4
-	VFMADD213PS  Z25, Z11, Z5
-	VFMADD213PS  Z24, Z10, Z4
-	VFMADD213PS  Z24, Z11, Z5
-	VMULPS       Z10, Z4, Z4
-	VMULPS       Z11, Z5, Z5
-	VMOVAPS      Z18, Z8
-	VFMADD231PS  Z15, Z4, Z8
-	VSUBPS       Z18, Z8, Z6
-	VMOVAPS      Z18, Z9
-	VFMADD231PS  Z15, Z5, Z9
-	VSUBPS       Z18, Z9, Z7
-	VFNMADD231PS Z16, Z6, Z4
-	VFNMADD231PS Z16, Z7, Z5
-	VFNMADD231PS Z17, Z6, Z4
-	VFNMADD231PS Z17, Z7, Z5
-	VPERMPS      Z19, Z8, Z26
-	VPERMPS      Z20, Z8, Z8
-	VMOVAPS      Z21, Z27
-	VFMADD231PS  Z22, Z4, Z27
-	VFMADD231PS  Z26, Z4, Z8
-	VFMADD213PS  Z23, Z27, Z4
-	VFMADD213PS  Z26, Z8, Z4
-	VSCALEFPS    Z6, Z4, Z4
-	VPERMPS      Z19, Z9, Z26
-	VPERMPS      Z20, Z9, Z9
-	VMOVAPS      Z21, Z27
-	VFMADD231PS  Z22, Z5, Z27
-	VFMADD231PS  Z26, Z5, Z9
-	VFMADD213PS  Z23, Z27, Z5
-	VFMADD213PS  Z26, Z9, Z5
-	VSCALEFPS    Z7, Z5, Z5
-	VMOVUPS      constSign<>+0(SB), Z31
-	VSUBPS       Z4, Z23, Z4
-	VANDPS       Z31, Z0, Z10
-	VORPS        Z10, Z4, Z4
-	VMULPS       Z0, Z0, Z6
-	VSUBPS       Z5, Z23, Z5
-	VANDPS       Z31, Z1, Z11
-	VORPS        Z11, Z5, Z5
-	VMULPS       Z1, Z1, Z7
-	VMOVUPS      constS5<>+0(SB), Z28
-	VMOVAPS      Z28, Z8
-	VMOVAPS      Z28, Z9
-	VMOVUPS      constS4<>+0(SB), Z29
-	VFMADD213PS  Z29, Z6, Z8
-	VFMADD213PS  Z29, Z7, Z9
-	VMOVUPS      constS3<>+0(SB), Z30
-	VFMADD213PS  Z30, Z6, Z8
-	VFMADD213PS  Z30, Z7, Z9
-	VMOVUPS      constS2<>+0(SB), Z31
-	VFMADD213PS  Z31, Z6, Z8
-	VFMADD213PS  Z31, Z7, Z9
-	VMOVUPS      constS1<>+0(SB), Z28
-	VFMADD213PS  Z28, Z6, Z8
-	VFMADD213PS  Z28, Z7, Z9
-	VMOVUPS      constS0<>+0(SB), Z29
-	VFMADD213PS  Z29, Z6, Z8
-	VFMADD213PS  Z29, Z7, Z9
-	VFMADD213PS  Z0, Z0, Z8
-	VMOVAPS      Z8, Z0
-	VCMPPS       $0x1e, Z12, Z2, K1
-	VMOVAPS      Z4, K1, Z0
-	VFMADD213PS  Z1, Z1, Z9
-	VMOVAPS      Z9, Z1
-	VCMPPS       $0x1e, Z12, Z3, K1
-	VMOVAPS      Z5, K1, Z1
-	VMOVUPS      constHalf<>+0(SB), Z30
-	VADDPS       Z23, Z0, Z0
-	VMULPS       Z30, Z0, Z0
-	VMULPS       (SI), Z0, Z0
-	VADDPS       Z23, Z1, Z1
-	VMULPS       Z30, Z1, Z1
-	VMULPS       64(SI), Z1, Z1
-	VMOVUPS      Z0, (DI)
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x00000080, DI
-	SUBQ         $0x02, CX
-	JMP          turn2
+turn4:
+	CMPQ        CX, $0x04
+	JLT         under4
+	VMOVUPS     (SI), Z0
+	VMOVUPS     64(SI), Z1
+	VMOVUPS     128(SI), Z2
+	VMOVUPS     192(SI), Z3
+	VMOVUPS     constGeluTop<>+0(SB), Z28
+	VANDPS      Z13, Z0, Z0
+	VANDPS      Z13, Z1, Z1
+	VANDPS      Z13, Z2, Z2
+	VANDPS      Z13, Z3, Z3
+	VMINPS      Z0, Z28, Z4
+	VMINPS      Z1, Z28, Z5
+	VMINPS      Z2, Z28, Z6
+	VMINPS      Z3, Z28, Z7
+	VMOVAPS     Z15, Z8
+	VMOVAPS     Z15, Z9
+	VMOVAPS     Z15, Z10
+	VMOVAPS     Z15, Z11
+	VFMADD213PS Z16, Z4, Z8
+	VFMADD213PS Z16, Z5, Z9
+	VFMADD213PS Z16, Z6, Z10
+	VFMADD213PS Z16, Z7, Z11
+	VFMADD213PS Z17, Z4, Z8
+	VFMADD213PS Z17, Z5, Z9
+	VFMADD213PS Z17, Z6, Z10
+	VFMADD213PS Z17, Z7, Z11
+	VFMADD213PS Z18, Z4, Z8
+	VFMADD213PS Z18, Z5, Z9
+	VFMADD213PS Z18, Z6, Z10
+	VFMADD213PS Z18, Z7, Z11
+	VFMADD213PS Z19, Z4, Z8
+	VFMADD213PS Z19, Z5, Z9
+	VFMADD213PS Z19, Z6, Z10
+	VFMADD213PS Z19, Z7, Z11
+	VFMADD213PS Z20, Z4, Z8
+	VFMADD213PS Z20, Z5, Z9
+	VFMADD213PS Z20, Z6, Z10
+	VFMADD213PS Z20, Z7, Z11
+	VFMADD213PS Z21, Z4, Z8
+	VFMADD213PS Z21, Z5, Z9
+	VFMADD213PS Z21, Z6, Z10
+	VFMADD213PS Z21, Z7, Z11
+	VFMADD213PS Z22, Z4, Z8
+	VFMADD213PS Z22, Z5, Z9
+	VFMADD213PS Z22, Z6, Z10
+	VFMADD213PS Z22, Z7, Z11
+	VMULPS      Z8, Z4, Z4
+	VMULPS      Z9, Z5, Z5
+	VMULPS      Z10, Z6, Z6
+	VMULPS      Z11, Z7, Z7
+	VADDPS      Z12, Z4, Z8
+	VADDPS      Z12, Z5, Z9
+	VADDPS      Z12, Z6, Z10
+	VADDPS      Z12, Z7, Z11
+	VSUBPS      Z12, Z8, Z0
+	VSUBPS      Z0, Z4, Z4
+	VPSLLD      $0x17, Z8, Z0
+	VSUBPS      Z12, Z9, Z1
+	VSUBPS      Z1, Z5, Z5
+	VPSLLD      $0x17, Z9, Z1
+	VSUBPS      Z12, Z10, Z2
+	VSUBPS      Z2, Z6, Z6
+	VPSLLD      $0x17, Z10, Z2
+	VSUBPS      Z12, Z11, Z3
+	VSUBPS      Z3, Z7, Z7
+	VPSLLD      $0x17, Z11, Z3
+	VMOVAPS     Z23, Z8
+	VMOVAPS     Z23, Z9
+	VMOVAPS     Z23, Z10
+	VMOVAPS     Z23, Z11
+	VFMADD213PS Z24, Z4, Z8
+	VFMADD213PS Z24, Z5, Z9
+	VFMADD213PS Z24, Z6, Z10
+	VFMADD213PS Z24, Z7, Z11
+	VFMADD213PS Z25, Z4, Z8
+	VFMADD213PS Z25, Z5, Z9
+	VFMADD213PS Z25, Z6, Z10
+	VFMADD213PS Z25, Z7, Z11
+	VMOVUPS     constGeluG2<>+0(SB), Z29
+	VFMADD213PS Z29, Z4, Z8
+	VFMADD213PS Z29, Z5, Z9
+	VFMADD213PS Z29, Z6, Z10
+	VFMADD213PS Z29, Z7, Z11
+	VMOVUPS     constGeluG1<>+0(SB), Z30
+	VFMADD213PS Z30, Z4, Z8
+	VFMADD213PS Z30, Z5, Z9
+	VFMADD213PS Z30, Z6, Z10
+	VFMADD213PS Z30, Z7, Z11
+	VMOVUPS     constGeluG0<>+0(SB), Z31
+	VFMADD213PS Z31, Z4, Z8
+	VFMADD213PS Z31, Z5, Z9
+	VFMADD213PS Z31, Z6, Z10
+	VFMADD213PS Z31, Z7, Z11
+	VMOVUPS     constGeluOne<>+0(SB), Z28
+	VPADDD      Z0, Z8, Z4
+	VSUBPS      Z4, Z28, Z4
+	VANDPS      (SI), Z14, Z0
+	VORPS       Z0, Z4, Z4
+	VPADDD      Z1, Z9, Z5
+	VSUBPS      Z5, Z28, Z5
+	VANDPS      64(SI), Z14, Z1
+	VORPS       Z1, Z5, Z5
+	VPADDD      Z2, Z10, Z6
+	VSUBPS      Z6, Z28, Z6
+	VANDPS      128(SI), Z14, Z2
+	VORPS       Z2, Z6, Z6
+	VPADDD      Z3, Z11, Z7
+	VSUBPS      Z7, Z28, Z7
+	VANDPS      192(SI), Z14, Z3
+	VORPS       Z3, Z7, Z7
+	VMOVUPS     (SI), Z0
+	VMULPS      Z0, Z0, Z0
+	VMOVUPS     64(SI), Z1
+	VMULPS      Z1, Z1, Z1
+	VMOVUPS     128(SI), Z2
+	VMULPS      Z2, Z2, Z2
+	VMOVUPS     192(SI), Z3
+	VMULPS      Z3, Z3, Z3
+	VMOVUPS     constGeluS5<>+0(SB), Z29
+	VMOVAPS     Z29, Z8
+	VMOVAPS     Z29, Z9
+	VMOVAPS     Z29, Z10
+	VMOVAPS     Z29, Z11
+	VMOVUPS     constGeluS4<>+0(SB), Z30
+	VFMADD213PS Z30, Z0, Z8
+	VFMADD213PS Z30, Z1, Z9
+	VFMADD213PS Z30, Z2, Z10
+	VFMADD213PS Z30, Z3, Z11
+	VMOVUPS     constGeluS3<>+0(SB), Z31
+	VFMADD213PS Z31, Z0, Z8
+	VFMADD213PS Z31, Z1, Z9
+	VFMADD213PS Z31, Z2, Z10
+	VFMADD213PS Z31, Z3, Z11
+	VMOVUPS     constGeluS2<>+0(SB), Z28
+	VFMADD213PS Z28, Z0, Z8
+	VFMADD213PS Z28, Z1, Z9
+	VFMADD213PS Z28, Z2, Z10
+	VFMADD213PS Z28, Z3, Z11
+	VMOVUPS     constGeluS1<>+0(SB), Z29
+	VFMADD213PS Z29, Z0, Z8
+	VFMADD213PS Z29, Z1, Z9
+	VFMADD213PS Z29, Z2, Z10
+	VFMADD213PS Z29, Z3, Z11
+	VMOVUPS     constGeluS0<>+0(SB), Z30
+	VFMADD213PS Z30, Z0, Z8
+	VFMADD213PS Z30, Z1, Z9
+	VFMADD213PS Z30, Z2, Z10
+	VFMADD213PS Z30, Z3, Z11
+	VMOVUPS     (SI), Z0
+	VMOVUPS     64(SI), Z1
+	VMOVUPS     128(SI), Z2
+	VMOVUPS     192(SI), Z3
+	VMULPS      Z0, Z8, Z8
+	VMULPS      Z1, Z9, Z9
+	VMULPS      Z2, Z10, Z10
+	VMULPS      Z3, Z11, Z11
+	VMOVUPS     constGeluBound<>+0(SB), Z31
+	VANDPS      Z13, Z0, Z0
+	VCMPPS      $0x1e, Z31, Z0, K1
+	VMOVAPS     Z4, K1, Z8
+	VANDPS      Z13, Z1, Z1
+	VCMPPS      $0x1e, Z31, Z1, K1
+	VMOVAPS     Z5, K1, Z9
+	VANDPS      Z13, Z2, Z2
+	VCMPPS      $0x1e, Z31, Z2, K1
+	VMOVAPS     Z6, K1, Z10
+	VANDPS      Z13, Z3, Z3
+	VCMPPS      $0x1e, Z31, Z3, K1
+	VMOVAPS     Z7, K1, Z11
+	VMOVUPS     constHalf<>+0(SB), Z28
+	VADDPS      Z28, Z8, Z0
+	VMULPS      (SI), Z0, Z0
+	VADDPS      Z28, Z9, Z1
+	VMULPS      64(SI), Z1, Z1
+	VADDPS      Z28, Z10, Z2
+	VMULPS      128(SI), Z2, Z2
+	VADDPS      Z28, Z11, Z3
+	VMULPS      192(SI), Z3, Z3
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z1, 64(DI)
+	VMOVUPS     Z2, 128(DI)
+	VMOVUPS     Z3, 192(DI)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x04, CX
+	JMP         turn4
 
-under2:
+under4:
 turn1:
-	CMPQ         CX, $0x01
-	JLT          under1
-	VMOVUPS      (SI), Z0
-	VMOVUPS      constSqrtHalf<>+0(SB), Z31
-	VMULPS       Z31, Z0, Z0
-	VANDPS       Z14, Z0, Z2
-	VMINPS       Z2, Z13, Z4
-	VMOVAPS      Z4, Z10
-	VMOVUPS      constL7<>+0(SB), Z28
-	VMOVAPS      Z28, Z4
-	VMOVUPS      constL6<>+0(SB), Z29
-	VFMADD213PS  Z29, Z10, Z4
-	VMOVUPS      constL5<>+0(SB), Z30
-	VFMADD213PS  Z30, Z10, Z4
-	VMOVUPS      constL4<>+0(SB), Z31
-	VFMADD213PS  Z31, Z10, Z4
-	VMOVUPS      constL3<>+0(SB), Z28
-	VFMADD213PS  Z28, Z10, Z4
-	VMOVUPS      constL2<>+0(SB), Z29
-	VFMADD213PS  Z29, Z10, Z4
-	VFMADD213PS  Z25, Z10, Z4
-	VFMADD213PS  Z24, Z10, Z4
-	VMULPS       Z10, Z4, Z4
-	VMOVAPS      Z18, Z8
-	VFMADD231PS  Z15, Z4, Z8
-	VSUBPS       Z18, Z8, Z6
-	VFNMADD231PS Z16, Z6, Z4
-	VFNMADD231PS Z17, Z6, Z4
-	VPERMPS      Z19, Z8, Z26
-	VPERMPS      Z20, Z8, Z8
-	VMOVAPS      Z21, Z27
-	VFMADD231PS  Z22, Z4, Z27
-	VFMADD231PS  Z26, Z4, Z8
-	VFMADD213PS  Z23, Z27, Z4
-	VFMADD213PS  Z26, Z8, Z4
-	VSCALEFPS    Z6, Z4, Z4
-	VMOVUPS      constSign<>+0(SB), Z30
-	VSUBPS       Z4, Z23, Z4
-	VANDPS       Z30, Z0, Z10
-	VORPS        Z10, Z4, Z4
-	VMULPS       Z0, Z0, Z6
-	VMOVUPS      constS5<>+0(SB), Z31
-	VMOVAPS      Z31, Z8
-	VMOVUPS      constS4<>+0(SB), Z28
-	VFMADD213PS  Z28, Z6, Z8
-	VMOVUPS      constS3<>+0(SB), Z29
-	VFMADD213PS  Z29, Z6, Z8
-	VMOVUPS      constS2<>+0(SB), Z30
-	VFMADD213PS  Z30, Z6, Z8
-	VMOVUPS      constS1<>+0(SB), Z31
-	VFMADD213PS  Z31, Z6, Z8
-	VMOVUPS      constS0<>+0(SB), Z28
-	VFMADD213PS  Z28, Z6, Z8
-	VFMADD213PS  Z0, Z0, Z8
-	VMOVAPS      Z8, Z0
-	VCMPPS       $0x1e, Z12, Z2, K1
-	VMOVAPS      Z4, K1, Z0
-	VMOVUPS      constHalf<>+0(SB), Z29
-	VADDPS       Z23, Z0, Z0
-	VMULPS       Z29, Z0, Z0
-	VMULPS       (SI), Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         $0x00000040, SI
-	ADDQ         $0x00000040, DI
-	SUBQ         $0x01, CX
-	JMP          turn1
+	CMPQ        CX, $0x01
+	JLT         under1
+	VMOVUPS     (SI), Z0
+	VMOVUPS     constGeluTop<>+0(SB), Z29
+	VANDPS      Z13, Z0, Z0
+	VMINPS      Z0, Z29, Z4
+	VMOVAPS     Z15, Z8
+	VFMADD213PS Z16, Z4, Z8
+	VFMADD213PS Z17, Z4, Z8
+	VFMADD213PS Z18, Z4, Z8
+	VFMADD213PS Z19, Z4, Z8
+	VFMADD213PS Z20, Z4, Z8
+	VFMADD213PS Z21, Z4, Z8
+	VFMADD213PS Z22, Z4, Z8
+	VMULPS      Z8, Z4, Z4
+	VADDPS      Z12, Z4, Z8
+	VSUBPS      Z12, Z8, Z0
+	VSUBPS      Z0, Z4, Z4
+	VPSLLD      $0x17, Z8, Z0
+	VMOVAPS     Z23, Z8
+	VFMADD213PS Z24, Z4, Z8
+	VFMADD213PS Z25, Z4, Z8
+	VMOVUPS     constGeluG2<>+0(SB), Z30
+	VFMADD213PS Z30, Z4, Z8
+	VMOVUPS     constGeluG1<>+0(SB), Z31
+	VFMADD213PS Z31, Z4, Z8
+	VMOVUPS     constGeluG0<>+0(SB), Z28
+	VFMADD213PS Z28, Z4, Z8
+	VMOVUPS     constGeluOne<>+0(SB), Z29
+	VPADDD      Z0, Z8, Z4
+	VSUBPS      Z4, Z29, Z4
+	VANDPS      (SI), Z14, Z0
+	VORPS       Z0, Z4, Z4
+	VMOVUPS     (SI), Z0
+	VMULPS      Z0, Z0, Z0
+	VMOVUPS     constGeluS5<>+0(SB), Z30
+	VMOVAPS     Z30, Z8
+	VMOVUPS     constGeluS4<>+0(SB), Z31
+	VFMADD213PS Z31, Z0, Z8
+	VMOVUPS     constGeluS3<>+0(SB), Z28
+	VFMADD213PS Z28, Z0, Z8
+	VMOVUPS     constGeluS2<>+0(SB), Z29
+	VFMADD213PS Z29, Z0, Z8
+	VMOVUPS     constGeluS1<>+0(SB), Z30
+	VFMADD213PS Z30, Z0, Z8
+	VMOVUPS     constGeluS0<>+0(SB), Z31
+	VFMADD213PS Z31, Z0, Z8
+	VMOVUPS     (SI), Z0
+	VMULPS      Z0, Z8, Z8
+	VMOVUPS     constGeluBound<>+0(SB), Z28
+	VANDPS      Z13, Z0, Z0
+	VCMPPS      $0x1e, Z28, Z0, K1
+	VMOVAPS     Z4, K1, Z8
+	VMOVUPS     constHalf<>+0(SB), Z29
+	VADDPS      Z29, Z8, Z0
+	VMULPS      (SI), Z0, Z0
+	VMOVUPS     Z0, (DI)
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x01, CX
+	JMP         turn1
 
 under1:
 	VZEROUPPER

@@ -17,6 +17,19 @@ package kernel
 //go:noescape
 func sumValuesRowsAVX2(dst *float64, x *float32, rows int, n int, means *float64)
 
+// sumValuesColumnsAVX2 is, for rows whose elements lie stride apart, of strips of 16 columns and narrow ones of 4,
+//
+//	for r := range rows {
+//		for j := range columns {
+//			lanes[r%8][j] += float64(x[i]) // of x[r*stride+j]
+//		}
+//	}
+//
+// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
+//
+//go:noescape
+func sumValuesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, narrow int, whole int)
+
 // sumSquaresRowsAVX2 is, for rows of n elements, in lanes,
 //
 //	for r := range rows {
@@ -30,6 +43,19 @@ func sumValuesRowsAVX2(dst *float64, x *float32, rows int, n int, means *float64
 //go:noescape
 func sumSquaresRowsAVX2(dst *float64, x *float32, rows int, n int, means *float64)
 
+// sumSquaresColumnsAVX2 is, for rows whose elements lie stride apart, of strips of 16 columns and narrow ones of 4,
+//
+//	for r := range rows {
+//		for j := range columns {
+//			lanes[r%8][j] += (float64(x[i]) - mean) * (float64(x[i]) - mean) // of x[r*stride+j]
+//		}
+//	}
+//
+// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
+//
+//go:noescape
+func sumSquaresColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, narrow int, whole int)
+
 // sumMagnitudesRowsAVX2 is, for rows of n elements, in lanes,
 //
 //	for r := range rows {
@@ -42,6 +68,19 @@ func sumSquaresRowsAVX2(dst *float64, x *float32, rows int, n int, means *float6
 //
 //go:noescape
 func sumMagnitudesRowsAVX2(dst *float64, x *float32, rows int, n int, means *float64)
+
+// sumMagnitudesColumnsAVX2 is, for rows whose elements lie stride apart, of strips of 16 columns and narrow ones of 4,
+//
+//	for r := range rows {
+//		for j := range columns {
+//			lanes[r%8][j] += |float64(x[i])| // of x[r*stride+j]
+//		}
+//	}
+//
+// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
+//
+//go:noescape
+func sumMagnitudesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, narrow int, whole int)
 
 // greatestRowsAVX2 is, for rows of n elements, of which there is one at least,
 //
@@ -170,45 +209,6 @@ func normChannelsAVX2(dst *float32, x *float32, rows int, n int, a *float32, b *
 //go:noescape
 func logRowsAVX2(dst *float32, x *float32, rows int, n int, a *float32, b *float32)
 
-// sumValuesColumnsAVX2 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			lanes[r%8][j] += float64(x[i]) // of x[r*stride+j]
-//		}
-//	}
-//
-// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
-//
-//go:noescape
-func sumValuesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
-
-// sumSquaresColumnsAVX2 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			lanes[r%8][j] += (float64(x[i]) - mean) * (float64(x[i]) - mean) // of x[r*stride+j]
-//		}
-//	}
-//
-// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
-//
-//go:noescape
-func sumSquaresColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
-
-// sumMagnitudesColumnsAVX2 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			lanes[r%8][j] += |float64(x[i])| // of x[r*stride+j]
-//		}
-//	}
-//
-// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
-//
-//go:noescape
-func sumMagnitudesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
-
 // expColumnsAVX2 is, for rows of vectors of elements, which lie stride apart,
 //
 //	for r := range rows {
@@ -219,45 +219,6 @@ func sumMagnitudesColumnsAVX2(lanes *float64, x *float32, rows int, stride int, 
 //
 //go:noescape
 func expColumnsAVX2(y *float32, x *float32, rows int, strideY int, strideX int, vectors int, m *float32)
-
-// sumValuesRowsAVX512 is, for rows of n elements, in lanes,
-//
-//	for r := range rows {
-//		mean := means[r]
-//		for i := range n {
-//			lanes[i%8] += float64(x[i])
-//		}
-//		dst[r] = sum(lanes)
-//	}
-//
-//go:noescape
-func sumValuesRowsAVX512(dst *float64, x *float32, rows int, n int, means *float64)
-
-// sumSquaresRowsAVX512 is, for rows of n elements, in lanes,
-//
-//	for r := range rows {
-//		mean := means[r]
-//		for i := range n {
-//			lanes[i%8] += (float64(x[i]) - mean) * (float64(x[i]) - mean)
-//		}
-//		dst[r] = sum(lanes)
-//	}
-//
-//go:noescape
-func sumSquaresRowsAVX512(dst *float64, x *float32, rows int, n int, means *float64)
-
-// sumMagnitudesRowsAVX512 is, for rows of n elements, in lanes,
-//
-//	for r := range rows {
-//		mean := means[r]
-//		for i := range n {
-//			lanes[i%8] += |float64(x[i])|
-//		}
-//		dst[r] = sum(lanes)
-//	}
-//
-//go:noescape
-func sumMagnitudesRowsAVX512(dst *float64, x *float32, rows int, n int, means *float64)
 
 // greatestRowsAVX512 is, for rows of n elements, of which there is one at least,
 //
@@ -385,45 +346,6 @@ func normChannelsAVX512(dst *float32, x *float32, rows int, n int, a *float32, b
 //
 //go:noescape
 func logRowsAVX512(dst *float32, x *float32, rows int, n int, a *float32, b *float32)
-
-// sumValuesColumnsAVX512 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			lanes[r%8][j] += float64(x[i]) // of x[r*stride+j]
-//		}
-//	}
-//
-// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
-//
-//go:noescape
-func sumValuesColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
-
-// sumSquaresColumnsAVX512 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			lanes[r%8][j] += (float64(x[i]) - mean) * (float64(x[i]) - mean) // of x[r*stride+j]
-//		}
-//	}
-//
-// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
-//
-//go:noescape
-func sumSquaresColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
-
-// sumMagnitudesColumnsAVX512 is, for rows whose elements lie stride apart, of strips columns of 16 or 4,
-//
-//	for r := range rows {
-//		for j := range columns {
-//			lanes[r%8][j] += |float64(x[i])| // of x[r*stride+j]
-//		}
-//	}
-//
-// Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.
-//
-//go:noescape
-func sumMagnitudesColumnsAVX512(lanes *float64, x *float32, rows int, stride int, strips int, whole int)
 
 // expColumnsAVX512 is, for rows of vectors of elements, which lie stride apart,
 //

@@ -227,26 +227,8 @@ func PowFloat[T Float](dst []T, x, y []float64) {
 // PowFloatVS is x to the power of s, computed in float64 and rounded once.
 func PowFloatVS[T Float](dst, x []T, s float64) {
 	x = x[:len(dst)]
-	if s == 2 {
-		for i, v := range x {
-			dst[i] = v * v
-		}
-		return
-	}
-	switch s {
-	case 3:
-		for i, v := range x {
-			f := float64(v)
-			dst[i] = T(f * f * f)
-		}
-	case 0.5:
-		for i, v := range x {
-			dst[i] = T(powHalf(float64(v)))
-		}
-	default:
-		for i, v := range x {
-			dst[i] = T(pow(float64(v), s))
-		}
+	for i, v := range x {
+		dst[i] = T(pow(float64(v), s))
 	}
 }
 
@@ -254,18 +236,41 @@ func PowFloatVS[T Float](dst, x []T, s float64) {
 func Pow32(dst, x, y []float32) {
 	x, y = x[:len(dst)], y[:len(dst)]
 	for i := range dst {
-		dst[i] = float32(pow(float64(x[i]), float64(y[i])))
+		dst[i] = float32(pow32(float64(x[i]), float64(y[i])))
 	}
 }
 
-// Pow32VS is Pow32 with one exponent.
-func Pow32VS(dst, x []float32, s float32) { PowFloatVS(dst, x, float64(s)) }
+// Pow32VS is Pow32 with one exponent, at any level.
+func Pow32VS(l Level, dst, x []float32, s float64) {
+	switch s {
+	case 2:
+		MulVector(l, dst, x, x)
+	case 3:
+		CubeVector(l, dst, x)
+	case -1:
+		ReciprocalVector(l, dst, x)
+	default:
+		x = x[:len(dst)]
+		for i, v := range x {
+			dst[i] = float32(pow32(float64(v), s))
+		}
+	}
+}
 
 // Pow32SV is Pow32 of one base.
 func Pow32SV(dst []float32, s float32, y []float32) {
 	y = y[:len(dst)]
 	for i, e := range y {
-		dst[i] = float32(pow(float64(s), float64(e)))
+		dst[i] = float32(pow32(float64(s), float64(e)))
+	}
+}
+
+// Cube is x*x*x, computed in float64 and rounded once.
+func Cube(dst, x []float32) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		f := float64(v)
+		dst[i] = float32(f * f * f)
 	}
 }
 
@@ -280,6 +285,52 @@ func pow(x, y float64) float64 {
 		return powHalf(x)
 	}
 	return math.Pow(x, y)
+}
+
+// wholeMost is the greatest exponent with which products are made.
+const wholeMost = 16
+
+// pow32 is pow of numbers of float32, within 2e-9 of the result where that is a
+// number of float32.
+func pow32(x, y float64) float64 {
+	n := 0
+	if -wholeMost <= y && y <= wholeMost {
+		n = int(y)
+	}
+	switch {
+	case y == float64(n):
+		return powWhole(x, n)
+	case y == 0.5:
+		return powHalf(x)
+	case y == -0.5:
+		return 1 / powHalf(x)
+	case !(0 < x && x <= math.MaxFloat32 && math.Abs(y) <= math.MaxFloat32):
+		return math.Pow(x, y)
+	}
+	t := y * logSeries(x)
+	switch {
+	case t > expTop:
+		return math.Inf(1)
+	case t < expLow:
+		return 0
+	}
+	s, p := expm1(t)
+	return s + s*p
+}
+
+// powWhole is x to the power of n, |n| <= wholeMost, of products of float64.
+func powWhole(x float64, n int) float64 {
+	r := 1.0
+	for e := max(n, -n); e > 0; e >>= 1 {
+		if e&1 != 0 {
+			r *= x
+		}
+		x *= x
+	}
+	if n < 0 {
+		return 1 / r
+	}
+	return r
 }
 
 // powHalf is x to the power of 1/2, which is the square root but for -0 and -Inf.

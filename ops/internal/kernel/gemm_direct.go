@@ -37,6 +37,9 @@ func (l Level) Direct(m, n, k int) bool {
 //
 //	y[i*ldy+j] = 0 + sum over p<k of a[i*lda+p] * b[t.Offsets[p]+j]    i<m, j<n
 func DirectProduct(l Level, y []float32, ldy int, a []float32, lda int, b []float32, t Taps, m, n int) {
+	if l != Go && n < AVX512.Lanes() {
+		l = AVX2 // what vectors of 512 bits would have beside n columns costs as much as they
+	}
 	for i := 0; i < m; i += directRows {
 		ConvRows(l, y[i*ldy:], ldy, a[i*lda:], lda, b, t, noBias[:], min(directRows, m-i), n)
 	}

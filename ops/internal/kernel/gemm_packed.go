@@ -1,7 +1,5 @@
 package kernel
 
-import "unsafe"
-
 // PackedB is the right operand of products, copied into the order in which
 // they read it: strips of columns, one after the other, each with its columns
 // of one row after the other's. The last strip is filled up with zeros to a
@@ -39,7 +37,7 @@ func PackB(l Level, b []float32, ldb, k, n int, transposed bool) *PackedB {
 	if k == 0 || n == 0 {
 		return w
 	}
-	w.elements = alignedFloats(k * wide)
+	w.elements = Weights[float32](k * wide)
 	if n != wide {
 		w.ragged.Step(k, w.stripAt(n/w.width*w.width))
 	}
@@ -59,14 +57,6 @@ func PackB(l Level, b []float32, ldb, k, n int, transposed bool) *PackedB {
 		}
 	}
 	return w
-}
-
-// alignedFloats makes a slice that begins a cache line.
-func alignedFloats(n int) []float32 {
-	const line = 64 / 4
-	s := make([]float32, n+line)
-	past := int(uintptr(unsafe.Pointer(&s[0]))%64) / 4
-	return s[(line-past)%line:][:n:n]
 }
 
 // stripAt is the width of the strip that begins at column j.
@@ -94,11 +84,11 @@ func (b *PackedB) Step() int {
 //	y[i*ldy+j] = 0 + sum over p<k of a[i*ars+p*acs] * b[p, j]    top<=i<top+m, lo<=j<hi
 //
 // with the sums of Gemm, from zero in the order of p. lo is a multiple of
-// Step, and hi too or n. finish, which may be nil, is called once for each row
-// of a block of results while it is in cache: y then holds those of row i from
-// column j on. It may change them, and what it does must not depend on where
-// blocks are cut.
-func (b *PackedB) Product(y []float32, ldy int, a []float32, ars, acs, top, m, lo, hi int, finish func(i, j int, y []float32)) {
+// Step, and hi too or n. finish, which may be nil, gets the results of a block
+// while it is in cache, each once: y then holds rows of w columns one after the
+// other, from row i and column j on. It may change them, and what it does must not
+// depend on where blocks are cut.
+func (b *PackedB) Product(y []float32, ldy int, a []float32, ars, acs, top, m, lo, hi int, finish func(i, j, w int, y []float32)) {
 	for j := lo; j < hi; j += packedColumns {
 		w := min(packedColumns, hi-j)
 		for i := top; i < top+m; i += packedRows {
@@ -115,25 +105,24 @@ func (b *PackedB) Product(y []float32, ldy int, a []float32, ars, acs, top, m, l
 				b.add(y[i*ldy:], ldy, a[i*ars:], ars, acs, h, j, j+w)
 			}
 			if joined {
-				b.settle(y[i*ldy:][:h*ldy])
+				b.complete(y[i*ldy:][:h*ldy], i, j, w, finish)
+				continue
 			}
 			for r := range h {
-				row := y[(i+r)*ldy+j:][:w]
-				if !joined {
-					b.settle(row)
-				}
-				if finish != nil {
-					finish(i+r, j, row)
-				}
+				b.complete(y[(i+r)*ldy+j:][:w], i+r, j, w, finish)
 			}
 		}
 	}
 }
 
-// settle adds sums to 0 as Gemm does: one of -0 becomes 0.
-func (b *PackedB) settle(sums []float32) {
+// complete adds sums to 0 as Gemm does, so that one of -0 becomes 0, and finishes
+// them.
+func (b *PackedB) complete(sums []float32, i, j, w int, finish func(i, j, w int, y []float32)) {
 	if b.level != Go {
 		AddVectorVS(b.level, sums, sums, 0)
+	}
+	if finish != nil {
+		finish(i, j, w, sums)
 	}
 }
 

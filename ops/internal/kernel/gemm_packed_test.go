@@ -27,9 +27,9 @@ func checkPacked(t *testing.T, l Level, r *rand.Rand, m, n, k int) {
 	want := make([]float32, m*ldy)
 	Gemm(Go, want, ldy, a, ars, 1, b, ldb, m, n, k)
 	seen := make([]int, m*n)
-	count := func(i, j int, y []float32) {
+	count := func(i, j, w int, y []float32) {
 		for u := range y {
-			seen[i*n+j+u]++
+			seen[(i+u/w)*n+j+u%w]++
 		}
 	}
 	check := func(name string, got []float32) {

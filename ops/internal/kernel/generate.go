@@ -4,6 +4,8 @@ package kernel
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part level -out ../asm_level_amd64.s -stubs ../asm_level_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part transpose -out ../asm_transpose_amd64.s -stubs ../asm_transpose_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part product -out ../asm_product_amd64.s -stubs ../asm_product_amd64.go"
+//go:generate sh -c "cd _gen && go run . -pkg kernel -part beside -out ../asm_beside_amd64.s -stubs ../asm_beside_amd64.go"
+//go:generate sh -c "cd _gen && go run . -pkg kernel -part pair -out ../asm_pair_amd64.s -stubs ../asm_pair_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part function -out ../asm_function_amd64.s -stubs ../asm_function_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part cell -out ../asm_cell_amd64.s -stubs ../asm_cell_amd64.go"
 //go:generate sh -c "cd _gen && go run . -pkg kernel -part binary -out ../asm_binary_amd64.s -stubs ../asm_binary_amd64.go"

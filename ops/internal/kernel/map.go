@@ -8,6 +8,7 @@ type vectorMap int
 const (
 	mapSqrt vectorMap = iota
 	mapReciprocal
+	mapCube
 	mapAbs
 	mapNeg
 	mapSign
@@ -55,6 +56,9 @@ func SqrtVector(l Level, dst, src []float32) { mapSqrt.or(Sqrt, l, dst, src) }
 
 // ReciprocalVector is Reciprocal.
 func ReciprocalVector(l Level, dst, src []float32) { mapReciprocal.or(Reciprocal, l, dst, src) }
+
+// CubeVector is Cube.
+func CubeVector(l Level, dst, src []float32) { mapCube.or(Cube, l, dst, src) }
 
 // AbsVector is Abs.
 func AbsVector(l Level, dst, src []float32) { mapAbs.or(Abs, l, dst, src) }

@@ -18,6 +18,8 @@ func (f vectorMap) callAVX2(dst, src *float32, n int, alpha, beta float32) {
 		sqrtAVX2(dst, src, n)
 	case mapReciprocal:
 		reciprocalAVX2(dst, src, n)
+	case mapCube:
+		cubeAVX2(dst, src, n)
 	case mapAbs:
 		absAVX2(dst, src, n)
 	case mapNeg:
@@ -61,6 +63,8 @@ func (f vectorMap) callAVX512(dst, src *float32, n int, alpha, beta float32) {
 		sqrtAVX512(dst, src, n)
 	case mapReciprocal:
 		reciprocalAVX512(dst, src, n)
+	case mapCube:
+		cubeAVX512(dst, src, n)
 	case mapAbs:
 		absAVX512(dst, src, n)
 	case mapNeg:

@@ -15,7 +15,7 @@ var maps32 = []struct {
 	limit float64
 	scale func(x, want float64) float64
 }{
-	{"sqrt", SqrtVector, 0, nil}, {"reciprocal", ReciprocalVector, 0, nil}, {"abs", AbsVector, 0, nil}, {"neg", NegVector, 0, nil}, {"sign", SignVector, 0, nil},
+	{"sqrt", SqrtVector, 0, nil}, {"reciprocal", ReciprocalVector, 0, nil}, {"cube", CubeVector, 0, nil}, {"abs", AbsVector, 0, nil}, {"neg", NegVector, 0, nil}, {"sign", SignVector, 0, nil},
 	{"round", RoundVector, 0, nil}, {"floor", FloorVector, 0, nil}, {"ceil", CeilVector, 0, nil},
 	{"softsign", SoftsignVector, 0, nil}, {"hardSwish", HardSwishVector, 0, nil}, {"relu", ReluVector, 0, nil},
 	{"leakyRelu", func(l Level, dst, src []float32) { LeakyReluVector(l, dst, src, 0.3) }, 0, nil},

@@ -25,7 +25,7 @@ func SumRows(l Level, t Term, dst []float64, x []float32, n int, means []float64
 	}
 	means = means[:len(dst)]
 	if l != Go && len(x) > 0 && n < longRow {
-		sumRows(l, t, dst, x, n, means)
+		sumRows(t, dst, x, n, means)
 		return
 	}
 	for r := range dst {
@@ -234,6 +234,35 @@ func NormRows(l Level, dst, x []float32, n int, mean, inv, scale, bias []float32
 	}
 }
 
+// AddRows is dst = x + e of rows as long as e, one after the other.
+func AddRows(l Level, dst, x, e []float32) {
+	if n := len(e); n > 0 && 2*n <= len(dst) && 2*n <= rowBlock/2 {
+		addShortRows(l, dst, x, e)
+		return
+	}
+	addEach(l, dst, x, e)
+}
+
+// addShortRows is AddRows with e so many times that a row of it is worth a call.
+func addShortRows(l Level, dst, x, e []float32) {
+	var room [rowBlock / 2]float32
+	n := len(e)
+	rows := room[:min(len(room), len(dst))/n*n]
+	copy(rows, e)
+	for ; n < len(rows); n *= 2 {
+		copy(rows[n:], rows[:n])
+	}
+	addEach(l, dst, x, rows)
+}
+
+func addEach(l Level, dst, x, e []float32) {
+	for len(dst) > 0 {
+		n := min(len(e), len(dst))
+		AddVector(l, dst[:n], x, e[:n])
+		dst, x = dst[n:], x[n:]
+	}
+}
+
 // LogSoftmaxRows is dst = x - m[r] - log[r]; each operation is rounded.
 func LogSoftmaxRows(l Level, dst, x []float32, n int, m, log []float32) {
 	x, dst, log = x[:len(m)*n], dst[:len(m)*n], log[:len(m)]
@@ -256,7 +285,7 @@ func AddColumnRows(l Level, t Term, c *Columns, x []float32, rows, stride, w int
 	x = x[:(rows-1)*stride+w]
 	done := 0
 	if l != Go {
-		done = addColumnRows(l, t, c, x, rows, stride, w, 0)
+		done = addColumnRows(t, c, x, rows, stride, w, 0)
 	}
 	if done < w {
 		c.addRows(t, x, rows, stride, done, w)
@@ -268,7 +297,7 @@ func SumColumns(l Level, t Term, c *Columns, x []float32, rows, stride, w int) {
 	done := 0
 	if l != Go && rows > 0 && w > 0 {
 		x = x[:(rows-1)*stride+w]
-		done = addColumnRows(l, t, c, x, rows, stride, w, 1)
+		done = addColumnRows(t, c, x, rows, stride, w, 1)
 	}
 	if done < w {
 		c.clear(t, rows, done, w)

@@ -2,20 +2,16 @@
 
 package kernel
 
-func sumRows(l Level, t Term, dst []float64, x []float32, n int, means []float64) {
-	switch {
-	case t == Value && l == AVX2:
+// The sums of every level are of 256 bits.
+
+func sumRows(t Term, dst []float64, x []float32, n int, means []float64) {
+	switch t {
+	case Value:
 		sumValuesRowsAVX2(&dst[0], &x[0], len(dst), n, &means[0])
-	case t == Value:
-		sumValuesRowsAVX512(&dst[0], &x[0], len(dst), n, &means[0])
-	case t == Square && l == AVX2:
+	case Square:
 		sumSquaresRowsAVX2(&dst[0], &x[0], len(dst), n, &means[0])
-	case t == Square:
-		sumSquaresRowsAVX512(&dst[0], &x[0], len(dst), n, &means[0])
-	case l == AVX2:
-		sumMagnitudesRowsAVX2(&dst[0], &x[0], len(dst), n, &means[0])
 	default:
-		sumMagnitudesRowsAVX512(&dst[0], &x[0], len(dst), n, &means[0])
+		sumMagnitudesRowsAVX2(&dst[0], &x[0], len(dst), n, &means[0])
 	}
 }
 
@@ -81,30 +77,18 @@ func normRows(l Level, dst, x []float32, n int, mean, inv, scale, bias []float32
 
 // addColumnRows does whole strips of columns, and gives how many columns it did.
 // Where whole is 1 it begins and ends them.
-func addColumnRows(l Level, t Term, c *Columns, x []float32, rows, stride, w, whole int) int {
-	width := 16
-	if l == AVX2 {
-		width = 4
-	}
-	strips := w / width
-	if strips == 0 {
-		return 0
-	}
+func addColumnRows(t Term, c *Columns, x []float32, rows, stride, w, whole int) int {
+	strips, narrow := w/16, w%16/4
 	switch {
-	case t == Value && l == AVX2:
-		sumValuesColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, whole)
+	case strips+narrow == 0:
 	case t == Value:
-		sumValuesColumnsAVX512(&c[0][0], &x[0], rows, stride, strips, whole)
-	case t == Square && l == AVX2:
-		sumSquaresColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, whole)
+		sumValuesColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, narrow, whole)
 	case t == Square:
-		sumSquaresColumnsAVX512(&c[0][0], &x[0], rows, stride, strips, whole)
-	case l == AVX2:
-		sumMagnitudesColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, whole)
+		sumSquaresColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, narrow, whole)
 	default:
-		sumMagnitudesColumnsAVX512(&c[0][0], &x[0], rows, stride, strips, whole)
+		sumMagnitudesColumnsAVX2(&c[0][0], &x[0], rows, stride, strips, narrow, whole)
 	}
-	return strips * width
+	return 16*strips + 4*narrow
 }
 
 // expColumns does whole vectors of the rows, and gives how many columns it did.

@@ -69,6 +69,7 @@ func TestManyRows(t *testing.T) {
 					"affine":    func(l Level, y []float32, s []float64) { AffineChannels(l, y, x, n, f, o) },
 					"channels":  func(l Level, y []float32, s []float64) { NormChannels(l, y, x, n, m, f, o, q) },
 					"elements":  func(l Level, y []float32, s []float64) { NormRows(l, y, x, n, m, f, scale, bias) },
+					"add":       func(l Level, y []float32, s []float64) { AddRows(l, y, x, scale) },
 					"no bias":   func(l Level, y []float32, s []float64) { NormRows(l, y, x, n, m, f, scale, nil) },
 					"log":       func(l Level, y []float32, s []float64) { LogSoftmaxRows(l, y, x, n, m, f) },
 					"moments": func(l Level, y []float32, s []float64) {
@@ -355,6 +356,28 @@ func BenchmarkManyRows(b *testing.B) {
 					b.ReportMetric(float64(b.N)*float64(len(x)*4)/float64(b.Elapsed().Nanoseconds()), "GB/s")
 				})
 			}
+		}
+	}
+}
+
+func BenchmarkSumColumns(b *testing.B) {
+	for _, shape := range [][2]int{{64, 64}, {64, 256}, {128, 512}, {50, 256}, {1000, 128}} {
+		rows, stride := shape[0], shape[1]
+		x := make([]float32, rows*stride)
+		for i := range x {
+			x[i] = float32(i%2400)/100 - 12
+		}
+		for _, l := range Levels() {
+			b.Run(fmt.Sprintf("%dx%d/%v", rows, stride, l), func(b *testing.B) {
+				var c Columns
+				b.ReportAllocs()
+				for b.Loop() {
+					for at := 0; at < stride; at += Width {
+						SumColumns(l, Value, &c, x[at:], rows, stride, Width)
+					}
+				}
+				b.ReportMetric(float64(b.N)*float64(len(x)*4)/float64(b.Elapsed().Nanoseconds()), "GB/s")
+			})
 		}
 	}
 }

@@ -16,10 +16,16 @@ func TopK[T Number](best []int64, x []T, largest bool, p Pace) bool {
 	for i := range best {
 		best[i] = int64(i)
 	}
+	const (
+		stretch = 1 << 14
+		sinks   = 1 << 10 // of a heap that may be large, between looks at p
+	)
 	for i := len(best)/2 - 1; i >= 0; i-- {
 		sink(best, i, x, largest)
+		if i%sinks == 0 && p.Stop(8*sinks) {
+			return false
+		}
 	}
-	const stretch = 1 << 14
 	for lo := len(best); lo < len(x); lo += stretch {
 		hi := min(len(x), lo+stretch)
 		for i := lo; i < hi; i++ {
@@ -35,8 +41,11 @@ func TopK[T Number](best []int64, x []T, largest bool, p Pace) bool {
 	for n := len(best) - 1; n > 0; n-- {
 		best[0], best[n] = best[n], best[0]
 		sink(best[:n], 0, x, largest)
+		if n%sinks == 0 && p.Stop(8*sinks) {
+			return false
+		}
 	}
-	return !p.Stop(8 * len(best))
+	return !p.Stop(8 * min(len(best), sinks))
 }
 
 // before reports whether element i comes before element j.

@@ -231,7 +231,7 @@ func FuzzCells(f *testing.F) {
 
 func BenchmarkFunctions(b *testing.B) {
 	for _, f := range functions32 {
-		for _, n := range []int{4096, 1 << 20} {
+		for _, n := range []int{1024, 4096, 1 << 20} {
 			for _, l := range Levels() {
 				b.Run(fmt.Sprintf("%s/n=%d/%v", f.name, n, l), func(b *testing.B) {
 					x, y := make([]float32, n), make([]float32, n)

@@ -27,7 +27,7 @@ var (
 // have the least greatest relative errors of results, 3.1e-9 and 1.6e-9.
 var (
 	expE = []float64{0.499999934125347728, 0.166665201078942264, 0.04166839419699293, 0.00836878040599586485, 0.00138144679948613811}
-	expF = []float64{0.500016189711308139, 0.166667185605790652}
+	expF = map[int][]float64{8: {0.500064600672815767, 0.166668587581159872}, 16: {0.500016189711308139, 0.166667185605790652}}
 )
 
 // expPlain is up to where e^x and e^-x are normal.
@@ -37,7 +37,7 @@ const expPlain = 86.9
 var constants = map[string]Mem{}
 
 // wideValues are the constants of 64 bits.
-var wideValues = map[string]uint64{"NegZero64": 1 << 63, "Magnitude64": 1<<63 - 1, "ByteOnes": 0x0101010101010101}
+var wideValues = map[string]uint64{"One64": math.Float64bits(1), "NegZero64": 1 << 63, "Magnitude64": 1<<63 - 1, "ByteOnes": 0x0101010101010101}
 
 func constant(name string) Mem {
 	if m, ok := constants[name]; ok {
@@ -64,9 +64,14 @@ func constant(name string) Mem {
 
 // tables are the constants whose elements differ.
 var tables = map[string]func(i int) float32{
-	"T":    func(i int) float32 { return float32(math.Exp2(float64(i) / 16)) },
-	"TLow": func(i int) float32 { v := math.Exp2(float64(i) / 16); return float32(v - float64(float32(v))) },
+	"T8":     func(i int) float32 { return power(i, 8) },
+	"T16":    func(i int) float32 { return power(i, 16) },
+	"TLow8":  func(i int) float32 { return float32(math.Exp2(float64(i%8)/8) - float64(power(i, 8))) },
+	"TLow16": func(i int) float32 { return float32(math.Exp2(float64(i%16)/16) - float64(power(i, 16))) },
 }
+
+// power is 2^(i/steps), rounded, for i modulo steps.
+func power(i, steps int) float32 { return float32(math.Exp2(float64(i%steps) / float64(steps))) }
 
 func values() map[string]uint32 {
 	f := func(x float64) uint32 { return math.Float32bits(float32(x)) }
@@ -74,7 +79,8 @@ func values() map[string]uint32 {
 	v := map[string]uint32{
 		"Bound": f(tanhBound), "LowBound": f(-tanhBound), "BoundSquare": math.Float32bits(bound * bound),
 		"Half": f(0.5), "One": f(1), "Sign": 1 << 31, "Bias": 127,
-		"Whole": f(0x1.8p23), "Sixteenths": f(0x1.8p19), "ExpPlain": 1<<31 - f(expPlain),
+		"Whole": f(0x1.8p23), "ExpPlain": f(expPlain), "ExpPlain2": 2 * f(expPlain),
+		"Steps8": f(0x1.8p20), "Steps16": f(0x1.8p19), "WholeSteps8": 0x1ff << 23, "WholeSteps16": 0x1ff << 23,
 		"Log2e": f(math.Log2E), "Ln2Hi": f(0.693359375), "Ln2Lo": f(-2.12194440e-4),
 		"ExpTop": f(89), "ExpLow": f(-104), "SigmoidTop": f(89), "SigmoidLow": f(-87.3), "Zero": 0,
 	}
@@ -84,11 +90,13 @@ func values() map[string]uint32 {
 	for i, c := range tanhQ {
 		v[fmt.Sprint("Q", i)] = f(c / tanhQ[0])
 	}
+	for lanes, list := range expF {
+		for i, c := range list {
+			v[label("F%d%d", i, lanes)] = f(c)
+		}
+	}
 	for i, c := range expE {
 		v[fmt.Sprint("E", i)] = f(c)
-	}
-	for i, c := range expF {
-		v[fmt.Sprint("F", i)] = f(c)
 	}
 	maps.Copy(v, mapValues(f))
 	return v
@@ -218,46 +226,6 @@ func (s *constSet) exp(x, n, p vecs, whole bool) {
 	}
 }
 
-// expOf is x = e^x of any numbers; elsewhere is where what is rare is done,
-// which the function that it gives writes, behind a function's end. EAX is
-// spoiled.
-func (s *constSet) expOf(elsewhere string, x, n, p vecs) (beyond func()) {
-	all := func() {
-		clamp(x, s.get("ExpLow"), s.get("ExpTop"))
-		s.exp(x, n, p, true)
-	}
-	if s.m.lanes == 16 {
-		all()
-		return func() {}
-	}
-	magnitude := s.get("Magnitude")
-	for i := range x {
-		VPAND(magnitude, x[i], n[i])
-	}
-	for i := range n[1:] {
-		VPMAXSD(n[i+1], n[0], n[0])
-	}
-	VPADDD(constant("ExpPlain"), n[0], n[0])
-	VMOVMSKPS(n[0], reg.EAX)
-	TESTL(reg.EAX, reg.EAX)
-	JNZ(LabelRef(elsewhere))
-	s.expPlain(x, n, p)
-	Label(elsewhere + "_end")
-	return func() {
-		Label(elsewhere)
-		all()
-		JMP(LabelRef(elsewhere + "_end"))
-	}
-}
-
-// expPlain is exp of 256 bits for |x| <= expPlain, where 2^n is normal.
-func (s *constSet) expPlain(x, n, p vecs) {
-	s.expParts(x, n, p)
-	for i := range x {
-		VPADDD(n[i], p[i], x[i])
-	}
-}
-
 // expParts makes e^x of two factors, p and 2^n; n is 2^23 times as much, an
 // integer.
 func (s *constSet) expParts(x, n, p vecs) {
@@ -296,7 +264,7 @@ func (s *constSet) expParts(x, n, p vecs) {
 
 // expByTable is exp of 512 bits.
 func (s *constSet) expByTable(x, n, p vecs) {
-	c, sixteenths := s.get("Log2e"), s.get("Sixteenths")
+	c, sixteenths := s.get("Log2e"), s.get("Steps16")
 	for i := range x {
 		VMOVAPS(sixteenths, p[i])
 		VFMADD231PS(c, x[i], p[i])
@@ -308,7 +276,7 @@ func (s *constSet) expByTable(x, n, p vecs) {
 			VFNMADD231PS(c, n[i], x[i])
 		}
 	}
-	table, low, f0, f1, one := s.get("T"), s.get("TLow"), s.get("F0"), s.get("F1"), s.get("One")
+	table, low, f0, f1, one := s.get("T16"), s.get("TLow16"), s.get("F016"), s.get("F116"), s.get("One")
 	t, q := s.temp[0], s.temp[1]
 	for i := range x {
 		VPERMPS(table, p[i], t)
@@ -392,34 +360,15 @@ func (m *machine) functions() {
 				}
 			}
 		})
-	m.vectors("sigmoid", "1 / (1 + exp(-src[i]))", append([]string{"Sign", "SigmoidLow", "SigmoidTop"}, expNames...),
-		func(s *constSet, x, t, u vecs) {
-			sign := s.get("Sign")
-			for i := range x {
-				if m.lanes == 8 {
-					VXORPS(sign, x[i], x[i])
-				} else {
-					VPXORD(sign, x[i], x[i])
-				}
-			}
-			clamp(x, s.get("SigmoidLow"), s.get("SigmoidTop"))
-			s.exp(x, t, u, false)
-			one := s.get("One")
-			for i := range x {
-				VADDPS(one, x[i], x[i])
-			}
-			for i := range x {
-				VDIVPS(x[i], one, x[i])
-			}
-		})
-	var beyond []func()
-	m.vectors("exp", "exp(src[i])", append([]string{"ExpLow", "ExpTop"}, expNames...),
-		func(s *constSet, x, t, u vecs) {
-			beyond = append(beyond, s.expOf(label("beyond%d", len(x)), x, t, u))
-		})
-	for _, f := range beyond {
-		f()
-	}
+	m.exponentials("sigmoid", "1 / (1 + exp(-src[i]))", func(e *exps, from Mem, x reg.VecPhysical) {
+		e.set("Sign", x)
+		e.m.xor(from, x)
+	}, func(e *exps, _ Mem) {
+		VADDPS(e.get("One"), e.p, e.p)
+		e.set("One", e.t[0])
+		VDIVPS(e.p, e.t[0], e.p)
+	})
+	m.exponentials("exp", "exp(src[i])", func(_ *exps, from Mem, x reg.VecPhysical) { VMOVUPS(from, x) }, func(*exps, Mem) {})
 	m.vectors("relu", "the greater of src[i] and 0, NaN of NaN", []string{"Zero"},
 		func(s *constSet, x, t, u vecs) {
 			zero := s.get("Zero")

@@ -25,11 +25,13 @@ var parts = map[string]func(){
 	"binary":    each((*machine).binaries),
 	"map":       each((*machine).maps),
 	"sum":       each((*machine).sums),
-	"row":       each((*machine).rowFunctions),
+	"row":       rows,
 	"choose":    each((*machine).chooseFunctions),
 	"conv":      each((*machine).convolutions),
 	"grid":      each((*machine).grids),
 	"half":      halves,
+	"beside":    besides,
+	"pair":      pairs,
 	"integer":   each((*machine).integers),
 }
 

@@ -8,7 +8,10 @@ import (
 
 // A function of this file does many rows of one length, which lie one after the
 // other. What a row has behind its last whole vector goes through a vector with
-// a mask: the loads of the other lanes do not happen, and their sums stay.
+// a mask: the loads of the other lanes do not happen, and their sums stay. But what
+// loads the next row waits for such a store, even where its mask leaves that row
+// alone; so functions that store, of rows as long as a vector, do the last vector's
+// elements twice where they can.
 
 // tailMask has as many ones as a mask can have, and then zeros.
 func tailMask() Mem {
@@ -107,19 +110,21 @@ func (m *machine) terms() []wideTerm {
 	}
 }
 
-// rowFunctions writes the functions.
-func (m *machine) rowFunctions() {
-	for _, t := range m.terms() {
-		m.sumRows(t)
+// rows writes the functions, the sums of 256 bits alone: see accumulate.
+func rows() {
+	for _, t := range avx2.terms() {
+		avx2.sumRows(t)
+		avx2.sumColumns(t)
 	}
+	each((*machine).rowFunctions)()
+}
+
+func (m *machine) rowFunctions() {
 	m.extremeRows("greatestRows", "max", VMAXPS, true)
 	m.extremeRows("leastRows", "min", VMINPS, false)
 	m.expRows("expRows", true)
 	m.expRows("expSumRows", false)
 	m.rowMaps()
-	for _, t := range m.terms() {
-		m.sumColumns(t)
-	}
 	m.expColumns()
 }
 
@@ -129,7 +134,7 @@ func (m *machine) expColumns() {
 	m.head("expColumns", "y, x *float32, rows, strideY, strideX, vectors int, m *float32", " is, for rows of vectors of elements, which lie stride apart,",
 		"\tfor r := range rows {", "\t\tfor j := range columns {", "\t\t\ty[r*strideY+j] = exp(x[r*strideX+j] - m[j])", "\t\t}", "\t}")
 	y, x, rows, strideY, strideX, vectors, most := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R8, reg.R9, reg.R10
-	i, left := reg.R11, reg.RCX // expOf has EAX
+	i, left := reg.R11, reg.RCX // exps has EAX
 	Load(Param("y"), y)
 	Load(Param("x"), x)
 	Load(Param("rows"), rows)
@@ -139,77 +144,63 @@ func (m *machine) expColumns() {
 	Load(Param("m"), most)
 	SHLQ(Imm(2), strideY)
 	SHLQ(Imm(2), strideX)
-	s := m.load(12, append([]string{"ExpLow", "ExpTop"}, expNames...)...)
-	r := m.regs
+	e := m.exps(m.regs[expRegs:]...)
 	Label("row")
 	TESTQ(rows, rows)
 	JZ(LabelRef("done"))
 	XORQ(i, i)
 	MOVQ(vectors, left)
-	for _, k := range []int{4, 1} {
-		Label(label("turn%d", k))
-		CMPQ(left, Imm(uint64(k)))
-		JLT(LabelRef(label("under%d", k)))
-		for v := range k {
-			VMOVUPS(at(v*m.bytes(), x, i, 1), r[v])
-			VSUBPS(at(v*m.bytes(), most, i, 1), r[v], r[v])
-		}
-		defer s.expOf(label("beyond%d", k), r[:k], r[4:4+k], r[8:8+k])()
-		for v := range k {
-			VMOVUPS(r[v], at(v*m.bytes(), y, i, 1))
-		}
-		ADDQ(U32(k*m.bytes()), i)
-		SUBQ(Imm(uint64(k)), left)
-		JMP(LabelRef(label("turn%d", k)))
-		Label(label("under%d", k))
-	}
+	_, rare := e.walk(&expWalk{left: left, unit: 1,
+		load: func(k int, to reg.VecPhysical) {
+			VMOVUPS(at(k*m.bytes(), x, i, 1), to)
+			VSUBPS(at(k*m.bytes(), most, i, 1), to, to)
+		},
+		keep: func(k int, _ bool) { VMOVUPS(e.p, at(k*m.bytes(), y, i, 1)) },
+		advance: func(k int) {
+			ADDQ(U32(k*m.bytes()), i)
+			SUBQ(Imm(uint64(k)), left)
+		},
+	})
 	ADDQ(strideX, x)
 	ADDQ(strideY, y)
 	DECQ(rows)
 	JMP(LabelRef("row"))
 	Label("done")
 	end()
+	rare()
 }
 
-// parts is how many registers hold 8 lanes of float64.
-func (m *machine) parts() int { return 16 / m.lanes }
+// accumulate adds to a sum what is multiplied by 1, which rounds as an addition
+// does. Additions are for the units that make float64 of float32, and while such
+// a product costs nothing beside that, an addition doubles it, as 512 bits do.
+func accumulate(x, one, sum reg.VecPhysical) { VFMADD231PD(one, x, sum) }
 
 // widen loads part p of 8 elements, of those of the mask where tail is set.
 func (m *machine) widen(from Mem, p int, tail bool, mask, to reg.VecPhysical) {
 	from.Disp += p * m.bytes() / 2
-	switch {
-	case !tail:
+	if !tail {
 		VCVTPS2PD(from, to)
-	case m.lanes == 16:
-		VCVTPS2PD_Z(from, reg.K2, to)
-	default:
-		part := xmm(mask)
-		if p == 1 {
-			VEXTRACTF128(Imm(1), mask, xmm(to))
-			part = xmm(to)
-		}
-		VMASKMOVPS(from, part, xmm(to))
-		VCVTPS2PD(xmm(to), to)
+		return
 	}
+	part := xmm(mask)
+	if p == 1 {
+		VEXTRACTF128(Imm(1), mask, xmm(to))
+		part = xmm(to)
+	}
+	VMASKMOVPS(from, part, xmm(to))
+	VCVTPS2PD(xmm(to), to)
 }
 
-// addTerm adds part p of terms to a sum, those of the mask where tail is set.
-func (m *machine) addTerm(x, sum reg.VecPhysical, p int, tail bool, mask, t reg.VecPhysical) {
-	switch {
-	case !tail:
-		VADDPD(x, sum, sum)
-	case m.lanes == 16:
-		VADDPD(x, sum, reg.K2, sum)
-	default:
-		VADDPD(x, sum, x)
-		if p == 0 {
-			VPMOVSXDQ(xmm(mask), t)
-		} else {
-			VEXTRACTF128(Imm(1), mask, xmm(t))
-			VPMOVSXDQ(xmm(t), t)
-		}
-		VBLENDVPD(t, x, sum, sum)
+// addTail adds part p of the terms of a mask to a sum.
+func addTail(x, sum reg.VecPhysical, p int, mask, t reg.VecPhysical) {
+	VADDPD(x, sum, x)
+	if p == 0 {
+		VPMOVSXDQ(xmm(mask), t)
+	} else {
+		VEXTRACTF128(Imm(1), mask, xmm(t))
+		VPMOVSXDQ(xmm(t), t)
 	}
+	VBLENDVPD(t, x, sum, sum)
 }
 
 // sumRows writes the sums of the terms of rows, four rows at a time: each adds
@@ -225,10 +216,10 @@ func (m *machine) sumRows(term wideTerm) {
 	Load(Param("rows"), rows)
 	Load(Param("n"), n)
 	Load(Param("means"), means)
-	parts := m.parts()
+	const parts = 2 // registers of 8 lanes
 	r := m.regs
-	mask, tmp, add := r[15], r[12:14], r[14]
-	mean := r[8:12]
+	mean, tmp, one, mask := r[8:12], r[12:14], r[14], r[15]
+	VMOVUPS(constant("One64"), one)
 	MOVQ(n, t)
 	ANDQ(Imm(7), t)
 	m.maskOf(t, g, mask)
@@ -263,10 +254,17 @@ func (m *machine) sumRows(term wideTerm) {
 			for j := range k {
 				from := []Mem{at(0, at8, nil, 0), at(0, at8, row, 1), at(0, at8, row, 2), at(0, at8, three, 1)}[j]
 				for p := range parts {
-					v := tmp[(j*parts+p)%2]
+					v, sum := tmp[p], r[j*parts+p]
 					m.widen(from, p, tail, mask, v)
 					term.f(v, arg(j))
-					m.addTerm(v, r[j*parts+p], p, tail, mask, add)
+					switch {
+					case tail:
+						addTail(v, sum, p, mask, tmp[1-p])
+					case k == 1: // one sum waits for the one before
+						VADDPD(v, sum, sum)
+					default:
+						accumulate(v, one, sum)
+					}
 				}
 			}
 		}
@@ -283,16 +281,16 @@ func (m *machine) sumRows(term wideTerm) {
 		JZ(LabelRef(label("sum%d", k)))
 		step(true)
 		Label(label("sum%d", k))
-		for j := range k {
-			m.lanesSum(r[j*parts:], tmp[j%2])
-			VMOVSD(xmm(r[j*parts]), at(8*j, dst, nil, 0))
-		}
-		ADDQ(Imm(uint64(8*k)), dst)
 		if k == 4 {
+			m.lanesSums(r[:8], tmp[0])
+			VMOVUPD(r[0], at(0, dst, nil, 0))
 			LEAQ(Mem{Base: x, Index: row, Scale: 4}, x)
 		} else {
+			m.lanesSum(r, tmp[0])
+			VMOVSD(xmm(r[0]), at(0, dst, nil, 0))
 			ADDQ(row, x)
 		}
+		ADDQ(Imm(uint64(8*k)), dst)
 		SUBQ(Imm(uint64(k)), rows)
 		JMP(LabelRef(label("rows%d", k)))
 		Label(label("end%d", k))
@@ -300,101 +298,137 @@ func (m *machine) sumRows(term wideTerm) {
 	end()
 }
 
-// sumColumns writes the lanes of columns, of as many columns at a time as two
-// registers (of 32) or one have elements.
+// lanesSums is lanesSum of four times 8 lanes, two registers each; s[0] gets the
+// sums.
+func (m *machine) lanesSums(s []reg.VecPhysical, t reg.VecPhysical) {
+	for j := range 4 {
+		VADDPD(s[2*j+1], s[2*j], s[2*j])
+	}
+	for j := 0; j < 8; j += 4 { // of two rows the lower halves, and the upper ones
+		VPERM2F128(Imm(0x20), s[j+2], s[j], t)
+		VPERM2F128(Imm(0x31), s[j+2], s[j], s[j])
+		VADDPD(t, s[j], s[j])
+	}
+	VHADDPD(s[4], s[0], s[0])
+	VPERMPD(Imm(0b11011000), s[0], s[0])
+}
+
+// sumColumns writes the lanes of columns, of 16 at a time, which lie in one cache
+// line, and then of 4. As many registers as there are hold two lanes of them, so
+// that the rows are walked through four times, a quarter of them each time.
 func (m *machine) sumColumns(term wideTerm) {
-	m.head("sum"+term.name+"Columns", "lanes *float64, x *float32, rows, stride, strips, whole int", " is, for rows whose elements lie stride apart, of strips columns of 16 or 4,",
+	m.head("sum"+term.name+"Columns", "lanes *float64, x *float32, rows, stride, strips, narrow, whole int",
+		" is, for rows whose elements lie stride apart, of strips of 16 columns and narrow ones of 4,",
 		"\tfor r := range rows {", "\t\tfor j := range columns {", "\t\t\tlanes[r%8][j] += "+term.doc+" // of x[r*stride+j]", "\t\t}", "\t}",
 		"", "Where whole is 1 the lanes begin at -0, and lanes[0] gets their sums.")
 	lanes, x, rows, stride, strips, whole := reg.RDI, reg.RSI, reg.RDX, reg.RBX, reg.R11, reg.R10
-	p, left := reg.R8, reg.R9
+	p, left, eight, from := reg.R8, reg.R9, reg.R12, reg.R13
 	Load(Param("whole"), whole)
 	Load(Param("lanes"), lanes)
 	Load(Param("x"), x)
 	Load(Param("rows"), rows)
 	Load(Param("stride"), stride)
-	Load(Param("strips"), strips)
 	SHLQ(Imm(2), stride)
-	width, arg, tmp := 1, m.regs[8], m.regs[9:15]
-	if m.lanes == 16 {
-		width, arg, tmp = 2, m.regs[16], m.regs[17:23]
-	}
+	MOVQ(stride, eight)
+	SHLQ(Imm(3), eight)
+	arg, one, tmp := m.regs[8], m.regs[9], m.regs[10:16]
+	VMOVUPS(constant("One64"), one)
 	if term.name == "Magnitudes" {
 		VMOVUPS(constant("Magnitude64"), arg)
 	} else {
-		VMOVUPS(constant("Zero"), arg)
+		VXORPS(arg, arg, arg)
 	}
-	Label("strip")
-	TESTQ(strips, strips)
-	JZ(LabelRef("done"))
-	sum := func(r, w int) reg.VecPhysical { return m.regs[r*width+w] }
 	lane := func(r, w int) Mem { return at(512*r+w*m.bytes(), lanes, nil, 0) }
-	TESTQ(whole, whole)
-	JZ(LabelRef("load"))
-	VMOVUPS(constant("NegZero64"), sum(0, 0))
-	for i := 1; i < 8*width; i++ {
-		VMOVAPS(sum(0, 0), sum(i/width, i%width))
-	}
-	JMP(LabelRef("begin"))
-	Label("load")
-	for r := range 8 {
-		for w := range width {
-			VMOVUPS(lane(r, w), sum(r, w))
+	for _, width := range []int{4, 1} { // of a strip, in registers
+		count, once := "strips", 8/width // lanes in registers
+		if width == 1 {
+			count = "narrow"
 		}
-	}
-	Label("begin")
-	MOVQ(x, p)
-	MOVQ(rows, left)
-	one := func(r int) {
-		for w := range width {
-			v := tmp[(r*width+w)%len(tmp)]
-			VCVTPS2PD(at(w*m.bytes()/2, p, nil, 0), v)
-			term.f(v, arg)
-			VADDPD(v, sum(r, w), sum(r, w))
-		}
-		ADDQ(stride, p)
-	}
-	Label("turn")
-	CMPQ(left, Imm(8))
-	JLT(LabelRef("few"))
-	for r := range 8 {
-		one(r)
-	}
-	SUBQ(Imm(8), left)
-	JMP(LabelRef("turn"))
-	Label("few")
-	for r := range 7 {
-		TESTQ(left, left)
-		JZ(LabelRef("store"))
-		one(r)
-		DECQ(left)
-	}
-	Label("store")
-	TESTQ(whole, whole)
-	JZ(LabelRef("keep"))
-	for half := 4; half >= 1; half /= 2 {
-		for r := range half {
-			for w := range width {
-				VADDPD(sum(r+half, w), sum(r, w), sum(r, w))
+		name := func(s string) string { return label("%s%d", s, width) }
+		Load(Param(count), strips)
+		Label(name("strip"))
+		TESTQ(strips, strips)
+		JZ(LabelRef(name("done")))
+		MOVQ(x, from)
+		for first := 0; first < 8; first += once {
+			name := func(s string) string { return label("%s%d_%d", s, width, first) }
+			sum := func(r, w int) reg.VecPhysical { return m.regs[r*width+w] }
+			each := func(f func(sum reg.VecPhysical, lane Mem)) {
+				for r := range once {
+					for w := range width {
+						f(sum(r, w), lane(first+r, w))
+					}
+				}
 			}
+			add := func(r int, row Mem) {
+				for w := range width {
+					v := tmp[(r*width+w)%len(tmp)]
+					VCVTPS2PD(behind(row, w*m.bytes()/2), v)
+					term.f(v, arg)
+					accumulate(v, one, sum(r, w))
+				}
+			}
+			TESTQ(whole, whole)
+			JZ(LabelRef(name("load")))
+			VMOVUPS(constant("NegZero64"), m.regs[0])
+			for _, r := range m.regs[1:8] {
+				VMOVAPS(m.regs[0], r)
+			}
+			JMP(LabelRef(name("begin")))
+			Label(name("load"))
+			each(func(sum reg.VecPhysical, lane Mem) { VMOVUPD(lane, sum) })
+			Label(name("begin"))
+			MOVQ(from, p)
+			MOVQ(rows, left)
+			if first > 0 {
+				SUBQ(Imm(uint64(first)), left)
+			}
+			Label(name("turn"))
+			CMPQ(left, Imm(uint64(once)))
+			JLT(LabelRef(name("few")))
+			if once == 2 {
+				add(0, at(0, p, nil, 0))
+				add(1, at(0, p, stride, 1))
+				ADDQ(eight, p)
+			} else {
+				for r := range once {
+					add(r, at(0, p, nil, 0))
+					ADDQ(stride, p)
+				}
+			}
+			SUBQ(Imm(8), left)
+			JMP(LabelRef(name("turn")))
+			Label(name("few"))
+			for r := range once - 1 {
+				CMPQ(left, Imm(uint64(r)))
+				JLE(LabelRef(name("store")))
+				add(r, at(0, p, nil, 0))
+				ADDQ(stride, p)
+			}
+			Label(name("store"))
+			each(func(sum reg.VecPhysical, lane Mem) { VMOVUPD(sum, lane) })
+			LEAQ(Mem{Base: from, Index: stride, Scale: uint8(once)}, from)
 		}
-	}
-	for w := range width {
-		VMOVUPS(sum(0, w), lane(0, w))
-	}
-	JMP(LabelRef("next"))
-	Label("keep")
-	for r := range 8 {
-		for w := range width {
-			VMOVUPS(sum(r, w), lane(r, w))
+		TESTQ(whole, whole)
+		JZ(LabelRef(name("next")))
+		for w := range width { // as Lanes.Sum has it
+			s := m.regs[:4]
+			for r := range 4 {
+				VMOVUPD(lane(r, w), s[r])
+				VADDPD(lane(r+4, w), s[r], s[r])
+			}
+			VADDPD(s[2], s[0], s[0])
+			VADDPD(s[3], s[1], s[1])
+			VADDPD(s[1], s[0], s[0])
+			VMOVUPD(s[0], lane(0, w))
 		}
+		Label(name("next"))
+		ADDQ(U32(width*m.bytes()), lanes)
+		ADDQ(U32(width*m.bytes()/2), x)
+		DECQ(strips)
+		JMP(LabelRef(name("strip")))
+		Label(name("done"))
 	}
-	Label("next")
-	ADDQ(U32(width*m.bytes()), lanes)
-	ADDQ(U32(width*m.bytes()/2), x)
-	DECQ(strips)
-	JMP(LabelRef("strip"))
-	Label("done")
 	end()
 }
 
@@ -551,18 +585,16 @@ func (m *machine) expRows(name string, keep bool) {
 	Load(Param("n"), n)
 	Load(Param("m"), most)
 	Load(Param("sums"), sums)
-	r := m.regs
-	xs, ns, ps := r[0:4], r[4:8], r[8:12]
-	mask, group := r[1], r[2] // where one vector is done
-	mRow := r[12]
+	mask, group, mRow := m.regs[1], m.regs[expRegs], m.regs[expRegs+1] // mask where one vector is done
+	free := m.regs[expRegs+2:]
 	var sum []reg.VecPhysical // of 256 bits they are in memory, with registers for the way
 	var lanes Mem
 	if m.lanes == 16 {
-		mRow, sum = r[24], r[25:26]
+		sum, free = free[:1], free[1:]
 	} else {
 		lanes = AllocLocal(64)
 	}
-	s := m.load(12, append([]string{"ExpLow", "ExpTop"}, expNames...)...)
+	e := m.exps(free...)
 	remainder := func() {
 		MOVQ(n, t)
 		ANDQ(Imm(uint64(m.lanes-1)), t)
@@ -574,109 +606,94 @@ func (m *machine) expRows(name string, keep bool) {
 	Label("row")
 	TESTQ(rows, rows)
 	JZ(LabelRef("done"))
+	VBROADCASTSS(at(0, most, nil, 0), mRow)
 	if m.lanes == 16 {
-		VBROADCASTSS(at(0, most, nil, 0), mRow)
 		VMOVUPS(constant("NegZero64"), sum[0])
 	} else {
-		VMOVUPS(constant("NegZero64"), r[0])
-		VMOVUPS(r[0], lanes)
-		VMOVUPS(r[0], behind(lanes, 32))
+		VMOVUPS(constant("NegZero64"), group)
+		VMOVUPS(group, lanes)
+		VMOVUPS(group, behind(lanes, 32))
 	}
-	var beyond []func()
-	step := func(k int, tail bool) {
-		if m.lanes == 8 {
-			VBROADCASTSS(at(0, most, nil, 0), mRow)
-		}
-		for i := range k {
-			if tail {
-				m.loadFirst(at(0, x, nil, 0), mask, xs[i])
-			} else {
-				VMOVUPS(at(i*m.bytes(), x, nil, 0), xs[i])
-			}
-			VSUBPS(mRow, xs[i], xs[i])
-		}
-		beyond = append(beyond, s.expOf(label("beyond%d_%t", k, tail), xs[:k], ns[:k], ps[:k]))
-		for i := range k {
-			if keep && tail {
-				m.storeFirst(xs[i], mask, at(0, y, nil, 0))
-			} else if keep {
-				VMOVUPS(xs[i], at(i*m.bytes(), y, nil, 0))
-			}
-		}
-		if tail && m.lanes == 16 {
-			VMOVAPS_Z(xs[0], reg.K2, xs[0])
-		} else if tail {
-			VANDPS(mask, xs[0], xs[0])
-		}
-	}
-	addGroup := func(v reg.VecPhysical) {
-		low, high := ns[0], ns[1]
+	addGroup := func() {
+		low, high := e.t[0], e.t[1]
 		if m.lanes == 16 {
-			VCVTPS2PD(half(v), low)
-			VEXTRACTF64X4(Imm(1), v, half(high))
+			VCVTPS2PD(half(group), low)
+			VEXTRACTF64X4(Imm(1), group, half(high))
 			VCVTPS2PD(half(high), high)
 			VADDPD(low, sum[0], sum[0])
 			VADDPD(high, sum[0], sum[0])
 			return
 		}
-		VCVTPS2PD(xmm(v), low)
-		VEXTRACTF128(Imm(1), v, xmm(high))
+		VCVTPS2PD(xmm(group), low)
+		VEXTRACTF128(Imm(1), group, xmm(high))
 		VCVTPS2PD(xmm(high), high)
 		VADDPD(lanes, low, low)
 		VADDPD(behind(lanes, 32), high, high)
 		VMOVUPS(low, lanes)
 		VMOVUPS(high, behind(lanes, 32))
 	}
-	next := func(k int) {
-		ADDQ(U32(k*m.bytes()), x)
-		if keep {
-			ADDQ(U32(k*m.bytes()), y)
-		}
-		SUBQ(U32(k*m.lanes), left)
-	}
 	MOVQ(n, left)
-	Label("turn4")
-	CMPQ(left, U32(4*m.lanes))
-	JLT(LabelRef("under4"))
-	step(4, false)
-	for i := range 3 {
-		VADDPS(xs[i+1], xs[0], xs[0])
-	}
-	addGroup(xs[0])
-	next(4)
-	JMP(LabelRef("turn4"))
-	Label("under4")
-	TESTQ(left, left)
-	JZ(LabelRef("sum"))
-	VXORPS(group.AsY(), group.AsY(), group.AsY())
-	Label("turn1")
-	CMPQ(left, U32(m.lanes))
-	JLT(LabelRef("under1"))
-	step(1, false)
-	VADDPS(xs[0], group, group)
-	next(1)
-	JMP(LabelRef("turn1"))
-	Label("under1")
+	one, rare := e.walk(&expWalk{left: left, unit: m.lanes,
+		load: func(i int, to reg.VecPhysical) {
+			VMOVUPS(at(i*m.bytes(), x, nil, 0), to)
+			VSUBPS(mRow, to, to)
+		},
+		keep: func(i int, first bool) {
+			if keep {
+				VMOVUPS(e.p, at(i*m.bytes(), y, nil, 0))
+			}
+			if first {
+				VMOVAPS(e.p, group)
+			} else {
+				VADDPS(e.p, group, group)
+			}
+		},
+		group: addGroup,
+		advance: func(k int) {
+			ADDQ(U32(k*m.bytes()), x)
+			if keep {
+				ADDQ(U32(k*m.bytes()), y)
+			}
+			SUBQ(U32(k*m.lanes), left)
+		},
+		few: func() {
+			TESTQ(left, left)
+			JZ(LabelRef("sum"))
+			VXORPS(group.AsY(), group.AsY(), group.AsY())
+		},
+	})
 	TESTQ(left, left)
 	JZ(LabelRef("last"))
 	if m.lanes == 8 {
 		remainder()
 	}
-	step(1, true)
-	VADDPS(xs[0], group, group)
+	one("tail", func(_ int, to reg.VecPhysical) {
+		m.loadFirst(at(0, x, nil, 0), mask, to)
+		VSUBPS(mRow, to, to)
+	}, func() {
+		if keep {
+			m.storeFirst(e.p, mask, at(0, y, nil, 0))
+		}
+		if m.lanes == 16 {
+			VADDPS(e.p, group, reg.K2, group)
+		} else {
+			VANDPS(mask, e.p, e.p)
+			VADDPS(e.p, group, group)
+		}
+	})
 	LEAQ(Mem{Base: x, Index: left, Scale: 4}, x)
 	if keep {
 		LEAQ(Mem{Base: y, Index: left, Scale: 4}, y)
 	}
 	Label("last")
-	addGroup(group)
+	addGroup()
 	Label("sum")
 	if m.lanes == 8 {
-		sum = r[0:2]
+		sum = e.r[0:2]
 		VMOVUPS(lanes, sum[0])
 		VMOVUPS(behind(lanes, 32), sum[1])
 	}
-	m.lanesSum(sum, r[4])
+	m.lanesSum(sum, e.t[0])
 	VMOVSD(xmm(sum[0]), at(0, sums, nil, 0))
 	ADDQ(Imm(4), most)
 	ADDQ(Imm(8), sums)
@@ -684,9 +701,7 @@ func (m *machine) expRows(name string, keep bool) {
 	JMP(LabelRef("row"))
 	Label("done")
 	end()
-	for _, f := range beyond {
-		f()
-	}
+	rare()
 }
 
 // rowMaps writes the functions that change the elements of rows by numbers of
@@ -751,6 +766,16 @@ func (m *machine) rowMap(name, doc string, numbers, common int, f func(x, t reg.
 	for k := range common {
 		Load(Param(string("ef"[k])), shared[k])
 	}
+	// Where the last vector of a row begins, less than 0 where there is none or it
+	// is one of the others.
+	last, ending := g, r[8]
+	MOVQ(n, last)
+	ANDQ(Imm(uint64(m.lanes-1)), last)
+	JZ(LabelRef("even"))
+	MOVQ(n, last)
+	Label("even")
+	SUBQ(Imm(uint64(m.lanes)), last)
+	SHLQ(Imm(2), last)
 	p := r[10:14]
 	Label("row")
 	TESTQ(rows, rows)
@@ -761,6 +786,15 @@ func (m *machine) rowMap(name, doc string, numbers, common int, f func(x, t reg.
 	}
 	XORQ(i, i)
 	MOVQ(n, left)
+	TESTQ(last, last)
+	JLT(LabelRef("turn4"))
+	VMOVUPS(at(0, x, last, 1), ending) // before it is written, where dst is x
+	q := append([]reg.VecPhysical(nil), p[:numbers]...)
+	for c := range common {
+		VMOVUPS(at(0, shared[c], last, 1), r[4+c])
+		q = append(q, r[4+c])
+	}
+	f(ending, r[9], q)
 	step := func(k int, tail bool) {
 		for j := range k {
 			if tail {
@@ -802,6 +836,11 @@ func (m *machine) rowMap(name, doc string, numbers, common int, f func(x, t reg.
 	}
 	TESTQ(left, left)
 	JZ(LabelRef("next"))
+	TESTQ(last, last)
+	JLT(LabelRef("masked"))
+	VMOVUPS(ending, at(0, dst, last, 1))
+	JMP(LabelRef("next"))
+	Label("masked")
 	step(1, true)
 	Label("next")
 	LEAQ(Mem{Base: x, Index: n, Scale: 4}, x)

@@ -1,6 +1,9 @@
 package kernel
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 // paceAfter stops once so many elements have gone by.
 type paceAfter struct{ left, looks int }
@@ -19,7 +22,7 @@ func TestTopKStops(t *testing.T) {
 		x[i] = float32(i * 7919 % len(x))
 	}
 	best := make([]int64, len(x))
-	whole := &paceAfter{left: 1 << 40}
+	whole := &paceAfter{left: math.MaxInt}
 	if !TopK(best, x, true, whole) {
 		t.Fatal("stopped by nobody")
 	}

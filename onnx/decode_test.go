@@ -265,10 +265,11 @@ func repeat0(n, field, v int) []byte {
 }
 
 // TestDecodeBoundsMemory gives a file of empty messages, which take two bytes
-// each and much more as structures: a fraction where addresses have 32 bits.
+// each and much more as structures; where addresses have 32 bits, those of
+// inputs and outputs are within what a file may take.
 func TestDecodeBoundsMemory(t *testing.T) {
-	const size = 1 << 20 * (64 / strconv.IntSize) * (64 / strconv.IntSize)
-	for _, field := range []int{1, 5, 11, 13, 15} {
+	const size = 1 << 20 * (64 / strconv.IntSize)
+	for _, field := range []int{1, 5, 15, 11, 13}[:3+strconv.IntSize/64*2] {
 		empty := make([]byte, 0, size)
 		for len(empty) < size-2 {
 			empty = append(empty, msg(field, []byte{})...)
